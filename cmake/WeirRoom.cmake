@@ -1,0 +1,35 @@
+# A room is one folder under src/, one static library: weir_<room>. A room names the rooms it
+# includes; scripts/check-includes fails on any arrow that does not point to a lower floor.
+function(weir_room name)
+  cmake_parse_arguments(ROOM "" "" "SOURCES;ROOMS;LIBRARIES" ${ARGN})
+  add_library(weir_${name} STATIC ${ROOM_SOURCES})
+  target_include_directories(weir_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+  list(TRANSFORM ROOM_ROOMS PREPEND weir_)
+  target_link_libraries(weir_${name} PUBLIC ${ROOM_ROOMS} ${ROOM_LIBRARIES})
+endfunction()
+
+# weir_unit_test(<room> <source>...): one GoogleTest executable per room, tests found by ctest.
+# Rooms named in WEIR_TEST_PER_FILE get one per *_test.cpp instead, test_<room>_<file>, each with the
+# other sources, which are helpers: scripts/mutants then builds only the tests that should notice.
+set(WEIR_TEST_PER_FILE "" CACHE STRING "Rooms with a test executable per test file, such as proxy;net")
+function(weir_unit_test room)
+  if(NOT room IN_LIST WEIR_TEST_PER_FILE)
+    weir_test_executable(${room} test_${room} ${ARGN})
+    gtest_discover_tests(test_${room} TEST_PREFIX "${room}: " DISCOVERY_TIMEOUT 60
+                         PROPERTIES TIMEOUT 120 LABELS unit)
+    return()
+  endif()
+  set(helpers ${ARGN})
+  list(FILTER helpers EXCLUDE REGEX "_test\\.cpp$")
+  foreach(source ${ARGN})
+    if(source MATCHES "(.*)_test\\.cpp$")
+      weir_test_executable(${room} test_${room}_${CMAKE_MATCH_1} ${source} ${helpers})
+    endif()
+  endforeach()
+endfunction()
+
+function(weir_test_executable room name)
+  add_executable(${name} ${ARGN})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/unit)
+  target_link_libraries(${name} PRIVATE weir_${room} GTest::gtest GTest::gmock GTest::gtest_main)
+endfunction()
