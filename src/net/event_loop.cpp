@@ -1,0 +1,211 @@
+#include "net/event_loop.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cerrno>
+
+namespace weir::net {
+namespace {
+
+constexpr std::uint64_t wakeup_word = ~std::uint64_t{0};
+constexpr std::uint64_t timer_word = ~std::uint64_t{0} - 1;
+
+auto to_timespec(Nanos ns) -> timespec {
+  return {.tv_sec = static_cast<time_t>(ns.count() / 1'000'000'000),
+          .tv_nsec = static_cast<long>(ns.count() % 1'000'000'000)};
+}
+
+auto add_internal(int epoll, int fd, std::uint64_t word) -> bool {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = word;
+  return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+void drain_counter(int fd) {
+  std::uint64_t count = 0;
+  [[maybe_unused]] const auto got = ::read(fd, &count, sizeof count);
+}
+
+}  // namespace
+
+auto EventLoop::create(const Clock& clock) -> Result<std::unique_ptr<EventLoop>> {
+  Fd epoll(::epoll_create1(EPOLL_CLOEXEC));
+  Fd wakeup(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  Fd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  if (!epoll || !wakeup || !timer || !add_internal(epoll.get(), wakeup.get(), wakeup_word)) {
+    return failure(fmt::format("cannot make an event loop: {}", errno_text(errno)), errno);
+  }
+  return std::unique_ptr<EventLoop>(new EventLoop(clock, std::move(epoll), std::move(wakeup), std::move(timer)));
+}
+
+EventLoop::EventLoop(const Clock& clock, Fd epoll, Fd wakeup, Fd timerfd)
+    : clock_(clock),
+      now_(clock.mono()),
+      epoll_(std::move(epoll)),
+      wakeup_(std::move(wakeup)),
+      timerfd_(std::move(timerfd)),
+      wheel_(now_) {}
+
+const std::uint32_t EventLoop::stream_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
+
+EventLoop::~EventLoop() = default;
+
+auto EventLoop::watch(int fd, ReadyHandler& handler, std::uint32_t events) -> Result<WatchToken> {
+  if (free_slot_ == no_slot) {
+    slots_.push_back(Slot{.handler = nullptr, .generation = 0, .next_free = no_slot});
+    free_slot_ = static_cast<std::uint32_t>(slots_.size() - 1);
+  }
+  const std::uint32_t index = free_slot_;
+  Slot& slot = slots_[index];
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = (std::uint64_t{slot.generation} << 32) | index;
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+    return failure(fmt::format("cannot watch a descriptor: {}", errno_text(errno)), errno);
+  }
+  free_slot_ = slot.next_free;
+  slot.handler = &handler;
+  return WatchToken{index, slot.generation};
+}
+
+void EventLoop::forget(WatchToken token) {
+  Slot& slot = slots_[token.slot];
+  if (slot.generation != token.generation || slot.handler == nullptr) return;
+  slot.handler = nullptr;
+  ++slot.generation;
+  slot.next_free = free_slot_;
+  free_slot_ = token.slot;
+}
+
+void EventLoop::unwatch(WatchToken token, int fd) {
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  forget(token);
+}
+
+void EventLoop::run_again(Rerun& rerun) {
+  if (rerun.queued_) return;
+  rerun.queued_ = true;
+  again_.push_back(&rerun);
+}
+
+void EventLoop::cancel(Rerun& rerun) {
+  if (!rerun.queued_) return;
+  rerun.queued_ = false;
+  std::replace(again_.begin(), again_.end(), &rerun, static_cast<Rerun*>(nullptr));
+  std::replace(running_.begin(), running_.end(), &rerun, static_cast<Rerun*>(nullptr));
+}
+
+auto EventLoop::wait_time(std::optional<Nanos> longest_wait) const -> std::optional<Nanos> {
+  if (!again_.empty()) return Nanos{0};
+  std::optional<Nanos> best = longest_wait;
+  for (const auto& next : {wheel_.next(), alarms_.next()}) {
+    if (!next) continue;
+    const Nanos left = std::max(*next - now_, Nanos{0});
+    if (!best || left < *best) best = left;
+  }
+  return best;
+}
+
+void EventLoop::wait(std::optional<Nanos> timeout) {
+  std::array<epoll_event, batch> events;
+  int count = -1;
+  if (!no_pwait2_) {
+    const timespec spec = timeout ? to_timespec(*timeout) : timespec{};
+    count = ::epoll_pwait2(epoll_.get(), events.data(), batch, timeout ? &spec : nullptr, nullptr);
+    if (count < 0 && (errno == ENOSYS || errno == EPERM)) {
+      // Too old a kernel, or a container's filter that does not know the call yet.
+      no_pwait2_ = true;
+      add_internal(epoll_.get(), timerfd_.get(), timer_word);
+    }
+  }
+  if (no_pwait2_) {
+    const bool poll_only = timeout && timeout->count() == 0;
+    itimerspec spec{};
+    if (timeout && !poll_only) spec.it_value = to_timespec(*timeout);
+    ::timerfd_settime(timerfd_.get(), 0, &spec, nullptr);
+    count = ::epoll_wait(epoll_.get(), events.data(), batch, poll_only ? 0 : -1);
+  }
+  now_ = clock_.mono();
+  for (int i = 0; i < count; ++i) {
+    const auto& event = events[static_cast<std::size_t>(i)];
+    const std::uint64_t word = event.data.u64;
+    if (word == wakeup_word) {
+      drain_counter(wakeup_.get());
+      continue;
+    }
+    if (word == timer_word) {
+      drain_counter(timerfd_.get());
+      continue;
+    }
+    const auto index = static_cast<std::uint32_t>(word);
+    const Slot& slot = slots_[index];
+    ++counters_.events;
+    if (slot.handler == nullptr || slot.generation != static_cast<std::uint32_t>(word >> 32)) {
+      ++counters_.stale_events;
+      continue;
+    }
+    slot.handler->on_ready(event.events);
+  }
+}
+
+void EventLoop::rerun_due() {
+  running_.swap(again_);
+  for (std::size_t i = 0; i < running_.size(); ++i) {
+    Rerun* rerun = running_[i];
+    if (rerun == nullptr) continue;
+    running_[i] = nullptr;
+    rerun->queued_ = false;
+    rerun->on_rerun();
+  }
+  running_.clear();
+}
+
+void EventLoop::run_posts() {
+  if (!has_posts_.load(std::memory_order_acquire)) return;
+  std::vector<std::function<void()>> tasks;
+  {
+    const std::lock_guard lock(posts_mutex_);
+    tasks.swap(posts_);
+    has_posts_.store(false, std::memory_order_relaxed);
+  }
+  for (const auto& task : tasks) task();
+}
+
+void EventLoop::run_once(std::optional<Nanos> longest_wait) {
+  ++counters_.turns;
+  wait(wait_time(longest_wait));
+  rerun_due();
+  wheel_.advance(now_);
+  alarms_.advance(now_);
+  run_posts();
+  if (end_of_turn_) end_of_turn_();
+  graveyard_.clear();
+}
+
+void EventLoop::run() {
+  while (!stopping_.load(std::memory_order_acquire)) run_once(std::nullopt);
+}
+
+void EventLoop::post(std::function<void()> task) {
+  {
+    const std::lock_guard lock(posts_mutex_);
+    posts_.push_back(std::move(task));
+    has_posts_.store(true, std::memory_order_release);
+  }
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(wakeup_.get(), &one, sizeof one);
+}
+
+void EventLoop::stop() {
+  stopping_.store(true, std::memory_order_release);
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(wakeup_.get(), &one, sizeof one);
+}
+
+}  // namespace weir::net

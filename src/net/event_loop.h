@@ -1,0 +1,153 @@
+// Room net/, floor 2: sockets, the event loop, timers, the resolver. It knows nothing of proxying.
+// Includes base/ only. Start with this file, then socket.h.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/result.h"
+#include "net/alarm_heap.h"
+#include "net/timer_wheel.h"
+
+namespace weir::net {
+
+// What the loop calls when a descriptor it watches has news. `events` are EPOLL* bits: hints only;
+// what a recv, send or splice returns decides (an edge may be stale by the time it is handled).
+class ReadyHandler {
+ public:
+  virtual void on_ready(std::uint32_t events) = 0;
+
+ protected:
+  ~ReadyHandler() = default;
+};
+
+// Something to do again in the next turn, after a fair share of other work. Intrusive: in at most
+// one list, once.
+class Rerun {
+ public:
+  Rerun() = default;
+  Rerun(const Rerun&) = delete;
+  auto operator=(const Rerun&) -> Rerun& = delete;
+  virtual void on_rerun() = 0;
+  [[nodiscard]] auto queued() const -> bool { return queued_; }
+
+ protected:
+  ~Rerun() = default;
+
+ private:
+  friend class EventLoop;
+  bool queued_ = false;
+};
+
+// Something whose end is put off to the end of the loop's turn.
+class Disposable {
+ public:
+  virtual ~Disposable() = default;
+};
+
+// A watched descriptor's place in the loop: slot index and generation. The kernel hands both back
+// with every event, and an event whose generation is not the slot's is stale and dropped, so it can
+// never reach whoever got the slot next (the kernel may report a closed descriptor's event later in
+// the same batch).
+struct WatchToken {
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+};
+
+struct LoopCounters {
+  std::uint64_t turns = 0;
+  std::uint64_t events = 0;
+  std::uint64_t stale_events = 0;
+};
+
+// One per worker thread, on epoll, edge-triggered: a socket is added once with
+// IN|OUT|RDHUP|PRI|ET and never modified. A turn: events (a batch of 256 at most), what asked to
+// run again, timers and alarms, posts from other threads, then the end-of-turn hook, then the frees
+// that were put off - nothing frees an object inside its own callback.
+// All calls on the loop's own thread, but for post() and stop().
+class EventLoop {
+ public:
+  // Edge-triggered and everything: what a relayed socket is added with, once, for its life.
+  static const std::uint32_t stream_events;
+
+  [[nodiscard]] static auto create(const Clock& clock) -> Result<std::unique_ptr<EventLoop>>;
+  ~EventLoop();
+  EventLoop(const EventLoop&) = delete;
+  auto operator=(const EventLoop&) -> EventLoop& = delete;
+
+  // The handler must stay until remove(). Fails with ENOSPC (fs.epoll.max_user_watches) or ENOMEM.
+  [[nodiscard]] auto watch(int fd, ReadyHandler& handler, std::uint32_t events) -> Result<WatchToken>;
+  // Before the descriptor is closed. The kernel forgets it at close if no other process has it...
+  void forget(WatchToken token);
+  // ...and where another process does (an inherited or handed-over socket): EPOLL_CTL_DEL, as epoll
+  // follows the open file, not the descriptor (epoll(7), Q6).
+  void unwatch(WatchToken token, int fd);
+
+  // Once per turn's share; see Rerun.
+  void run_again(Rerun& rerun);
+  void cancel(Rerun& rerun);
+  // Destroys it at the end of the turn.
+  void free_later(std::unique_ptr<Disposable> object) { graveyard_.push_back(std::move(object)); }
+  void set_end_of_turn(std::function<void()> hook) { end_of_turn_ = std::move(hook); }
+
+  [[nodiscard]] auto wheel() -> TimerWheel& { return wheel_; }
+  [[nodiscard]] auto alarms() -> AlarmHeap& { return alarms_; }
+  // Read once a turn, after waiting; precise enough for timeouts.
+  [[nodiscard]] auto now() const -> MonoTime { return now_; }
+  [[nodiscard]] auto clock() const -> const Clock& { return clock_; }
+  [[nodiscard]] auto counters() const -> const LoopCounters& { return counters_; }
+
+  // Any thread: runs `task` on the loop, soon. Tasks posted after the loop's end are dropped.
+  void post(std::function<void()> task);
+  // Any thread: run() returns after its turn.
+  void stop();
+  void run();
+  // One turn that waits for events at most `longest_wait` (nullopt: as long as it takes). For
+  // tests that turn a ManualClock: pass 0.
+  void run_once(std::optional<Nanos> longest_wait);
+
+ private:
+  EventLoop(const Clock& clock, Fd epoll, Fd wakeup, Fd timerfd);
+  struct Slot {
+    ReadyHandler* handler = nullptr;
+    std::uint32_t generation = 0;
+    std::uint32_t next_free = 0;
+  };
+  [[nodiscard]] auto wait_time(std::optional<Nanos> longest_wait) const -> std::optional<Nanos>;
+  void wait(std::optional<Nanos> timeout);
+  void rerun_due();
+  void run_posts();
+
+  const Clock& clock_;
+  MonoTime now_;
+  Fd epoll_;
+  Fd wakeup_;
+  Fd timerfd_;  // only where epoll_pwait2(2) is missing (before Linux 5.11)
+  TimerWheel wheel_;
+  AlarmHeap alarms_;
+  std::vector<Slot> slots_;
+  std::uint32_t free_slot_ = no_slot;
+  std::vector<Rerun*> again_;
+  std::vector<Rerun*> running_;
+  std::vector<std::unique_ptr<Disposable>> graveyard_;
+  std::function<void()> end_of_turn_;
+  LoopCounters counters_;
+  bool no_pwait2_ = false;
+
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> has_posts_{false};
+  std::mutex posts_mutex_;
+  std::vector<std::function<void()>> posts_;
+
+  static constexpr std::uint32_t no_slot = 0xffffffff;
+  static constexpr int batch = 256;
+};
+
+}  // namespace weir::net
