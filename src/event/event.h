@@ -1,0 +1,114 @@
+// Room event/, floor 3: what happened to a session, as immutable records, and the rings that carry
+// them from a worker's loop to its observers. proxy/ writes them; view/, and later record/ and
+// diagnose/, read them; neither side includes the other. Includes base/ only.
+// Start with this file, then ring.h.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "base/address.h"
+#include "base/block.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "event/close_cause.h"
+
+namespace weir::event {
+
+// The upstream was reached; bytes may flow.
+struct SessionOpened {
+  Address client;      // the peer that connected
+  Address upstream;    // the address that was reached
+  Nanos connect_time;  // accept to connected, name lookup included
+};
+
+// One read. offset: of its first byte in the direction's stream, from 0.
+struct ChunkRead {
+  Slice bytes;
+  std::uint64_t offset = 0;
+  std::optional<MonoTime> kernel_time;  // when the kernel received it, if the leg has timestamps on
+  Direction direction{};
+};
+
+// The direction's bytes up to end_offset have been handed to the sink's kernel.
+struct ChunkWritten {
+  std::uint64_t end_offset = 0;
+  Direction direction{};
+};
+
+// FIN was passed on in this direction; the other goes on.
+struct HalfClosed {
+  Direction direction{};
+};
+
+struct DirectionTotals {
+  std::uint64_t bytes = 0;        // read from the source
+  std::uint64_t chunks = 0;       // reads that delivered them (splice moves count as reads)
+  std::uint64_t undelivered = 0;  // of bytes: never taken by the sink's kernel, or discarded by a reset
+};
+
+struct SessionClosed {
+  CloseCause cause;
+  std::string detail;  // more about the cause for people, a clause without a full stop; may be empty
+  Address client;
+  std::optional<Address> upstream;          // none if no upstream was reached
+  Nanos age{};                              // accept to close
+  Nanos longest_silence{};                  // longest time without a byte either way while relaying
+  std::array<DirectionTotals, 2> totals{};  // by Direction
+};
+
+// Events this observer did not get because its ring was full (policy drop). Sent before the next
+// event of the ring; says how much was not shown, for all sessions together.
+struct Gap {
+  std::uint64_t chunks = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t events = 0;  // other than chunk reads
+};
+
+// The kinds, as bits of an observer's mask.
+enum class EventKind : std::uint8_t {
+  session_opened = 1 << 0,
+  chunk_read = 1 << 1,
+  chunk_written = 1 << 2,
+  half_closed = 1 << 3,
+  session_closed = 1 << 4,
+};
+using EventMask = std::uint8_t;
+[[nodiscard]] constexpr auto operator|(EventKind a, EventKind b) -> EventMask {
+  return static_cast<EventMask>(static_cast<EventMask>(a) | static_cast<EventMask>(b));
+}
+[[nodiscard]] constexpr auto operator|(EventMask a, EventKind b) -> EventMask {
+  return static_cast<EventMask>(a | static_cast<EventMask>(b));
+}
+[[nodiscard]] constexpr auto contains(EventMask mask, EventKind kind) -> bool {
+  return (mask & static_cast<EventMask>(kind)) != 0;
+}
+
+// Rare, large records travel by shared pointer, so that a ring slot stays small.
+using What = std::variant<std::monostate, std::shared_ptr<const SessionOpened>, ChunkRead, ChunkWritten, HalfClosed,
+                          std::shared_ptr<const SessionClosed>, Gap>;
+
+struct Event {
+  MonoTime time;  // chunk reads and writes: read right after the call; others: the loop's time
+  ProxyId proxy{};
+  SessionNumber session{};
+  What what;
+};
+
+// A consumer of events. The engine calls it on the observer's own thread, never on a worker's, in
+// order within a session.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  // Handles one event. wall_offset: add it to a MonoTime to get the wall time.
+  virtual void on_event(const Event& event, Nanos wall_offset) = 0;
+  // Everything that is due so far was handed over; a good moment to flush. false: the observer can
+  // take no more (its output is closed); it is not called again.
+  [[nodiscard]] virtual auto flush() -> bool = 0;
+};
+
+}  // namespace weir::event

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "base/clock.h"
+
+namespace weir::event {
+
+// Every clock Weir runs, by the name users set it with (--timeout NAME=DURATION) and read it by
+// ("closed by idle.client after 30.0s"). Total: from one moment to another. Inactivity: since the
+// last progress.
+enum class TimeoutName : std::uint8_t {
+  resolve,
+  connect,
+  connect_attempt,
+  first_byte_client,
+  first_byte_server,
+  idle,
+  idle_client,
+  idle_server,
+  write_stall,
+  half_close,
+  max_duration,
+  reset_grace,
+  drain,
+  tcp_user_timeout,
+  tcp_keepalive_idle,
+  tcp_keepalive_interval,
+};
+inline constexpr std::size_t timeout_count = 16;
+
+struct TimeoutInfo {
+  TimeoutName name;
+  std::string_view text;               // "idle.client"
+  std::optional<Nanos> default_value;  // none: off
+  bool may_be_off;                     // "off" is a legal value
+  std::string_view meaning;            // one line for --help and docs/timeouts.md
+};
+
+// One row per TimeoutName, in enum order: --help, docs and validation are generated from it.
+[[nodiscard]] auto timeout_catalog() -> const std::array<TimeoutInfo, timeout_count>&;
+[[nodiscard]] auto to_string(TimeoutName name) -> std::string_view;
+[[nodiscard]] auto find_timeout(std::string_view text) -> const TimeoutInfo*;
+
+}  // namespace weir::event
