@@ -1,0 +1,160 @@
+#include "proxy/acceptor.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+namespace weir::proxy {
+
+Acceptor::Acceptor(Worker& worker, ProxyOnWorker& proxy, std::shared_ptr<const Fd> listener)
+    : worker_(worker), proxy_(proxy), listener_(std::move(listener)) {}
+
+Acceptor::~Acceptor() {
+  if (watching_) worker_.loop().unwatch(token_, listener_->get());
+}
+
+auto Acceptor::start() -> Result<void> {
+  // EXCLUSIVE: a new connection wakes one worker, not all (epoll_ctl(2)).
+  const auto events =
+      static_cast<std::uint32_t>(EPOLLIN) | (proxy_.peers.size() > 1 ? static_cast<std::uint32_t>(EPOLLEXCLUSIVE) : 0u);
+  auto token = worker_.loop().watch(listener_->get(), *this, events);
+  if (!token) return tl::make_unexpected(token.error());
+  token_ = *token;
+  watching_ = true;
+  return {};
+}
+
+void Acceptor::on_ready(std::uint32_t) {
+  for (int i = 0; i < accepts_per_turn && watching_; ++i) {
+    if (!accept_one()) return;
+  }
+}
+
+auto Acceptor::at_capacity() const -> bool {
+  const auto most = proxy_.settings->max_sessions;
+  return (most && proxy_.shared->live.load(std::memory_order_relaxed) >= *most) || !proxy_.observers.accepts_sessions();
+}
+
+// The next session's number, or 0 if all that may be accepted were.
+auto Acceptor::claim_number() -> std::uint64_t {
+  const auto limit = proxy_.settings->accept_limit;
+  std::uint64_t accepted = proxy_.shared->accepted.load(std::memory_order_relaxed);
+  do {
+    if (limit && accepted >= *limit) return 0;
+  } while (!proxy_.shared->accepted.compare_exchange_weak(accepted, accepted + 1, std::memory_order_relaxed));
+  return accepted + 1;
+}
+
+auto Acceptor::accept_one() -> bool {
+  ProxyShared& shared = *proxy_.shared;
+  // Before accepting: who cannot be served yet stays in the kernel's queue.
+  if (at_capacity() || !shared.claim_live(proxy_.settings->max_sessions)) {
+    wait(true);
+    return false;
+  }
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  Fd client(::accept4(listener_->get(), reinterpret_cast<sockaddr*>(&storage), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  const int error = client ? 0 : errno;
+  const std::uint64_t number = client ? claim_number() : 0;
+  if (number == 0) {
+    shared.release_live();
+    if (shared.on_session_end) shared.on_session_end();
+  }
+  if (error != 0) return goes_on_after(error);
+  if (number == 0) {  // another worker took the last: as if it had never been accepted
+    net::reset_on_close(client.get());
+    close_listener();
+    return false;
+  }
+  shared.session_began();
+  if (number == proxy_.settings->accept_limit) close_all_listeners();
+  auto address = Address::from_sockaddr(reinterpret_cast<sockaddr*>(&storage), length);
+  hand_out(std::move(client), address ? *std::move(address) : Address(), SessionNumber{number});
+  return true;
+}
+
+// May more be there after accept(2) failed so? Whatever lasts, such as no descriptor left or a socket
+// that another process shut down, would be announced without end, being level-triggered: the commonest
+// spin of all proxies. So it waits.
+auto Acceptor::goes_on_after(int error) -> bool {
+  switch (error) {
+    case EAGAIN: return false;
+    case EINTR:
+    case ECONNABORTED:  // these tell of a connection that died in the queue (accept(2))
+    case EPERM:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET: return true;
+    default: wait(false); return false;
+  }
+}
+
+// Of this proxy, on every worker.
+void Acceptor::close_all_listeners() {
+  for (Worker* peer : proxy_.peers) {
+    if (peer == &worker_) continue;
+    peer->loop().post([peer, index = proxy_.index] {
+      for (const auto& acceptor : peer->proxy(index).acceptors) acceptor->close_listener();
+    });
+  }
+  for (const auto& acceptor : proxy_.acceptors) acceptor->close_listener();
+}
+
+void Acceptor::close_listener() {
+  if (watching_) worker_.loop().unwatch(token_, listener_->get());
+  watching_ = false;
+  waiting_for_capacity_ = false;
+  worker_.loop().wheel().disarm(*this);
+  listener_.reset();
+}
+
+void Acceptor::hand_out(Fd client, Address address, SessionNumber number) {
+  const auto& peers = proxy_.peers;
+  if (peers.size() > 1) {
+    random_ ^= random_ << 13, random_ ^= random_ >> 17, random_ ^= random_ << 5;  // xorshift32
+    Worker* a = peers[random_ % peers.size()];
+    Worker* b = peers[(random_ >> 16) % peers.size()];
+    Worker* chosen = a->load() <= b->load() ? a : b;
+    if (chosen != &worker_) {
+      // std::function wants copies: the descriptor travels bare and is owned again on arrival.
+      chosen->loop().post([chosen, index = proxy_.index, fd = client.release(), address = std::move(address), number] {
+        chosen->adopt(chosen->proxy(index), Fd(fd), address, number);
+      });
+      return;
+    }
+  }
+  worker_.adopt(proxy_, std::move(client), std::move(address), number);
+}
+
+void Acceptor::wait(bool for_capacity) {
+  if (!watching_) return;
+  watching_ = false;
+  worker_.loop().unwatch(token_, listener_->get());
+  proxy_.shared->refused_accepts.fetch_add(1, std::memory_order_relaxed);
+  waiting_for_capacity_ = for_capacity;
+  worker_.loop().wheel().arm(*this, worker_.loop().now() + pause);
+}
+
+void Acceptor::on_timer() {
+  if (watching_ || !listener_) return;
+  // Still full is no new wait to be counted, and nothing to ask the kernel about.
+  if ((waiting_for_capacity_ && at_capacity()) || !start()) {
+    worker_.loop().wheel().arm(*this, worker_.loop().now() + pause);
+    return;
+  }
+  waiting_for_capacity_ = false;
+}
+
+void Acceptor::capacity_freed() {
+  if (watching_ || !waiting_for_capacity_) return;
+  worker_.loop().wheel().disarm(*this);
+  on_timer();
+}
+
+}  // namespace weir::proxy

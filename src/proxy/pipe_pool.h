@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace weir::proxy {
+
+// Empty pipes kept for reuse: making one costs three system calls and 256 KiB of kernel memory
+// against the user's share (pipe-user-pages-soft). One per loop.
+template <class Pipe>
+class PipePool {
+ public:
+  static constexpr std::size_t most_idle = 64;
+
+  // Null when descriptors or pipe memory are short: copy instead.
+  [[nodiscard]] auto take() -> std::unique_ptr<Pipe> {
+    if (idle_.empty()) return Pipe::create();
+    std::unique_ptr<Pipe> pipe = std::move(idle_.back());
+    idle_.pop_back();
+    return pipe;
+  }
+  // A pipe that still holds bytes of one session must never serve another: it is closed.
+  void give(std::unique_ptr<Pipe> pipe) {
+    if (pipe->bytes() == 0 && idle_.size() < most_idle) idle_.push_back(std::move(pipe));
+  }
+
+ private:
+  std::vector<std::unique_ptr<Pipe>> idle_;
+};
+
+}  // namespace weir::proxy

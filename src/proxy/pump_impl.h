@@ -1,0 +1,354 @@
+// The how of pump.h; included by it alone.
+#pragma once
+
+#include "proxy/pump.h"
+
+namespace weir::proxy {
+
+// A stage's view of its pump during one call.
+template <Endpoint Source, Endpoint Sink>
+class Pump<Source, Sink>::StageView final : public fault::StageContext {
+ public:
+  StageView(StageRun& run, MonoTime now) : run_(run), now_(now) {}
+  [[nodiscard]] auto now() const -> MonoTime override { return now_; }
+  void emit(Slice bytes) override {
+    run_.held -= std::min<std::uint64_t>(run_.held, bytes.size());
+    if (!bytes.empty()) run_.released.push_back(std::move(bytes));
+  }
+  void arm(MonoTime when) override { run_.alarm = when; }
+  void disarm() override { run_.alarm.reset(); }
+  void end(fault::End how) override { run_.end = how; }
+
+ private:
+  StageRun& run_;
+  MonoTime now_;
+};
+
+template <Endpoint Source, Endpoint Sink>
+template <class Call>
+void Pump<Source, Sink>::call_stage(MonoTime now, Call call) {
+  StageView view(*stage_, now);
+  call(*stage_->stage, view);
+  if (!stage_->end || state_ != PumpState::flowing) return;
+  state_ = PumpState::finishing;  // by its own wish: what it holds is given up
+  stage_->held = 0;
+}
+
+template <Endpoint Source, Endpoint Sink>
+auto Pump<Source, Sink>::run(Leg<Source>& source, Leg<Sink>& sink, Context& context, const Observation& observation,
+                             MonoTime now) -> PumpStep {
+  for (int turn = 0; turn < turns_per_run; ++turn) {
+    if (ended()) return PumpStep::waiting;
+    if (sink.broken) {
+      cut();
+      return PumpStep::waiting;
+    }
+    if (!deliver(sink, context, observation, now)) return PumpStep::waiting;
+    if (state_ != PumpState::flowing) {
+      if (stage_ && stage_holds_end()) return PumpStep::waiting;
+      finish(sink);
+      return PumpStep::waiting;
+    }
+    if (stage_is_full()) return PumpStep::waiting;
+    if (!source.can_read()) return PumpStep::waiting;
+    const Took took = splicing_ ? splice_in(source, context, now) : copy_in(source, sink, context, observation, now);
+    if (took == Took::parked) return PumpStep::parked;
+    // What ended, or is due after a short send, is the next turn's first business.
+    if (took == Took::nothing && state_ == PumpState::flowing && !due()) return PumpStep::waiting;
+  }
+  if (ended() || blocked_ || (state_ == PumpState::flowing && !source.can_read() && !due())) return PumpStep::waiting;
+  return PumpStep::again;
+}
+
+template <Endpoint Source, Endpoint Sink>
+auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& context, const Observation& observation,
+                                 MonoTime now) -> Took {
+  const bool observed = observation.fanout != nullptr && observation.fanout->wants_chunks(direction_);
+  const bool kept = observed || stage_ != nullptr;
+  // Room at the observers before the read: what was read is never lost to a full ring.
+  if (observed && !observation.fanout->reserve(direction_, read_size_)) return Took::parked;
+  const auto room = kept ? context.blocks.space(read_size_) : context.scratch.first(read_size_);
+  if (room.empty()) {
+    source_stopped(source, {.status = IoStatus::broken, .error = ENOMEM}, now);
+    return Took::nothing;
+  }
+  const ReadResult read = source.end.read(room);
+  if (read.status != IoStatus::ok) {
+    source_stopped(source, read, now);
+    return Took::nothing;
+  }
+  source.end.probe(ProbePoint::read);
+  note_read(read.bytes, now);
+  // epoll(7): on a stream, a read shorter than asked for has drained the socket...
+  const bool drained = read.bytes < room.size() && !source.short_read_proves_nothing && !source.end.buffered();
+  if (drained) source.read_blocked();
+
+  if (!kept) {
+    const IoResult written = sink.end.write(room.first(read.bytes));
+    const bool all = took_all(sink, written, read.bytes, now);
+    if (!all && !sink.broken) {
+      pending_ = context.blocks.copy(room.subspan(written.bytes, read.bytes - written.bytes));
+      if (pending_.empty()) sink.break_with(ENOMEM);
+    }
+  } else {
+    Slice slice = context.blocks.commit(read.bytes);
+    if (observed) tell_read(slice, read, context, observation);
+    if (stage_) {
+      stage_->held += slice.size();
+      call_stage(now, [&](fault::Stage& stage, StageView& view) { stage.on_chunk(view, std::move(slice)); });
+    } else {
+      pending_ = std::move(slice);
+      if (!deliver(sink, context, observation, now) && sink.broken) cut();
+    }
+  }
+  adapt_read_size(read.bytes, room.size(), source, sink, context, observed);
+  return drained && !due() ? Took::nothing : Took::bytes;
+}
+
+template <Endpoint Source, Endpoint Sink>
+auto Pump<Source, Sink>::splice_in(Leg<Source>& source, Context& context, MonoTime now) -> Took {
+  // Only into an empty pipe (deliver() saw to that), so that EAGAIN can only mean "socket drained".
+  // With bytes in the pipe it may as well mean "pipe full": slots run out long before bytes do.
+  constexpr std::size_t most = 1024 * 1024;
+  if (!pipe_) pipe_ = context.pipes.take();
+  if (!pipe_) {
+    splicing_ = false;
+    return Took::bytes;  // none to be had: the next turn copies
+  }
+  const IoResult moved = source.end.splice_in(*pipe_, most);
+  if (moved.status == IoStatus::broken && moved.error == EINVAL) {
+    splicing_ = false;
+    never_splice_ = true;
+    give_pipe(context);
+    return Took::bytes;
+  }
+  const bool undecided = moved.status == IoStatus::would_block && source.short_read_proves_nothing;
+  if (undecided || moved.status == IoStatus::end) {
+    // splice(2) never passes an urgent mark: it says EAGAIN there for ever and, when a FIN has come
+    // behind the mark, 0 with bytes still unread (Linux 6.18). What a read says decides.
+    splicing_ = false;
+    give_pipe(context);
+    return Took::bytes;
+  }
+  if (moved.status != IoStatus::ok) {
+    give_pipe(context);  // a direction that waits owns no pipe
+    source_stopped(source, moved, now);
+    return Took::nothing;
+  }
+  note_read(moved.bytes, now);
+  small_moves_ = moved.bytes < small_move ? static_cast<std::uint8_t>(small_moves_ + 1) : std::uint8_t{0};
+  return Took::bytes;
+}
+
+template <Endpoint Source, Endpoint Sink>
+void Pump<Source, Sink>::source_stopped(Leg<Source>& source, const IoResult& result, MonoTime now) {
+  if (result.status == IoStatus::would_block) {
+    source.read_blocked();
+    return;
+  }
+  if (result.status == IoStatus::broken) source.break_with(result.error);
+  // After a reset that another call consumed, the kernel says 0 where it would have said ECONNRESET:
+  // that is no FIN to pass on.
+  state_ = source.broken ? PumpState::last_bytes : PumpState::finishing;
+  if (stage_) call_stage(now, [](fault::Stage& stage, StageView& view) { stage.on_end(view); });
+}
+
+template <Endpoint Source, Endpoint Sink>
+void Pump<Source, Sink>::end_reading(MonoTime now) {
+  if (state_ != PumpState::flowing) return;
+  state_ = PumpState::finishing;
+  if (stage_) call_stage(now, [](fault::Stage& stage, StageView& view) { stage.on_end(view); });
+}
+
+template <Endpoint Source, Endpoint Sink>
+void Pump<Source, Sink>::note_read(std::size_t n, MonoTime now) {
+  bytes_ += n;
+  ++chunks_;
+  last_read_ = now;
+}
+
+template <Endpoint Source, Endpoint Sink>
+void Pump<Source, Sink>::adapt_read_size(std::size_t n, std::size_t room, Leg<Source>& source, Leg<Sink>& sink,
+                                         Context& context, bool observed) {
+  if (blocked_) {  // less to keep when the sink takes less
+    read_size_ = std::max<std::uint32_t>(read_size_ / 2, smallest_read);
+    full_reads_ = 0;
+    return;
+  }
+  if (n < room) {
+    full_reads_ = 0;
+    return;
+  }
+  ++full_reads_;
+  const bool bulk = !observed && !stage_ && room >= splice_from && full_reads_ >= 2 && pending_.empty();
+  if (bulk && !never_splice_ && source.end.can_splice() && sink.end.can_splice()) {
+    splicing_ = true;
+    small_moves_ = 0;
+    full_reads_ = 0;
+    return;
+  }
+  if (full_reads_ >= 4) {
+    full_reads_ = 0;
+    read_size_ = static_cast<std::uint32_t>(std::min<std::size_t>(read_size_ * 2, context.scratch.size()));
+  }
+}
+
+// Sends what is due, oldest first. True when nothing is left.
+template <Endpoint Source, Endpoint Sink>
+auto Pump<Source, Sink>::deliver(Leg<Sink>& sink, Context& context, const Observation& observation, MonoTime now)
+    -> bool {
+  while (true) {
+    if (pipe_ && !deliver_pipe(sink, now)) return false;
+    if (splicing_ && (small_moves_ >= small_moves_to_leave || stage_ ||
+                      (observation.fanout != nullptr && observation.fanout->wants_chunks(direction_)))) {
+      splicing_ = false;
+      give_pipe(context);
+    }
+    if (pending_.empty()) {
+      if (!stage_ || stage_->released.empty()) return true;
+      pending_ = std::move(stage_->released.front());
+      stage_->released.pop_front();
+    }
+    if (!sink.can_write()) {
+      if (!blocked_) blocked_since_ = now;
+      blocked_ = true;
+      return false;
+    }
+    const IoResult result = sink.end.write(pending_.bytes());
+    const bool all = took_all(sink, result, pending_.size(), now);
+    if (result.bytes > 0) {
+      pending_.remove_prefix(result.bytes);
+      tell_written(context, observation);
+    }
+    if (!all) return false;
+    pending_ = Slice{};  // lets the block go
+  }
+}
+
+template <Endpoint Source, Endpoint Sink>
+auto Pump<Source, Sink>::deliver_pipe(Leg<Sink>& sink, MonoTime now) -> bool {
+  while (pipe_->bytes() > 0) {
+    if (!sink.can_write()) {
+      if (!blocked_) blocked_since_ = now;
+      blocked_ = true;
+      return false;
+    }
+    const IoResult result = sink.end.splice_out(*pipe_);
+    written_ += result.bytes;
+    if (result.status == IoStatus::ok) {  // a partial move says nothing about the rest: ask again
+      blocked_ = false;
+      continue;
+    }
+    (void)took_all(sink, result, pipe_->bytes(), now);
+    return false;
+  }
+  blocked_ = false;
+  return true;
+}
+
+// Books what a write did. False: bytes are left, and the sink takes no more now or never.
+template <Endpoint Source, Endpoint Sink>
+auto Pump<Source, Sink>::took_all(Leg<Sink>& sink, const IoResult& result, std::size_t size, MonoTime now) -> bool {
+  sink.end.probe(ProbePoint::write);
+  written_ += result.bytes;
+  if (result.status == IoStatus::broken) {
+    // Stored at once: this call may have consumed the reset, and the next recv would say FIN.
+    sink.break_with(result.error);
+    return false;
+  }
+  if (result.bytes == size) {
+    blocked_ = false;
+    return true;
+  }
+  // A short send filled the buffer: the edge comes when there is room again.
+  sink.write_blocked();
+  if (!blocked_ || result.bytes > 0) blocked_since_ = now;
+  blocked_ = true;
+  return false;
+}
+
+template <Endpoint Source, Endpoint Sink>
+void Pump<Source, Sink>::finish(Leg<Sink>& sink) {
+  if (state_ == PumpState::last_bytes) {
+    state_ = PumpState::over;
+    return;
+  }
+  const IoResult result = sink.end.close_write();
+  if (result.status == IoStatus::would_block) {
+    sink.write_blocked();
+    return;
+  }
+  if (result.status == IoStatus::broken) {
+    sink.break_with(result.error);
+    state_ = PumpState::over;
+    return;
+  }
+  state_ = PumpState::finished;
+}
+
+template <Endpoint Source, Endpoint Sink>
+void Pump<Source, Sink>::give_pipe(Context& context) {
+  if (pipe_) context.pipes.give(std::move(pipe_));
+}
+
+template <Endpoint Source, Endpoint Sink>
+void Pump<Source, Sink>::tell_read(const Slice& slice, const ReadResult& read, Context& context,
+                                   const Observation& observation) {
+  observation.fanout->push(event::Event{context.clock.mono(), observation.proxy, observation.session,
+                                        event::ChunkRead{slice, bytes_ - slice.size(), read.kernel_time, direction_}},
+                           event::EventKind::chunk_read);
+}
+
+template <Endpoint Source, Endpoint Sink>
+void Pump<Source, Sink>::tell_written(Context& context, const Observation& observation) {
+  if (observation.fanout == nullptr || !observation.fanout->wants(event::EventKind::chunk_written)) return;
+  observation.fanout->push(event::Event{context.clock.mono(), observation.proxy, observation.session,
+                                        event::ChunkWritten{written_, direction_}},
+                           event::EventKind::chunk_written);
+}
+
+template <Endpoint Source, Endpoint Sink>
+void Pump<Source, Sink>::prefill(Slice bytes, const Observation& observation, MonoTime now) {
+  note_read(bytes.size(), now);
+  if (observation.fanout != nullptr && observation.fanout->wants_chunks(direction_)) {
+    observation.fanout->push(event::Event{now, observation.proxy, observation.session,
+                                          event::ChunkRead{bytes, bytes_ - bytes.size(), std::nullopt, direction_}},
+                             event::EventKind::chunk_read);
+  }
+  if (stage_) {
+    stage_->held += bytes.size();
+    call_stage(now, [&](fault::Stage& stage, StageView& view) { stage.on_chunk(view, std::move(bytes)); });
+  } else {
+    pending_ = std::move(bytes);
+  }
+}
+
+template <Endpoint Source, Endpoint Sink>
+void Pump<Source, Sink>::set_stage(std::unique_ptr<fault::Stage> faults, MonoTime now, std::uint64_t queue_limit) {
+  stage_ = std::make_unique<StageRun>();
+  stage_->queue_limit = queue_limit;
+  stage_->stage = std::move(faults);
+  call_stage(now, [](fault::Stage& stage, StageView& view) { stage.on_open(view); });
+}
+
+template <Endpoint Source, Endpoint Sink>
+void Pump<Source, Sink>::on_alarm(MonoTime now) {
+  if (!stage_ || !stage_->alarm || *stage_->alarm > now) return;
+  stage_->alarm.reset();
+  call_stage(now, [](fault::Stage& stage, StageView& view) { stage.on_alarm(view); });
+}
+
+template <Endpoint Source, Endpoint Sink>
+void Pump<Source, Sink>::cut() {
+  if (ended()) return;
+  state_ = PumpState::over;
+  pending_ = Slice{};
+  pipe_.reset();
+  blocked_ = false;
+  if (stage_) {
+    stage_->released.clear();
+    stage_->alarm.reset();
+  }
+}
+
+}  // namespace weir::proxy

@@ -1,0 +1,151 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "event/close_cause.h"
+#include "proxy/pump.h"
+#include "proxy/timeouts.h"
+
+namespace weir::proxy {
+
+// Readiness news of a leg, translated from the loop's event bits.
+struct Readiness {
+  bool readable = false;
+  bool writable = false;
+  bool hang_up = false;  // FIN or RST may have come: EPOLLRDHUP, EPOLLHUP
+  bool urgent = false;   // EPOLLPRI
+  bool notice = false;   // EPOLLERR: an error, or a notice in the error queue
+};
+
+// The relaying and closing of one session: two legs, two pumps, the clocks that run meanwhile, and
+// how it ends. Sans-io but for its ends: time is given, and what it wants next is asked of it after
+// every call. Runs on the worker's thread; lives in its Session.
+//
+//   relaying --both directions finished---------------------------> closed   (FIN each way)
+//      |-----a leg broken--> handing_on --all delivered, or grace--> closed   (RST to the other leg)
+//      '-----a timeout, a stage, or the worker ends it------------> closed   (FIN, or RST if asked)
+//
+// A stage's session_fin ends both directions as two FINs would, so that what is due still goes out.
+// handing_on: a reset is passed on only after delivery. Linger 0 at once discards what the sink's
+// kernel has not sent: it delivered 113 KB of 4.2 MB (measured).
+enum class RelayPhase : std::uint8_t { relaying, handing_on, closed };
+
+template <Endpoint ClientEnd, Endpoint ServerEnd>
+class Relay {
+ public:
+  using Context = PumpContext<typename ClientEnd::Pipe>;
+
+  Relay(Context& context, const Timeouts& timeouts, Observation observation)
+      : context_(context), timeouts_(timeouts), observation_(observation) {}
+  Relay(const Relay&) = delete;
+  auto operator=(const Relay&) -> Relay& = delete;
+
+  // The legs' ends may be set before start(): readiness that arrives early is kept.
+  [[nodiscard]] auto client() -> Leg<ClientEnd>& { return client_; }
+  [[nodiscard]] auto server() -> Leg<ServerEnd>& { return server_; }
+  [[nodiscard]] auto upstream() -> Pump<ClientEnd, ServerEnd>& { return upstream_; }
+  [[nodiscard]] auto downstream() -> Pump<ServerEnd, ClientEnd>& { return downstream_; }
+
+  // Both legs are connected: bytes flow. `accepted`: when the session began, for max_duration.
+  // `prefilled`: read from the client already.
+  void start(MonoTime now, MonoTime accepted, Slice prefilled = {});
+
+  // News of a leg. Before start() it is only noted.
+  void on_ready(LegName leg, const Readiness& news, MonoTime now);
+  // Asked for by wants_rerun(), or an observer has room again.
+  void rerun(MonoTime now);
+  // At wants_alarm().
+  void on_alarm(MonoTime now);
+  // At or after deadline(): ends the session if one of its clocks has run out.
+  void on_deadline(MonoTime now);
+  // Ends it from outside: legs are closed in order, or with RST.
+  void end(const event::CloseCause& cause, bool reset, MonoTime now);
+
+  [[nodiscard]] auto phase() const -> RelayPhase { return phase_; }
+  [[nodiscard]] auto wants_rerun() const -> bool { return wants_rerun_ && phase_ != RelayPhase::closed; }
+  [[nodiscard]] auto parked() const -> bool { return parked_ && phase_ != RelayPhase::closed; }
+  [[nodiscard]] auto wants_alarm() const -> std::optional<MonoTime>;
+  // No clock runs out before this; later activity may move it on (that is not announced), only
+  // `deadline_moved_closer` announces that it came closer. None: no clock runs.
+  [[nodiscard]] auto deadline() const -> std::optional<MonoTime>;
+  [[nodiscard]] auto take_deadline_moved_closer() -> bool { return std::exchange(deadline_closer_, false); }
+
+  // After phase() is closed.
+  [[nodiscard]] auto cause() const -> const event::CloseCause& { return cause_; }
+  // errno behind a broken leg, or 0.
+  [[nodiscard]] auto error() const -> int { return error_; }
+  // A reset was passed on before everything was delivered, as reset_grace had passed.
+  [[nodiscard]] auto grace_expired() const -> bool { return grace_expired_; }
+  [[nodiscard]] auto longest_silence() const -> Nanos { return longest_silence_; }
+  [[nodiscard]] auto totals() const -> std::array<event::DirectionTotals, 2>;
+  // Steps in a row that moved nothing reached this bound so often: the watchdog of a spinning loop.
+  [[nodiscard]] auto watchdog_trips() const -> unsigned { return watchdog_trips_; }
+
+  static constexpr unsigned idle_steps_allowed = 1000;
+
+ private:
+  void step(MonoTime now);
+  void note_activity(std::uint64_t upstream_moved, std::uint64_t downstream_moved, MonoTime now);
+  void note_blocking();
+  void note_fins(MonoTime now);
+  void note_pause(MonoTime now);
+  void look_for_silent_death(LegName leg);
+  [[nodiscard]] auto carry_out_stage_end(MonoTime now) -> bool;
+  void begin_handing_on(LegName broken, MonoTime now);
+  void poll_anew(MonoTime now);
+  void hand_on(MonoTime now);
+  void close(const event::CloseCause& cause, bool reset, MonoTime now);
+  [[nodiscard]] auto cause_of_break(LegName leg, MonoTime now) const -> event::CloseCause;
+  // The clocks that run now, each as (name, when it runs out); calls visit for each.
+  template <class Visit>
+  void each_clock(Visit visit) const;
+  [[nodiscard]] auto held_back() const -> bool;
+  [[nodiscard]] auto leg_broken(LegName leg) const -> bool {
+    return leg == LegName::client ? client_.broken : server_.broken;
+  }
+
+  Context& context_;
+  const Timeouts& timeouts_;
+  Observation observation_;
+  Leg<ClientEnd> client_;
+  Leg<ServerEnd> server_;
+  Pump<ClientEnd, ServerEnd> upstream_{Direction::upstream};
+  Pump<ServerEnd, ClientEnd> downstream_{Direction::downstream};
+
+  MonoTime accepted_{};
+  MonoTime last_activity_{};  // a byte moved
+  // The clocks of silence count from these; a pause of ours moves them on by its length.
+  MonoTime started_{};
+  MonoTime idle_since_{};
+  MonoTime fin_at_{};
+  MonoTime paused_at_{};
+  MonoTime handing_on_since_{};
+  MonoTime next_poll_{};
+  Nanos poll_step_{};
+  Nanos longest_silence_{};
+  event::CloseCause cause_;
+  int error_ = 0;
+  unsigned idle_steps_ = 0;
+  unsigned watchdog_trips_ = 0;
+  RelayPhase phase_ = RelayPhase::relaying;
+  LegName broken_leg_{};
+  std::optional<LegName> first_fin_;
+  bool relaying_started_ = false;
+  bool wants_rerun_ = false;
+  bool parked_ = false;
+  bool deadline_closer_ = false;
+  bool grace_expired_ = false;
+  bool last_byte_from_client_ = false;
+  bool half_close_told_ = false;
+  bool paused_ = false;
+  bool ended_by_fault_ = false;
+  std::array<bool, 2> was_blocked_{};
+  std::array<std::uint64_t, 2> left_in_kernel_{};  // unsent when a reset was passed on
+};
+
+}  // namespace weir::proxy
+
+#include "proxy/relay_impl.h"

@@ -1,0 +1,108 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "base/address.h"
+#include "base/ids.h"
+#include "event/ring.h"
+#include "net/socket.h"
+#include "proxy/timeouts.h"
+
+namespace weir::proxy {
+
+// What the client feels when the upstream cannot be reached.
+enum class OnConnectFailure : std::uint8_t {
+  reset,  // RST, as a direct connect would have been refused
+  close,  // FIN, as toxiproxy does
+};
+
+// Asked per session where to connect. Fixed now; the original destination or a TLS server name can
+// answer later. Called on workers' threads: must be safe to share.
+class UpstreamSelector {
+ public:
+  virtual ~UpstreamSelector() = default;
+  [[nodiscard]] virtual auto select(const Address& client) const -> UpstreamAddress = 0;
+};
+
+class FixedUpstream final : public UpstreamSelector {
+ public:
+  explicit FixedUpstream(UpstreamAddress upstream) : upstream_(std::move(upstream)) {}
+  [[nodiscard]] auto select(const Address&) const -> UpstreamAddress override { return upstream_; }
+
+ private:
+  UpstreamAddress upstream_;
+};
+
+// What a client sends before its stream begins: a PROXY header, SOCKS, CONNECT, a TLS hello. Sans-io,
+// one per session. None yet outside the tests; the session's phase for it is there.
+class Preface {
+ public:
+  virtual ~Preface() = default;
+  enum class Outcome : std::uint8_t { need_more, complete, malformed };
+  struct Verdict {
+    Outcome outcome = Outcome::need_more;
+    std::size_t consumed = 0;  // complete: these belong to the preface, the rest to the stream
+  };
+  // All bytes so far, from the first; at most `limit`.
+  [[nodiscard]] virtual auto read(std::span<const std::byte> bytes) -> Verdict = 0;
+  // Complete: where the client asked to go, if it did.
+  [[nodiscard]] virtual auto upstream() const -> std::optional<UpstreamAddress> { return std::nullopt; }
+  static constexpr std::size_t limit = 16 * 1024;
+};
+
+// A proxy's rules as its sessions see them; immutable while it runs.
+struct ProxySettings {
+  ProxyId id{};
+  std::string name;
+  std::shared_ptr<const UpstreamSelector> upstream;
+  std::function<std::unique_ptr<Preface>()> make_preface;  // may be empty
+  Timeouts timeouts;
+  std::optional<int> keepalive_count;
+  OnConnectFailure on_connect_failure = OnConnectFailure::reset;
+  std::optional<std::uint64_t> max_sessions;  // live at a time, over all workers
+  std::optional<std::uint64_t> accept_limit;  // accepted in all, then the listener closes (--once)
+
+  [[nodiscard]] auto stream_options() const -> net::StreamOptions {
+    using enum event::TimeoutName;
+    return {.user_timeout = timeouts[tcp_user_timeout],
+            .keepalive_idle = timeouts[tcp_keepalive_idle],
+            .keepalive_interval = *timeouts[tcp_keepalive_interval],
+            .keepalive_count = keepalive_count};
+  }
+};
+
+// The little that the workers of one proxy share, all atomic.
+struct ProxyShared {
+  std::atomic<std::uint64_t> accepted{0};  // also the last session's number
+  std::atomic<std::uint64_t> live{0};
+  std::atomic<std::uint64_t> peak{0};
+  std::atomic<std::uint64_t> refused_accepts{0};  // times the listener waited: no descriptor, too many sessions
+  std::function<void()> on_session_end;           // any worker's thread; set before the first accept
+
+  // Counts one more live session, unless `most` are: then false. `most` is never exceeded, however
+  // many workers accept at once.
+  [[nodiscard]] auto claim_live(std::optional<std::uint64_t> most) -> bool {
+    std::uint64_t now = live.load(std::memory_order_relaxed);
+    do {
+      if (most && now >= *most) return false;
+    } while (!live.compare_exchange_weak(now, now + 1, std::memory_order_relaxed));
+    return true;
+  }
+  // A claimed session began after all.
+  void session_began() {
+    const std::uint64_t now = live.load(std::memory_order_relaxed);
+    std::uint64_t seen = peak.load(std::memory_order_relaxed);
+    while (seen < now && !peak.compare_exchange_weak(seen, now, std::memory_order_relaxed)) {
+    }
+  }
+  // It ended, or a claim is given back. The caller calls on_session_end when all else is done: whoever
+  // reads `live` then must not see the old count, hence no weaker order.
+  void release_live() { live.fetch_sub(1, std::memory_order_seq_cst); }
+};
+
+}  // namespace weir::proxy

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <memory>
+
+#include "base/fd.h"
+#include "proxy/endpoint.h"
+
+namespace weir::proxy {
+
+// A kernel pipe for splice(2), and how many bytes it holds.
+class KernelPipe {
+ public:
+  // None when descriptors or pipe memory are short: the caller copies instead.
+  [[nodiscard]] static auto create() -> std::unique_ptr<KernelPipe>;
+  [[nodiscard]] auto bytes() const -> std::size_t { return bytes_; }
+
+ private:
+  friend class SocketEnd;
+  KernelPipe(Fd read_end, Fd write_end) : read_end_(std::move(read_end)), write_end_(std::move(write_end)) {}
+  Fd read_end_;
+  Fd write_end_;
+  std::size_t bytes_ = 0;
+};
+
+// An Endpoint over a connected, non-blocking TCP or Unix stream socket, which it owns.
+class SocketEnd {
+ public:
+  using Pipe = KernelPipe;
+
+  SocketEnd() = default;
+  SocketEnd(Fd fd, bool tcp) : fd_(std::move(fd)), tcp_(tcp) {}
+
+  [[nodiscard]] auto fd() const -> int { return fd_.get(); }
+  [[nodiscard]] auto is_open() const -> bool { return static_cast<bool>(fd_); }
+
+  auto read(std::span<std::byte> into) -> ReadResult;
+  auto write(std::span<const std::byte> from) -> IoResult;
+  [[nodiscard]] auto buffered() const -> bool { return false; }
+  [[nodiscard]] auto read_want() const -> Want { return Want::readable; }
+  [[nodiscard]] auto write_want() const -> Want { return Want::writable; }
+  auto close_write() -> IoResult;
+  [[nodiscard]] auto unsent() const -> std::size_t;
+  [[nodiscard]] auto dead() const -> bool;
+  void drain_notices();
+  void probe(ProbePoint) {}  // the diagnosis will sample TCP_INFO here
+  void close() { fd_.reset(); }
+  void reset();
+  [[nodiscard]] auto can_splice() const -> bool { return true; }
+  auto splice_in(Pipe& pipe, std::size_t most) -> IoResult;
+  auto splice_out(Pipe& pipe) -> IoResult;
+
+ private:
+  Fd fd_;
+  bool tcp_ = true;
+};
+
+static_assert(Endpoint<SocketEnd>);
+
+}  // namespace weir::proxy

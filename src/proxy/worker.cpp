@@ -1,0 +1,112 @@
+#include "proxy/worker.h"
+
+#include <algorithm>
+
+#include "proxy/acceptor.h"
+
+namespace weir::proxy {
+
+ProxyOnWorker::~ProxyOnWorker() = default;
+
+Worker::Worker(net::EventLoop& loop, net::Resolver& resolver)
+    : loop_(loop),
+      resolver_(resolver),
+      scratch_(std::make_unique<std::array<std::byte, scratch_size>>()),
+      context_{loop.clock(), *scratch_, blocks_, pipes_} {
+  loop_.set_end_of_turn([this] { publish_events(); });
+}
+
+Worker::~Worker() {
+  loop_.set_end_of_turn({});
+  while (first_ != nullptr) {
+    Session* session = first_;
+    first_ = session->next_;
+    delete session;
+  }
+}
+
+auto Worker::add_proxy(std::unique_ptr<ProxyOnWorker> proxy) -> ProxyOnWorker& {
+  proxies_.push_back(std::move(proxy));
+  return *proxies_.back();
+}
+
+void Worker::publish_events() {
+  for (event::EventRing* ring : rings_) ring->publish();
+}
+
+void Worker::adopt(ProxyOnWorker& proxy, Fd client, Address client_address, SessionNumber number) {
+  auto session = std::make_unique<Session>(*this, proxy, std::move(client), std::move(client_address), number);
+  session->next_ = first_;
+  if (first_ != nullptr) first_->previous_ = session.get();
+  first_ = session.get();
+  load_.fetch_add(1, std::memory_order_relaxed);
+  ++counters_.sessions;
+  Session& owned = *session.release();  // by the list from here on; ended() takes it back
+  owned.begin();
+  if (end_newcomer_) end_newcomer_(owned);
+}
+
+void Worker::ended(Session& session) {
+  if (session.previous_ != nullptr) session.previous_->next_ = session.next_;
+  if (session.next_ != nullptr) session.next_->previous_ = session.previous_;
+  if (first_ == &session) first_ = session.next_;
+  session.next_ = session.previous_ = nullptr;
+  if (session.parked_listed_) std::erase(parked_, &session);
+
+  const auto totals = session.relay().totals();
+  for (std::size_t i = 0; i < totals.size(); ++i) counters_.bytes[i] += totals[i].bytes;
+  counters_.watchdog_trips += session.watchdog_trips();
+
+  ProxyOnWorker& proxy = session.proxy();
+  load_.fetch_sub(1, std::memory_order_relaxed);
+  proxy.shared->release_live();
+  for (const auto& acceptor : proxy.acceptors) acceptor->capacity_freed();
+  loop_.free_later(std::unique_ptr<net::Disposable>(&session));
+  if (proxy.shared->on_session_end) proxy.shared->on_session_end();
+}
+
+void Worker::park(Session& session) {
+  if (session.parked_listed_) return;
+  session.parked_listed_ = true;
+  parked_.push_back(&session);
+}
+
+void Worker::resume_parked() {
+  // Whoever finds no room parks again, at the back: the list is taken whole first. A session may end
+  // and leave the list while another resumes, so each is looked for again.
+  std::vector<Session*> waiting;
+  waiting.swap(parked_);
+  for (Session* session : waiting) session->parked_listed_ = false;
+  for (Session* session : waiting) loop_.run_again(*session);
+  for (const auto& proxy : proxies_) {
+    for (const auto& acceptor : proxy->acceptors) acceptor->capacity_freed();
+  }
+}
+
+void Worker::stop_accepting() {
+  for (const auto& proxy : proxies_) proxy->acceptors.clear();
+}
+
+void Worker::end_all(const event::CloseCause& cause, const std::string& detail) {
+  end_newcomer_ = [this, cause, detail](Session& session) {
+    event::CloseCause own = cause;
+    if (cause.reason != event::CloseReason::timeout) own.after = loop_.now() - session.accepted_;
+    session.end(own, detail);
+  };
+  each_session(end_newcomer_);
+}
+
+auto Worker::lookup_started(Session& session) -> std::uint64_t {
+  lookups_.emplace(++next_ticket_, &session);
+  return next_ticket_;
+}
+
+void Worker::lookup_answered(std::uint64_t ticket, const Result<net::Addresses>& answer) {
+  const auto found = lookups_.find(ticket);
+  if (found == lookups_.end()) return;  // it gave up meanwhile
+  Session* session = found->second;
+  lookups_.erase(found);
+  session->on_resolved(answer);
+}
+
+}  // namespace weir::proxy

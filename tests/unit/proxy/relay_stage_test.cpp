@@ -1,0 +1,347 @@
+// A stage in a direction's path: held bytes, alarms, limits, and the ends that it may ask for.
+#include <gtest/gtest.h>
+
+#include "proxy/relay.h"
+#include "proxy/relay_world.h"
+#include "proxy/stages.h"
+
+namespace weir::proxy::scripted {
+namespace {
+
+using event::TimeoutName;
+using fault::End;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr std::size_t KiB = 1024;
+
+template <class Stage, class... Arguments>
+void put_stage(World<>& world, Direction direction, Arguments&&... arguments) {
+  auto stage = std::make_unique<Stage>(std::forward<Arguments>(arguments)...);
+  direction == Direction::upstream ? world.up().set_stage(std::move(stage), world.now())
+                                   : world.down().set_stage(std::move(stage), world.now());
+}
+
+TEST(Stage, HandsOnWhatItHeldWhenItsAlarmRings) {
+  World world;
+  put_stage<DelayStage>(world, Direction::upstream, milliseconds{100});
+  world.starts();
+  world.client.sends("question");
+  world.settles();
+  EXPECT_EQ(world.up().held_by_stage(), 8u);
+  world.passes(milliseconds{40});
+  world.client.sends(", and another");
+  world.passes(milliseconds{60} - Nanos{1});
+  EXPECT_EQ(world.server.got(), "");
+  world.passes(Nanos{1});
+  EXPECT_EQ(world.server.got(), "question");
+  world.passes(milliseconds{40});
+  EXPECT_EQ(world.server.got(), "question, and another");
+  EXPECT_EQ(world.up().held_by_stage(), 0u);
+  world.server.sends("answer");
+  world.settles();
+  EXPECT_EQ(world.client.got(), "answer") << "nothing is in the other direction's path";
+}
+
+TEST(Stage, TakesPrefilledBytesToo) {
+  World world;
+  put_stage<DelayStage>(world, Direction::upstream, milliseconds{100});
+  world.client.sends("second");
+  world.starts(world.blocks.copy(bytes_of("first")));
+  EXPECT_EQ(world.server.got(), "");
+  world.passes(milliseconds{100});
+  EXPECT_EQ(world.server.got(), "firstsecond");
+}
+
+TEST(Stage, HasTheSoonerOfTwoAlarmsRung) {
+  World world;
+  put_stage<DelayStage>(world, Direction::upstream, milliseconds{300});
+  put_stage<DelayStage>(world, Direction::downstream, milliseconds{100});
+  world.starts();
+  world.client.sends("up");
+  world.server.sends("down");
+  world.settles();
+  world.passes(milliseconds{100});
+  EXPECT_EQ(world.client.got(), "down");
+  EXPECT_EQ(world.server.got(), "");
+  world.passes(milliseconds{200});
+  EXPECT_EQ(world.server.got(), "up");
+}
+
+TEST(Stage, PassesFinOnBehindWhatItHolds) {
+  World world;
+  put_stage<DelayStage>(world, Direction::upstream, milliseconds{100});
+  world.starts();
+  world.client.sends("late");
+  world.client.sends_fin();
+  world.settles();
+  EXPECT_FALSE(world.server.fin_passed());
+  world.passes(milliseconds{100});
+  EXPECT_EQ(world.server.got(), "late");
+  EXPECT_TRUE(world.server.saw_fin());
+}
+
+TEST(Stage, ThatHoldsNothingPassesFinOnAtOnce) {
+  World world;
+  put_stage<DelayStage>(world, Direction::upstream, milliseconds{100});
+  put_stage<SliceStage>(world, Direction::downstream, world.blocks, 3);
+  world.starts();
+  world.client.sends_fin();
+  world.server.sends_fin();
+  world.settles();
+  EXPECT_EQ(event::to_string(world.relay().cause()), "client.fin");
+}
+
+TEST(Stage, HasEachEmitSentByItself) {
+  World world;
+  put_stage<SliceStage>(world, Direction::upstream, world.blocks, 10);
+  world.starts();
+  world.client.sends_bulk(95);
+  world.settles();
+  EXPECT_EQ(world.server.calls.writes, 10u);
+  EXPECT_EQ(world.server.received(), world.client.sent());
+}
+
+TEST(Stage, HasItsEmitsWaitForTheSinkInOrder) {
+  World world;
+  put_stage<SliceStage>(world, Direction::upstream, world.blocks, 7);
+  world.starts();
+  world.server.send_buffer = 10;
+  world.server.stops_reading();
+  world.client.sends_bulk(100);
+  world.settles();
+  const auto read = world.client.bytes_read();
+  world.client.sends_bulk(50);
+  world.settles();
+  EXPECT_EQ(world.client.bytes_read(), read) << "no read while bytes are due";
+  EXPECT_TRUE(world.up().blocked_since()) << "they wait for the sink, not for the stage";
+  world.client.sends_fin();
+  world.server.reads_on();
+  world.settles();
+  EXPECT_EQ(world.server.received(), world.client.sent());
+  EXPECT_TRUE(world.server.saw_fin());
+}
+
+TEST(Stage, StopsTheSourceAtItsQueueLimit) {
+  World world;
+  world.up().set_stage(std::make_unique<DelayStage>(seconds{1}), world.now(), 100 * KiB);
+  world.starts();
+  world.client.sends_bulk(1024 * KiB);
+  world.settles();
+  EXPECT_GE(world.up().held_by_stage(), 100 * KiB);
+  EXPECT_LT(world.up().held_by_stage(), 100 * KiB + World<>::scratch_size);
+  const auto read = world.client.bytes_read();
+  world.client.sends_bulk(1);
+  world.settles();
+  EXPECT_EQ(world.client.bytes_read(), read);
+  for (int i = 0; i < 12; ++i) world.passes(seconds{1});
+  EXPECT_EQ(world.server.received(), world.client.sent()) << "alarms run, and no edge is needed to go on";
+}
+
+TEST(Stage, HoldsNoMoreThanTheDefaultLimit) {
+  World world;
+  put_stage<SwallowStage>(world, Direction::upstream);
+  world.starts();
+  world.client.sends_bulk(default_queue_limit + 1024 * KiB);
+  world.settles();
+  EXPECT_GE(world.up().held_by_stage(), default_queue_limit);
+  EXPECT_LT(world.up().held_by_stage(), default_queue_limit + World<>::scratch_size);
+}
+
+TEST(Stage, EndsItsDirectionAfterWhatItEmitted) {
+  World world;
+  put_stage<LimitStage>(world, Direction::upstream, world.blocks, 5, End::fin);
+  world.starts();
+  world.client.sends("12345678");
+  world.settles();
+  EXPECT_EQ(world.server.got(), "12345");
+  EXPECT_TRUE(world.server.saw_fin());
+  world.server.sends("the answer still comes");
+  world.client.sends("not read");
+  world.settles();
+  EXPECT_EQ(world.client.got(), "the answer still comes");
+  EXPECT_EQ(world.client.bytes_read(), 8u);
+  EXPECT_EQ(world.up().undelivered(), 3u);
+  world.server.sends_fin();
+  world.settles();
+  EXPECT_TRUE(world.closed());
+}
+
+TEST(Stage, EndsItsDirectionThoughItEmitsNothing) {
+  World world;
+  put_stage<LimitStage>(world, Direction::upstream, world.blocks, 0, End::fin);
+  world.starts();
+  world.client.sends("nothing of this");
+  world.settles();
+  EXPECT_EQ(world.server.got(), "");
+  EXPECT_TRUE(world.server.saw_fin());
+}
+
+TEST(Stage, EndsItsDirectionInItsLastTurn) {
+  World world;
+  put_stage<LimitStage>(world, Direction::upstream, world.blocks, 4 * 64 * KiB, End::fin);
+  world.starts();
+  world.server.send_buffer = 1024 * KiB;
+  world.client.sends_bulk(4 * 64 * KiB);
+  world.settles();
+  EXPECT_TRUE(world.server.saw_fin());
+}
+
+TEST(Stage, EndsTheSessionInOrderAfterWhatIsDue) {
+  World world;
+  put_stage<LimitStage>(world, Direction::downstream, world.blocks, 5, End::session_fin);
+  world.starts();
+  world.passes(seconds{2});
+  world.client.send_buffer = 2;
+  world.client.stops_reading();
+  world.server.sends("12345678");
+  world.settles();
+  EXPECT_FALSE(world.closed()) << "three bytes are due";
+  EXPECT_TRUE(world.server.saw_fin()) << "the other direction has nothing left";
+  world.client.reads_on();
+  world.settles();
+  EXPECT_EQ(world.client.got(), "12345");
+  EXPECT_TRUE(world.client.saw_fin());
+  EXPECT_EQ(world.cause(), "fault after 2000 ms");
+  EXPECT_FALSE(world.relay().cause().leg);
+}
+
+TEST(Stage, EndsTheSessionWhileTheOtherDirectionStillHoldsBytes) {
+  World world;
+  put_stage<LimitStage>(world, Direction::upstream, world.blocks, 5, End::session_fin);
+  put_stage<DelayStage>(world, Direction::downstream, seconds{1});
+  world.starts();
+  world.server.sends("held");
+  world.settles();
+  world.client.sends("12345");
+  world.settles();
+  EXPECT_TRUE(world.server.saw_fin());
+  EXPECT_FALSE(world.closed());
+  world.passes(seconds{1});
+  EXPECT_EQ(world.client.got(), "held");
+  EXPECT_TRUE(world.client.saw_fin());
+  EXPECT_EQ(event::to_string(world.relay().cause()), "fault");
+}
+
+TEST(Stage, ResetsTheSessionAtOnce) {
+  World world;
+  put_stage<LimitStage>(world, Direction::upstream, world.blocks, 5, End::session_reset);
+  world.starts();
+  world.server.stops_reading();
+  world.client.sends("12345");
+  world.settles();
+  EXPECT_TRUE(world.client.saw_reset() && world.server.saw_reset()) << "a fault's reset waits for nothing";
+  EXPECT_EQ(event::to_string(world.relay().cause()), "fault");
+}
+
+TEST(Stage, PausesTheClocksOfSilenceWhileItHoldsBytes) {
+  World world;
+  world.timeouts.set(TimeoutName::idle, seconds{10});
+  world.timeouts.set(TimeoutName::idle_server, seconds{5});
+  world.timeouts.set(TimeoutName::first_byte_server, seconds{3});
+  put_stage<DelayStage>(world, Direction::upstream, minutes{60});
+  world.starts();
+  world.passes(seconds{1});
+  world.client.sends("held for an hour");
+  world.passes(minutes{60});
+  EXPECT_EQ(world.server.got(), "held for an hour");
+  world.passes(seconds{2} - Nanos{1});
+  EXPECT_FALSE(world.closed());
+  world.passes(Nanos{1});
+  EXPECT_EQ(world.cause(), "first_byte.server after 3000 ms");
+}
+
+TEST(Stage, NeverArmsWriteStallByWhatItHolds) {
+  World world;
+  world.timeouts.set(TimeoutName::write_stall, seconds{1});
+  put_stage<DelayStage>(world, Direction::upstream, minutes{60});
+  world.starts();
+  world.server.send_buffer = 4;
+  world.server.stops_reading();
+  world.client.sends("1234567");
+  world.passes(minutes{60});
+  EXPECT_FALSE(world.closed());
+  EXPECT_TRUE(world.up().blocked_since()) << "now they were released, and wait for the sink";
+  world.passes(seconds{1});
+  EXPECT_EQ(world.cause(), "write_stall after 1000 ms");
+  EXPECT_EQ(world.relay().cause().leg, LegName::server);
+}
+
+TEST(Stage, MayLoseWhatItHoldsToAResetsGrace) {
+  World world;
+  put_stage<DelayStage>(world, Direction::upstream, seconds{60});
+  world.starts();
+  world.client.sends("held");
+  world.client.resets();
+  world.passes(seconds{1} - Nanos{1});
+  EXPECT_FALSE(world.closed());
+  world.passes(Nanos{1});
+  EXPECT_TRUE(world.server.saw_reset());
+  EXPECT_EQ(world.relay().totals()[0].undelivered, 4u);
+}
+
+TEST(Stage, HandsItsLastBytesOnBeforeAReset) {
+  World world;
+  put_stage<DelayStage>(world, Direction::upstream, milliseconds{500});
+  world.starts();
+  world.client.sends("held");
+  world.client.resets();
+  world.passes(milliseconds{501});
+  EXPECT_EQ(world.server.got(), "held");
+  EXPECT_TRUE(world.server.saw_reset());
+  EXPECT_FALSE(world.server.fin_passed());
+}
+
+TEST(Stage, IsCutShortByABrokenSink) {
+  World world;
+  put_stage<SliceStage>(world, Direction::upstream, world.blocks, 2);
+  world.starts();
+  world.server.send_buffer = 3;
+  world.server.stops_reading();
+  world.client.sends("123456789");
+  world.settles();
+  world.server.resets();
+  world.settles();
+  EXPECT_TRUE(world.closed());
+  EXPECT_EQ(world.relay().totals()[0].undelivered, 6u);
+  EXPECT_FALSE(world.up().alarm());
+}
+
+// What a stage may do beyond the ordinary: nothing emitted, an alarm taken back, an end at the open.
+class Whimsical final : public fault::Stage {
+ public:
+  void on_open(fault::StageContext& context) override { context.arm(context.now() + seconds{1}); }
+  void on_chunk(fault::StageContext& context, Slice bytes) override {
+    context.emit({});
+    context.disarm();
+    context.emit(std::move(bytes));
+  }
+  void on_alarm(fault::StageContext& context) override { context.end(End::session_reset); }
+};
+
+TEST(Stage, MayTakeItsAlarmBack) {
+  World rings, silent;
+  for (World<>* world : {&rings, &silent}) {
+    put_stage<Whimsical>(*world, Direction::upstream);
+    world->starts();
+  }
+  silent.client.sends("x");
+  rings.passes(seconds{1});
+  silent.passes(seconds{1});
+  EXPECT_TRUE(rings.closed());
+  EXPECT_FALSE(silent.closed());
+  EXPECT_EQ(silent.server.got(), "x");
+  EXPECT_EQ(silent.server.calls.writes, 1u) << "an empty emit is no send";
+}
+
+TEST(Stage, IsNotRungBeforeItsTime) {
+  World world;
+  put_stage<Whimsical>(world, Direction::upstream);
+  world.starts();
+  world.relay().on_alarm(world.now() + seconds{1} - Nanos{1});
+  EXPECT_FALSE(world.closed());
+}
+
+}  // namespace
+}  // namespace weir::proxy::scripted

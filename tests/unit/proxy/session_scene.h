@@ -1,0 +1,313 @@
+// A worker on virtual time with real sockets on loopback: the clock stands until the test advances it,
+// the kernel does what it does. What a session asks of the world is answered by fakes: the resolver when
+// the test says so, the sockets with any error, the preface a line.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "net/places.h"
+#include "proxy/acceptor.h"
+#include "proxy/worker.h"
+
+namespace weir::proxy::live {
+
+using event::TimeoutName;
+
+inline auto loopback(std::uint16_t port = 0) -> Address { return Address::parse_ip("127.0.0.1", port).value(); }
+inline auto unix_address(const std::string& path) -> Address { return Address(Address::Unix{path}); }
+
+class FakeResolver final : public net::Resolver {
+ public:
+  void resolve(const UpstreamAddress::Name& name, net::EventLoop& loop, Done done) override {
+    asked.push_back({name, &loop, std::move(done)});
+  }
+  void answer(const Result<net::Addresses>& addresses, std::size_t which = 0) {
+    asked.at(which).loop->post([done = asked.at(which).done, addresses] { done(addresses); });
+  }
+  struct Question {
+    UpstreamAddress::Name name;
+    net::EventLoop* loop;
+    Done done;
+  };
+  std::vector<Question> asked;
+};
+
+class FakeSockets final : public net::SocketFactory {
+ public:
+  [[nodiscard]] auto listen(const Address& address, const net::StreamOptions& options) -> Result<Fd> override {
+    return kernel_.listen(address, options);
+  }
+  [[nodiscard]] auto connect(const Address& address, const net::StreamOptions& options) -> Result<Connecting> override {
+    asked.push_back(address);
+    if (const auto found = errors.find(address.to_string()); found != errors.end()) {
+      return failure(fmt::format("{}: {}", address.to_string(), errno_text(found->second)), found->second);
+    }
+    return kernel_.connect(address, options);
+  }
+  std::map<std::string, int> errors;  // by address: what connect(2) says at once
+  std::vector<Address> asked;
+
+ private:
+  net::KernelSockets kernel_;
+};
+
+// One line: "hello", or "to ADDRESS" to choose the upstream; one that begins with '!' is malformed.
+class LinePreface final : public Preface {
+ public:
+  [[nodiscard]] auto read(std::span<const std::byte> bytes) -> Verdict override {
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    if (text.starts_with('!')) return {.outcome = Outcome::malformed};
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos) return {};
+    if (text.starts_with("to ")) upstream_ = UpstreamAddress::parse(text.substr(3, end - 3)).value();
+    return {.outcome = Outcome::complete, .consumed = end + 1};
+  }
+  [[nodiscard]] auto upstream() const -> std::optional<UpstreamAddress> override { return upstream_; }
+
+ private:
+  std::optional<UpstreamAddress> upstream_;
+};
+
+enum class Felt : std::uint8_t { nothing, fin, reset };
+inline auto operator<<(std::ostream& out, Felt felt) -> std::ostream& {
+  return out << (felt == Felt::nothing ? "nothing" : felt == Felt::fin ? "FIN" : "RST");
+}
+
+// One end of a connection that the test plays.
+class Peer {
+ public:
+  Peer() = default;
+  explicit Peer(Fd fd) : fd_(std::move(fd)) {}
+  [[nodiscard]] auto is_open() const -> bool { return static_cast<bool>(fd_); }
+  [[nodiscard]] auto fd() const -> int { return fd_.get(); }
+  void send(std::string_view text) const {
+    ASSERT_EQ(::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+  }
+  void end() const { ::shutdown(fd_.get(), SHUT_WR); }
+  void close() { fd_.reset(); }
+  void reset() {
+    net::reset_on_close(fd_.get());
+    fd_.reset();
+  }
+  // Takes what is there.
+  void look() {
+    std::array<char, 4096> buffer{};
+    while (felt_ == Felt::nothing) {
+      const ssize_t n = ::recv(fd_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+      if (n > 0) {
+        received_.append(buffer.data(), static_cast<std::size_t>(n));
+        continue;
+      }
+      if (n == 0) felt_ = Felt::fin;
+      if (n < 0 && errno == EAGAIN) return;
+      if (n < 0) felt_ = Felt::reset;
+    }
+  }
+  [[nodiscard]] auto received() const -> const std::string& { return received_; }
+  [[nodiscard]] auto felt() const -> Felt { return felt_; }
+
+ private:
+  Fd fd_;
+  std::string received_;
+  Felt felt_ = Felt::nothing;
+};
+
+// Leaves the process without a free descriptor while it lives.
+class NoDescriptorLeft {
+ public:
+  NoDescriptorLeft() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const int lowest_free = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    ::close(lowest_free);
+    const rlimit none{.rlim_cur = static_cast<rlim_t>(lowest_free), .rlim_max = before_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~NoDescriptorLeft() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  NoDescriptorLeft(const NoDescriptorLeft&) = delete;
+  auto operator=(const NoDescriptorLeft&) -> NoDescriptorLeft& = delete;
+
+ private:
+  rlimit before_{};
+};
+
+class SettableUpstream final : public UpstreamSelector {
+ public:
+  [[nodiscard]] auto select(const Address&) const -> UpstreamAddress override { return upstream; }
+  UpstreamAddress upstream;
+};
+
+class SessionScene : public testing::Test {
+ protected:
+  SessionScene() {
+    settings_->upstream = selector_;
+    settings_->id = ProxyId{7};
+    set_upstream(upstream_address_);
+  }
+  ~SessionScene() override {
+    ring_.reset();  // before the worker: it holds slices of its blocks
+    worker_.reset();
+  }
+
+  // --- before the first client ---
+  void set_upstream(const Address& address) { selector_->upstream = {address, address.to_string()}; }
+  void set_upstream_name() { selector_->upstream = UpstreamAddress::parse("db.example:5432").value(); }
+  void set(TimeoutName name, std::optional<Nanos> value) { settings_->timeouts.set(name, value); }
+
+  auto proxy() -> ProxyOnWorker& {
+    if (proxy_ != nullptr) return *proxy_;
+    worker_->add_ring(*ring_);
+    auto added = std::make_unique<ProxyOnWorker>();
+    added->settings = settings_;
+    added->shared = shared_;
+    auto sockets = std::make_unique<FakeSockets>();
+    sockets_ = sockets.get();
+    added->sockets = std::move(sockets);
+    added->peers = {worker_.get()};
+    if (observed_) added->observers.add(*ring_);
+    proxy_ = &worker_->add_proxy(std::move(added));
+    return *proxy_;
+  }
+  auto sockets() -> FakeSockets& { return (void)proxy(), *sockets_; }
+
+  // A client connects and is handed to the worker.
+  auto client() -> Peer {
+    auto connecting = kernel_.connect(front_address_, {}).value();
+    Fd accepted;
+    EXPECT_TRUE(net::test::wait_until([&] {
+      accepted.reset(::accept4(front_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      return static_cast<bool>(accepted);
+    }));
+    Peer peer(std::move(connecting.fd));
+    EXPECT_TRUE(shared_->claim_live(std::nullopt));
+    const Address address = net::peer_address(accepted.get()).value();
+    worker_->adopt(proxy(), std::move(accepted), address, SessionNumber{++number_});
+    return peer;
+  }
+  // The connection that a session made to the upstream.
+  auto server() -> Peer {
+    Fd accepted;
+    EXPECT_TRUE(turn_until([&] {
+      accepted.reset(::accept4(upstream_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      return static_cast<bool>(accepted);
+    })) << "nobody connects to the upstream";
+    return Peer(std::move(accepted));
+  }
+  [[nodiscard]] auto nobody_came_to_the_upstream() const -> bool {
+    return ::accept4(upstream_.get(), nullptr, nullptr, SOCK_CLOEXEC) < 0 && errno == EAGAIN;
+  }
+
+  // --- time and turns ---
+  void turn() {
+    loop_->run_once(Nanos{0});
+    take_events();
+  }
+  // For what the kernel has under way; a condition that never holds fails after five seconds.
+  template <class Condition>
+  auto turn_until(Condition holds) -> bool {
+    return net::test::wait_until([&] { return turn(), holds(); });
+  }
+  // Enough turns for everything that could happen without time passing.
+  void settle() {
+    for (int i = 0; i < 20; ++i) {
+      turn();
+      std::this_thread::yield();
+    }
+  }
+  void pass(Nanos time) {
+    clock_.advance(time);
+    settle();
+  }
+  // The same in steps, for what is asked again and again.
+  void pass_in_steps(Nanos time, Nanos step = std::chrono::milliseconds{10}) {
+    for (; time > Nanos{0}; time -= step) {
+      clock_.advance(std::min(time, step));
+      turn();
+    }
+    settle();
+  }
+  auto hears(Peer& peer, std::string_view text) -> bool {
+    return turn_until([&] { return peer.look(), peer.received() == text || peer.felt() == Felt::reset; }) &&
+           peer.received() == text;
+  }
+  auto feels(Peer& peer, Felt what) -> bool {
+    turn_until([&] { return peer.look(), peer.felt() != Felt::nothing; });
+    EXPECT_EQ(peer.felt(), what);
+    return peer.felt() == what;
+  }
+
+  // --- what became of it ---
+  [[nodiscard]] auto phases() -> std::vector<SessionPhase> {
+    std::vector<SessionPhase> phases;
+    worker_->each_session([&](const Session& session) { phases.push_back(session.phase()); });
+    return phases;
+  }
+  [[nodiscard]] auto phase() -> SessionPhase {
+    const auto all = phases();
+    return all.size() == 1 ? all[0] : SessionPhase::closing;
+  }
+  auto only_session() -> Session& {
+    Session* only = nullptr;
+    worker_->each_session([&](Session& session) { only = &session; });
+    return *only;
+  }
+  // "closed by idle.client after 30.0s", or "open".
+  [[nodiscard]] auto ending() const -> std::string { return closed_.empty() ? "open" : describe(closed_.back().cause); }
+  auto ends() -> std::string {
+    turn_until([&] { return !closed_.empty(); });
+    return ending();
+  }
+  [[nodiscard]] auto detail() const -> std::string { return closed_.empty() ? "" : closed_.back().detail; }
+
+  ManualClock clock_;
+  std::unique_ptr<net::EventLoop> loop_ = net::EventLoop::create(clock_).value();
+  FakeResolver resolver_;
+  event::ConsumerSignal signal_;
+  std::unique_ptr<Worker> worker_ = std::make_unique<Worker>(*loop_, resolver_);
+  std::unique_ptr<event::EventRing> ring_ = std::make_unique<event::EventRing>(
+      event::RingOptions{.mask = event::EventKind::session_opened | event::EventKind::chunk_read |
+                                 event::EventKind::half_closed | event::EventKind::session_closed},
+      signal_);
+  bool observed_ = true;
+  std::shared_ptr<ProxySettings> settings_ = std::make_shared<ProxySettings>();
+  std::shared_ptr<ProxyShared> shared_ = std::make_shared<ProxyShared>();
+  std::shared_ptr<SettableUpstream> selector_ = std::make_shared<SettableUpstream>();
+  net::KernelSockets kernel_;
+  Fd front_ = kernel_.listen(loopback(), {}).value();
+  Address front_address_ = net::local_address(front_.get()).value();
+  Fd upstream_ = kernel_.listen(loopback(), {}).value();
+  Address upstream_address_ = net::local_address(upstream_.get()).value();
+
+  std::vector<event::SessionOpened> opened_;
+  std::vector<event::SessionClosed> closed_;
+  std::array<std::string, 2> relayed_;  // by direction
+
+ private:
+  void take_events() {
+    ring_->drain([this](event::Event& each) {
+      if (const auto* open = std::get_if<std::shared_ptr<const event::SessionOpened>>(&each.what)) {
+        opened_.push_back(**open);
+      } else if (const auto* close = std::get_if<std::shared_ptr<const event::SessionClosed>>(&each.what)) {
+        closed_.push_back(**close);
+      } else if (const auto* chunk = std::get_if<event::ChunkRead>(&each.what)) {
+        const auto bytes = chunk->bytes.bytes();
+        relayed_[index(chunk->direction)].append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      }
+    });
+  }
+
+  ProxyOnWorker* proxy_ = nullptr;
+  FakeSockets* sockets_ = nullptr;
+  std::uint64_t number_ = 0;
+};
+
+}  // namespace weir::proxy::live
