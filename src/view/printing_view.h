@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "event/event.h"
+#include "view/encode.h"
+#include "view/view.h"
+
+namespace weir::view {
+
+// What every printing view has in common: it decides which events are shown (--only, --limit,
+// --filter-client), remembers the live sessions as far as that or the times need it, and hands the
+// rest to the printer below. Memory: one map node of some 48 bytes per live session that is shown.
+class PrintingView : public event::Observer {
+ public:
+  void on_event(const event::Event& event, Nanos wall_offset) final;
+  [[nodiscard]] auto flush() -> bool final { return output_.flush(); }
+
+  // Sessions remembered now; for tests.
+  [[nodiscard]] auto live_sessions() const -> std::size_t { return last_shown_.size(); }
+
+ protected:
+  // Payload goes through the output in pieces of this size: a whole number of lines of every kind, and
+  // of base64 groups, and small enough that a piece and its text stay in the L1 cache.
+  static constexpr std::size_t piece = 3072;
+  static_assert(piece % hex_line == 0 && piece % dump_line == 0 && piece % 3 == 0);
+
+  // An event and its wall time.
+  struct Moment {
+    const event::Event& event;
+    WallTime wall;
+  };
+  struct ShownChunk {
+    const event::ChunkRead& read;
+    Bytes bytes;                 // those to be shown
+    std::size_t cut = 0;         // how many more there are
+    std::optional<Nanos> since;  // the session's last shown chunk, or its opening; none if neither was seen
+  };
+
+  // `times`: the printer wants ShownChunk::since.
+  PrintingView(const ViewOptions& options, Output& output, bool times);
+
+  virtual void print_opened(const Moment& moment, const event::SessionOpened& opened) = 0;
+  virtual void print_chunk(const Moment& moment, const ShownChunk& chunk) = 0;
+  virtual void print_half_closed(const Moment& moment, const event::HalfClosed& half_closed) = 0;
+  virtual void print_closed(const Moment& moment, const event::SessionClosed& closed) = 0;
+  virtual void print_gap(const Moment& moment, const event::Gap& gap) = 0;
+
+  [[nodiscard]] auto output() -> Output& { return output_; }
+  // The name of the event's proxy, safe to print, at most longest_proxy_name bytes; empty unless there
+  // are several.
+  static constexpr std::size_t longest_proxy_name = 255;
+  [[nodiscard]] auto proxy_name(const event::Event& event) const -> std::string_view;
+
+ private:
+  struct Key {
+    ProxyId proxy;
+    SessionNumber session;
+    auto operator==(const Key&) const -> bool = default;
+  };
+  struct KeyHash {
+    auto operator()(const Key& key) const -> std::size_t {
+      return static_cast<std::size_t>(key.session) ^ static_cast<std::size_t>(key.proxy) << 48;
+    }
+  };
+
+  void opened(const Moment& moment, const event::SessionOpened& what);
+  void chunk(const Moment& moment, const event::ChunkRead& what);
+  void half_closed(const Moment& moment, const event::HalfClosed& what);
+  void closed(const Moment& moment, const event::SessionClosed& what);
+
+  Output& output_;
+  std::optional<Direction> only_;
+  std::uint64_t limit_;
+  std::optional<ClientFilter> filter_;
+  bool remembers_;                    // whether last_shown_ is needed at all
+  std::vector<std::string> proxies_;  // empty unless there are several
+  // The live sessions that are shown, and when each last had a chunk shown or was opened.
+  std::unordered_map<Key, MonoTime, KeyHash> last_shown_;
+};
+
+}  // namespace weir::view
