@@ -1,0 +1,107 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/histogram.h"
+#include "base/log.h"
+#include "engine/observer_thread.h"
+#include "engine/proxy_spec.h"
+#include "event/event.h"
+#include "net/resolver.h"
+#include "proxy/worker.h"
+
+namespace weir::engine {
+
+struct EngineOptions {
+  unsigned workers = 1;
+  const Clock* clock = &SystemClock::instance();
+};
+
+struct ObserverSpec {
+  std::unique_ptr<event::Observer> observer;
+  event::RingOptions ring;  // per worker
+};
+
+// Sums over all workers.
+struct Totals {
+  std::uint64_t sessions = 0;
+  std::uint64_t live = 0;
+  std::uint64_t peak = 0;
+  std::array<std::uint64_t, 2> bytes{};  // by Direction, live sessions included
+  std::uint64_t connect_failures = 0;
+  std::uint64_t refused_accepts = 0;
+  std::uint64_t watchdog_trips = 0;
+  Histogram connect_times;
+  bool partial = false;  // a loop was late: its share is missing
+};
+
+// The workers, their proxies and their observers. Set up and called from one thread (the control
+// thread); the workers' and observers' threads are its own.
+class Engine {
+ public:
+  [[nodiscard]] static auto create(const EngineOptions& options) -> Result<std::unique_ptr<Engine>>;
+  ~Engine();
+  Engine(const Engine&) = delete;
+  auto operator=(const Engine&) -> Engine& = delete;
+
+  // Both before start(). An observer sees every proxy added after it.
+  void add_observer(ObserverSpec spec);
+  // Binds at once; sessions begin with start(). Returns where it listens, as text with the real port:
+  // "127.0.0.1:8888", ":8888", "unix:/path".
+  [[nodiscard]] auto add_proxy(ProxySpec spec) -> Result<std::string>;
+  void start();
+
+  // What the control thread waits for, as a readable descriptor: clear it with take_news().
+  [[nodiscard]] auto news_fd() const -> int { return news_.get(); }
+  struct News {
+    bool observer_closed = false;  // an observer's output was closed
+    bool all_sessions_ended = false;
+    bool accept_limit_reached = false;
+  };
+  [[nodiscard]] auto take_news() -> News;
+
+  // When it returns, the listeners are closed (unless a loop hangs for more than a second).
+  void stop_accepting();
+  void end_sessions(const event::CloseCause& cause, const std::string& detail);
+  [[nodiscard]] auto live_sessions() const -> std::uint64_t;
+  // Asks every loop; a loop that does not answer within `patience` is left out.
+  [[nodiscard]] auto totals(std::chrono::milliseconds patience) -> Totals;
+  // Ends the workers, then the observers. False: an observer's output is stuck, see
+  // ObserverThread::finish.
+  [[nodiscard]] auto stop(std::chrono::milliseconds patience) -> bool;
+
+ private:
+  struct WorkerThread;
+  explicit Engine(const EngineOptions& options);
+  using Listeners = std::vector<std::shared_ptr<const Fd>>;
+  auto bind_all(const ListenAddress& wanted, net::SocketFactory& sockets, const net::StreamOptions& options,
+                Listeners& listeners) -> Result<Address>;
+  auto add_listeners(proxy::ProxySettings& settings, const ProxySpec& spec, Listeners& listeners)
+      -> Result<std::string>;
+  auto each_worker(const std::function<void(WorkerThread&)>& task, std::chrono::milliseconds patience) -> bool;
+  void notify();
+
+  const Clock& clock_;
+  Fd news_;
+  std::atomic<bool> observer_closed_{false};
+  std::atomic<bool> wants_session_ends_{false};  // a wake-up per session costs more than a small session
+  std::vector<std::unique_ptr<WorkerThread>> workers_;
+  net::SystemResolver resolver_;  // after the workers: it goes before their loops, to which it posts
+  std::vector<std::shared_ptr<proxy::ProxyShared>> shared_;
+  std::vector<std::shared_ptr<const proxy::ProxySettings>> settings_;
+  std::vector<std::string> unix_paths_;  // of our listeners; removed when they close
+  struct Observing {
+    std::unique_ptr<ObserverThread> thread;
+    std::vector<event::EventRing*> rings;  // by worker
+  };
+  std::vector<Observing> observers_;
+  bool running_ = false;
+};
+
+}  // namespace weir::engine

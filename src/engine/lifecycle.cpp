@@ -1,0 +1,107 @@
+#include "engine/lifecycle.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "base/duration.h"
+
+namespace weir::engine {
+namespace {
+
+using event::CloseCause;
+using event::CloseReason;
+using event::TimeoutName;
+
+auto stop_signals() -> sigset_t {
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, SIGINT);
+  ::sigaddset(&set, SIGTERM);
+  return set;
+}
+
+auto sessions_text(std::uint64_t count) -> std::string {
+  return fmt::format("{} session{}", count, count == 1 ? "" : "s");
+}
+
+}  // namespace
+
+void block_signals() {
+  const sigset_t set = stop_signals();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);  // splice(2) has no MSG_NOSIGNAL, and a closed stdout is an ordinary end
+}
+
+auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
+  const sigset_t set = stop_signals();
+  const Fd signals(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  const SystemClock& clock = SystemClock::instance();
+  std::optional<MonoTime> drain_end;
+  bool draining = false;
+  bool ending = false;
+  const auto end_now = [&](const CloseCause& cause, const std::string& detail) {
+    ending = true;
+    engine.stop_accepting();
+    engine.end_sessions(cause, detail);
+  };
+  while (true) {
+    int wait = -1;
+    if (drain_end && !ending) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*drain_end - clock.mono());
+      wait = static_cast<int>(std::max<std::int64_t>(left.count(), 0));
+    }
+    std::array<pollfd, 2> waiting{{{.fd = signals.get(), .events = POLLIN, .revents = 0},
+                                   {.fd = engine.news_fd(), .events = POLLIN, .revents = 0}}};
+    ::poll(waiting.data(), waiting.size(), wait);
+
+    signalfd_siginfo info{};
+    while (::read(signals.get(), &info, sizeof info) == sizeof info) {
+      if (draining) {
+        if (!ending) end_now({.reason = CloseReason::shutdown}, "second signal");
+        continue;
+      }
+      draining = true;
+      engine.stop_accepting();
+      if (options.drain) drain_end = clock.mono() + *options.drain;
+      if (const auto live = engine.live_sessions(); live > 0) {
+        options.say(fmt::format("draining: {} open, {}; a second signal ends {} now", sessions_text(live),
+                                options.drain ? fmt::format("at most {}", format_duration(*options.drain)) : "no limit",
+                                live == 1 ? "it" : "them"));
+      }
+    }
+    const Engine::News news = engine.take_news();
+    if (news.observer_closed && !ending) {
+      draining = true;
+      end_now({.reason = CloseReason::shutdown}, "the view's output was closed");
+    }
+    if (drain_end && !ending && clock.mono() >= *drain_end) {
+      end_now({.reason = CloseReason::timeout, .timeout = TimeoutName::drain, .after = *options.drain}, "");
+    }
+    const bool once_done = options.until_sessions_end && news.accept_limit_reached;
+    if (news.all_sessions_ended && (draining || once_done)) break;
+  }
+  engine.stop_accepting();
+  Ending ending_report;
+  ending_report.output_stuck = !engine.stop(std::chrono::milliseconds{2000});
+  ending_report.totals = engine.totals(std::chrono::milliseconds{0});
+  return ending_report;
+}
+
+auto summary(const Totals& totals) -> std::string {
+  std::string text = fmt::format("{} (peak {}), {} upstream, {} downstream", sessions_text(totals.sessions),
+                                 totals.peak, format_size(totals.bytes[0]), format_size(totals.bytes[1]));
+  if (totals.connect_times.count() > 0) {
+    text += fmt::format(", connect p50 {} p99 {}", format_duration(totals.connect_times.percentile(0.5)),
+                        format_duration(totals.connect_times.percentile(0.99)));
+  }
+  if (totals.connect_failures > 0) text += fmt::format(", {} upstream failures", totals.connect_failures);
+  if (totals.refused_accepts > 0) text += fmt::format(", accepting paused {} times", totals.refused_accepts);
+  if (totals.watchdog_trips > 0) text += fmt::format(", watchdog tripped {} times", totals.watchdog_trips);
+  return text;
+}
+
+}  // namespace weir::engine

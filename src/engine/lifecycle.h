@@ -1,0 +1,34 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "engine/engine.h"
+
+namespace weir::engine {
+
+struct LifecycleOptions {
+  std::optional<Nanos> drain;                 // none: no limit
+  bool until_sessions_end = false;            // --once: end when the accepted sessions have
+  std::function<void(std::string_view)> say;  // a line for people, without a newline
+};
+
+struct Ending {
+  Totals totals;
+  bool output_stuck = false;  // see Engine::stop
+};
+
+// Blocks SIGINT and SIGTERM for this thread and those it makes; before any thread is started.
+void block_signals();
+
+// Runs a started engine to its end on the calling thread: SIGINT or SIGTERM stops accepting and lets
+// sessions end for the drain time, a second one ends them now; so does the closing of an observer's
+// output. Stops the engine.
+[[nodiscard]] auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending;
+
+// "weir: 3 sessions (peak 2), 1.20 MB up, 41.5 kB down, connect p50 60us p99 80us"
+[[nodiscard]] auto summary(const Totals& totals) -> std::string;
+
+}  // namespace weir::engine

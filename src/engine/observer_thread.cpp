@@ -1,0 +1,86 @@
+#include "engine/observer_thread.h"
+
+#include <algorithm>
+
+namespace weir::engine {
+
+ObserverThread::ObserverThread(std::unique_ptr<event::Observer> observer, const Clock& clock,
+                               std::function<void()> on_closed)
+    : observer_(std::move(observer)), clock_(clock), on_closed_(std::move(on_closed)) {}
+
+ObserverThread::~ObserverThread() {
+  if (!thread_.joinable()) return;
+  stopping_.store(true);
+  signal_.wake();
+  thread_.join();
+}
+
+auto ObserverThread::add_ring(const event::RingOptions& options) -> event::EventRing& {
+  rings_.push_back(std::make_unique<event::EventRing>(options, signal_));
+  return *rings_.back();
+}
+
+void ObserverThread::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+auto ObserverThread::drain() -> bool {
+  // Sampled once a batch: a stepped wall clock is followed, and one batch stays in one time.
+  const Nanos wall_offset = clock_.wall().time_since_epoch() - clock_.mono().time_since_epoch();
+  std::size_t count = 0;
+  for (const auto& ring : rings_) {
+    count += ring->drain([&](event::Event& event) {
+      if (!closed_) observer_->on_event(event, wall_offset);
+    });
+  }
+  if (count > 0 && !closed_ && !observer_->flush()) {
+    closed_ = true;  // events are still taken, so that nobody waits for room, and thrown away
+    on_closed_();
+  }
+  return count > 0;
+}
+
+void ObserverThread::run() {
+  const std::function<bool()> still_empty = [this] {
+    return !stopping_.load() &&
+           std::all_of(rings_.begin(), rings_.end(), [](const auto& ring) { return ring->empty(); });
+  };
+  while (true) {
+    const bool last_round = stopping_.load();
+    const bool found = drain();
+    if (last_round && !found) break;
+    if (!last_round) signal_.wait(found, still_empty);
+  }
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  ended_signal_.notify_all();
+}
+
+auto ObserverThread::finish(std::chrono::milliseconds patience) -> bool {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  // What did not fit into the rings is handed on as the observer makes room.
+  const auto handed_over = [this] {
+    bool all = true;
+    for (const auto& ring : rings_) {
+      ring->publish();
+      all = all && ring->producer_is_empty();
+    }
+    return all;
+  };
+  while (!handed_over() && std::chrono::steady_clock::now() < deadline) {
+    std::unique_lock lock(mutex_);
+    ended_signal_.wait_for(lock, std::chrono::milliseconds{5});
+  }
+  stopping_.store(true);
+  signal_.wake();
+  std::unique_lock lock(mutex_);
+  if (!ended_signal_.wait_until(lock, deadline, [this] { return ended_; })) {
+    thread_.detach();
+    return false;
+  }
+  lock.unlock();
+  thread_.join();
+  return true;
+}
+
+}  // namespace weir::engine
