@@ -1,0 +1,75 @@
+#include "demo/embedded_weir.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "engine/engine.h"
+#include "view/view.h"
+
+namespace weir::demo {
+namespace {
+
+// The view prints into memory, as it would to a file.
+class EmbeddedWeir final : public WeirUnderTest {
+ public:
+  explicit EmbeddedWeir(Fd memory) : memory_(std::move(memory)), output_(memory_.get()) {}
+
+  auto start(std::uint16_t upstream_port, WeirView view) -> Result<void> {
+    auto engine = engine::Engine::create({});
+    if (!engine) return tl::make_unexpected(engine.error());
+    engine_ = *std::move(engine);
+    if (view == WeirView::text) {
+      const view::ViewOptions options{};
+      engine_->add_observer({.observer = view::make_view(options, output_),
+                             .ring = {.policy = event::FullPolicy::block, .mask = view::required_events(options)}});
+    }
+    const auto listen = ListenAddress::parse("0");
+    const auto upstream = UpstreamAddress::parse(fmt::format("127.0.0.1:{}", upstream_port));
+    if (!listen || !upstream) return failure("cannot name the demonstration's addresses");
+    engine::ProxySpec spec;
+    spec.name = "demo";
+    spec.listen = engine::BindAddress{*listen};
+    spec.upstream = *upstream;
+    const auto listening = engine_->add_proxy(std::move(spec));
+    if (!listening) return tl::make_unexpected(listening.error());
+    const auto address = UpstreamAddress::parse(*listening);
+    if (!address) return tl::make_unexpected(address.error());
+    port_ = std::get<Address>(address->target).port();
+    engine_->start();
+    return {};
+  }
+
+  [[nodiscard]] auto port() const -> std::uint16_t override { return port_; }
+
+  auto stop() -> Result<void> override {
+    if (!engine_->stop(std::chrono::milliseconds{2000})) return failure("the view did not take its last events");
+    return {};
+  }
+
+  [[nodiscard]] auto stream_excerpt() const -> std::string override {
+    std::string text(8192, '\0');
+    const ssize_t n = ::pread(memory_.get(), text.data(), text.size(), 0);
+    text.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+    return text;
+  }
+
+ private:
+  Fd memory_;
+  view::Output output_;
+  std::unique_ptr<engine::Engine> engine_;
+  std::uint16_t port_ = 0;
+};
+
+}  // namespace
+
+auto start_embedded_weir(std::uint16_t upstream_port, WeirView view) -> Result<std::unique_ptr<WeirUnderTest>> {
+  Fd memory(::memfd_create("weir-demo-view", MFD_CLOEXEC));
+  if (!memory) return failure(fmt::format("cannot make a memory file: {}", errno_text(errno)), errno);
+  auto weir = std::make_unique<EmbeddedWeir>(std::move(memory));
+  if (auto started = weir->start(upstream_port, view); !started) return tl::make_unexpected(started.error());
+  return weir;
+}
+
+}  // namespace weir::demo
