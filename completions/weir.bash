@@ -1,0 +1,63 @@
+# bash completion for weir. Written by scripts/generate-docs from "weir help-json": change the
+# program, not this file.
+
+# Completes the word at hand ($word) from a list. A choice that ends in "=" waits for its value, so no
+# blank follows it.
+_weir_words() {
+  mapfile -t COMPREPLY < <(compgen -W "$1" -- "$word")
+  case ${COMPREPLY[0]-} in *=) compopt -o nospace 2>/dev/null ;; esac
+  return 0
+}
+
+_weir_files() {
+  mapfile -t COMPREPLY < <(compgen -f -- "$word")
+  compopt -o filenames 2>/dev/null
+  return 0
+}
+
+_weir() {
+  local word=${COMP_WORDS[COMP_CWORD]} path=weir option='' i=1 each
+  COMPREPLY=()
+  # Which command it is, and whether the word at hand is the value of the option before it. Bash cuts
+  # "--show=hex" into three words; the "=" is skipped.
+  while ((i < COMP_CWORD)); do
+    each=${COMP_WORDS[i]}
+    case $each in
+      =) ;;
+      -*) case "$path:$each" in
+          'weir tap:-s'|'weir tap:--show'|'weir tap:-o'|'weir tap:--output'|'weir tap:--only'|'weir tap:--limit'|'weir tap:--color'|'weir tap:--filter-client'|'weir tap:--when-slow'|'weir tap:-t'|'weir tap:--timeout'|'weir tap:--keepalive-count'|'weir tap:--workers'|'weir tap:--max-sessions'|'weir tap:--ready-fd'|'weir demo:--color'|'weir demo:--naive-relay') option=$each ;;
+          *) option='' ;;
+        esac ;;
+      *) if [[ -n $option ]]; then
+          option=''
+        else
+          case "$path $each" in
+            'weir tap'|'weir demo') path="$path $each" ;;
+          esac
+        fi ;;
+    esac
+    ((i += 1))
+  done
+  [[ $word != = ]] || word=''
+  if [[ -n $option ]]; then
+    case "$path:$option" in
+    'weir tap:-s'|'weir tap:--show') _weir_words 'text hex dump json raw none' ;;
+    'weir tap:-o'|'weir tap:--output') _weir_files ;;
+    'weir tap:--only') _weir_words 'upstream downstream' ;;
+    'weir tap:--color') _weir_words 'auto always never' ;;
+    'weir tap:--when-slow') _weir_words 'block drop' ;;
+    'weir tap:-t'|'weir tap:--timeout') _weir_words 'resolve= connect= connect.attempt= first_byte.client= first_byte.server= idle= idle.client= idle.server= write_stall= half_close= max_duration= reset_grace= drain= tcp.user_timeout= tcp.keepalive.idle= tcp.keepalive.interval=' ;;
+    'weir tap:--workers') _weir_words 'auto' ;;
+    'weir demo:--color') _weir_words 'auto always never' ;;
+    esac
+    return 0
+  fi
+  case "$path" in
+    'weir') if [[ $word == -* ]]; then _weir_words '-V --version -h --help'; else _weir_words 'tap demo'; fi ;;
+    'weir tap') if [[ $word == -* ]]; then _weir_words '-h --help -s --show -o --output --only --limit --color --filter-client --when-slow -t --timeout --keepalive-count --workers --max-sessions --once -q --quiet --ready-fd'; fi ;;
+    'weir demo') if [[ $word == -* ]]; then _weir_words '-h --help --color --naive-relay'; fi ;;
+  esac
+  return 0
+}
+
+complete -F _weir weir

@@ -1,0 +1,32 @@
+// Room cli/, floor 10: main and one file per command: parse, call, print. No logic. Includes every
+// room. Start with main.cpp; a command is a function that adds its options to the CLI11 tree and
+// sets what runs. --help, the man page and the completion all come from that tree (help_json.h).
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+namespace weir::cli {
+
+// What scripts can rely on.
+inline constexpr int exit_ok = 0;       // the end of the work, a signal included
+inline constexpr int exit_failure = 1;  // it could not do what was asked
+inline constexpr int exit_usage = 2;    // it was asked wrongly
+
+// Prints "weir: MESSAGE" on stderr and returns `code`.
+auto complain(const std::string& message, int code) -> int;
+
+// Each adds its subcommand; when chosen, the result of its run is stored in `exit_code`.
+void add_tap(CLI::App& app, int& exit_code);
+// `program`: how it was called, for what to type next.
+void add_demo(CLI::App& app, const std::string& program, int& exit_code);
+void add_help_json(CLI::App& app, int& exit_code);
+
+// Declares what an option's value may be, for the completion ("choices" of help-json); one that ends
+// in '=' is completed further by hand. Parsing is the command's own.
+void offer_choices(const CLI::Option* option, std::vector<std::string> choices);
+
+[[nodiscard]] auto version_text() -> std::string;
+
+}  // namespace weir::cli

@@ -1,0 +1,72 @@
+#include <cstdio>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "cli/command.h"
+
+namespace weir::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+// CLI11 has no place for choices that it should neither check nor print in --help. Filled while the
+// command tree is built, by main's thread.
+auto offered_choices() -> std::map<const CLI::Option*, std::vector<std::string>>& {
+  static std::map<const CLI::Option*, std::vector<std::string>> offered;
+  return offered;
+}
+
+auto describe_option(const CLI::Option& option) -> ordered_json {
+  ordered_json names = ordered_json::array();
+  for (const auto& name : option.get_snames()) names.push_back("-" + name);
+  for (const auto& name : option.get_lnames()) names.push_back("--" + name);
+  const bool positional = names.empty();
+  if (positional) names.push_back(option.get_name(true));
+  const bool flag = option.get_expected_max() == 0;
+  return {{"names", names},
+          {"type_name", flag || positional ? "" : option.get_type_name().substr(0, option.get_type_name().find(':'))},
+          {"default", option.get_default_str()},
+          {"description", option.get_description()},
+          {"choices", offered_choices()[&option]},
+          {"positional", positional},
+          {"required", option.get_required()},
+          {"repeatable", option.get_expected_max() > 1}};
+}
+
+auto describe_command(const CLI::App& app) -> ordered_json {
+  ordered_json options = ordered_json::array();
+  for (const CLI::Option* option : app.get_options()) {
+    if (!option->get_group().empty()) options.push_back(describe_option(*option));
+  }
+  ordered_json commands = ordered_json::array();
+  for (const CLI::App* sub : app.get_subcommands({})) {
+    if (!sub->get_group().empty()) commands.push_back(describe_command(*sub));
+  }
+  return {{"name", app.get_name()},
+          {"description", app.get_description()},
+          {"footer", app.get_footer()},
+          {"options", options},
+          {"commands", commands}};
+}
+
+}  // namespace
+
+void offer_choices(const CLI::Option* option, std::vector<std::string> choices) {
+  offered_choices()[option] = std::move(choices);
+}
+
+// Hidden: the command tree as JSON, from which scripts/generate-docs makes the man page and the
+// completion.
+void add_help_json(CLI::App& app, int& exit_code) {
+  CLI::App* help = app.add_subcommand("help-json", "Print the command tree as JSON");
+  help->group("");
+  help->callback([&app, &exit_code] {
+    ordered_json tree = describe_command(app);
+    tree["version"] = version_text();
+    std::puts(tree.dump(2).c_str());
+    exit_code = exit_ok;
+  });
+}
+
+}  // namespace weir::cli

@@ -1,0 +1,63 @@
+#include <cstdio>
+#include <exception>
+
+#include "cli/command.h"
+
+namespace weir::cli {
+
+auto complain(const std::string& message, int code) -> int {
+  std::fprintf(stderr, "weir: %s\n", message.c_str());
+  return code;
+}
+
+namespace {
+
+// CLI11 reports what is wrong as an exception; one sentence and the way out is what users get.
+auto usage_error(const CLI::App& app, const CLI::ParseError& error) -> int {
+  const CLI::App* at = &app;
+  for (const CLI::App* sub : app.get_subcommands()) at = sub;
+  const std::string help = at == &app ? "weir --help" : "weir " + at->get_name() + " --help";
+  std::string what = error.what();
+  if (what == "A subcommand is required") {
+    const auto unknown = app.remaining();
+    what = unknown.empty() ? "no command given: try \"weir tap 8888 localhost:5432\" or \"weir demo\""
+                           : "there is no command \"" + unknown.front() + "\"; the commands are tap and demo";
+  }
+  while (!what.empty() && what.back() == '.') what.pop_back();
+  return complain(what + " (see " + help + ")", exit_usage);
+}
+
+auto run(int argc, char** argv) -> int {
+  CLI::App app("See, time and break one raw TCP stream in one place.", "weir");
+  app.set_version_flag("-V,--version", version_text());
+  app.set_help_flag("-h,--help", "Print this help");
+  app.require_subcommand(1);
+  app.footer(
+      "Examples:\n"
+      "  weir demo                              the 40 ms story in ten seconds, nothing else needed\n"
+      "  weir tap 8888 localhost:5432           then point the application at port 8888\n"
+      "  weir tap --show json -o log 0 db:5432  one JSON object per event; the kernel picks the port\n"
+      "Exit codes: 0 done (a signal included), 1 it could not be done, 2 wrong usage.");
+  int exit_code = exit_ok;
+  add_tap(app, exit_code);
+  add_demo(app, argv[0], exit_code);
+  add_help_json(app, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return usage_error(app, error);
+  }
+  return exit_code;
+}
+
+}  // namespace
+}  // namespace weir::cli
+
+auto main(int argc, char** argv) -> int {
+  try {
+    return weir::cli::run(argc, argv);
+  } catch (const std::exception& error) {
+    return weir::cli::complain(error.what(), weir::cli::exit_failure);
+  }
+}

@@ -1,0 +1,313 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+
+#include "base/duration.h"
+#include "cli/command.h"
+#include "engine/engine.h"
+#include "engine/lifecycle.h"
+#include "engine/usable_cores.h"
+#include "net/socket.h"
+#include "view/view.h"
+
+namespace weir::cli {
+namespace {
+
+struct TapArguments {
+  std::string listen;
+  std::string upstream;
+  std::string show = "text";
+  std::string output;
+  std::string only;
+  std::string limit;
+  std::string color = "auto";
+  std::string filter_client;
+  std::string when_slow = "block";
+  std::vector<std::string> timeouts;
+  std::optional<int> keepalive_count;
+  std::string workers = "1";
+  std::optional<std::uint64_t> max_sessions;
+  bool once = false;
+  bool quiet = false;
+  std::optional<int> ready_fd;
+};
+
+struct TapPlan {
+  engine::ProxySpec proxy;
+  view::ViewOptions view;
+  event::FullPolicy when_slow = event::FullPolicy::block;
+  view::ColorMode color = view::ColorMode::automatic;
+  unsigned workers = 1;
+};
+
+// The value, or a usage error that starts with where it came from.
+template <class T>
+auto in(const std::string& option, Result<T> value) -> Result<T> {
+  if (value) return value;
+  return failure(option + ": " + value.error().message);
+}
+
+auto parse_timeout(const std::string& text, proxy::Timeouts& timeouts) -> Result<void> {
+  const auto equals = text.find('=');
+  if (equals == std::string::npos) {
+    return failure(fmt::format("--timeout {}: write NAME=DURATION, such as idle=10m or idle.client=off", text));
+  }
+  const std::string name = text.substr(0, equals);
+  const auto* info = event::find_timeout(name);
+  if (info == nullptr) {
+    std::string names;
+    for (const auto& each : event::timeout_catalog()) names += (names.empty() ? "" : ", ") + std::string(each.text);
+    return failure(fmt::format("--timeout {}: there is no timeout \"{}\"; the names are {}", text, name, names));
+  }
+  const auto value = parse_duration_or_off(text.substr(equals + 1));
+  if (!value) return failure(fmt::format("--timeout {}: {}", name, value.error().message));
+  if (!*value && !info->may_be_off) return failure(fmt::format("--timeout {}: it cannot be off", name));
+  if (*value && value->value() == Nanos{0}) {
+    return failure(fmt::format("--timeout {}: 0 would end everything at once; use \"off\" for no limit", name));
+  }
+  timeouts.set(info->name, *value);
+  return {};
+}
+
+auto parse_workers(const std::string& text) -> Result<unsigned> {
+  if (text == "auto") return engine::usable_cores();
+  const auto bad = [&] {
+    return failure(fmt::format("--workers {}: write a number from 1 to 256, or \"auto\"", text));
+  };
+  unsigned value = 0;
+  if (!CLI::detail::lexical_cast(text, value) || value < 1 || value > 256) return bad();
+  return value;
+}
+
+auto check_limits(const TapArguments& arguments, const TapPlan& plan) -> Result<void> {
+  if (arguments.keepalive_count && plan.proxy.timeouts[event::TimeoutName::tcp_user_timeout]) {
+    return failure(
+        "--keepalive-count has no effect while tcp.user_timeout is set, as that ends probing itself (tcp(7)); add "
+        "--timeout tcp.user_timeout=off");
+  }
+  if (arguments.keepalive_count && !plan.proxy.timeouts[event::TimeoutName::tcp_keepalive_idle]) {
+    return failure("--keepalive-count has no effect while --timeout tcp.keepalive.idle=off: drop one of them");
+  }
+  return {};
+}
+
+auto make_plan(const TapArguments& arguments) -> Result<TapPlan> {
+  TapPlan plan;
+  const auto listen = in("LISTEN", ListenAddress::parse(arguments.listen));
+  if (!listen) return tl::make_unexpected(listen.error());
+  plan.proxy.listen = engine::BindAddress{*listen};
+  const auto upstream = in("UPSTREAM", UpstreamAddress::parse(arguments.upstream));
+  if (!upstream) return tl::make_unexpected(upstream.error());
+  plan.proxy.upstream = *upstream;
+
+  const auto kind = in("--show", view::parse_view_kind(arguments.show));
+  if (!kind) return tl::make_unexpected(kind.error());
+  plan.view.kind = *kind;
+  if (!arguments.only.empty()) {
+    const auto only = in("--only", view::parse_direction(arguments.only));
+    if (!only) return tl::make_unexpected(only.error());
+    plan.view.only = *only;
+  }
+  if (!arguments.limit.empty()) {
+    const auto limit = in("--limit", parse_size(arguments.limit));
+    if (!limit) return tl::make_unexpected(limit.error());
+    plan.view.limit = *limit;
+  }
+  const auto color = in("--color", view::parse_color_mode(arguments.color));
+  if (!color) return tl::make_unexpected(color.error());
+  plan.color = *color;
+  if (!arguments.filter_client.empty()) {
+    const auto filter = in("--filter-client", view::ClientFilter::parse(arguments.filter_client));
+    if (!filter) return tl::make_unexpected(filter.error());
+    plan.view.filter = *filter;
+  }
+  if (arguments.when_slow != "block" && arguments.when_slow != "drop") {
+    return failure(fmt::format("--when-slow {}: write block or drop", arguments.when_slow));
+  }
+  plan.when_slow = arguments.when_slow == "drop" ? event::FullPolicy::drop : event::FullPolicy::block;
+  for (const auto& each : arguments.timeouts) {
+    if (auto set = parse_timeout(each, plan.proxy.timeouts); !set) return tl::make_unexpected(set.error());
+  }
+  const auto workers = parse_workers(arguments.workers);
+  if (!workers) return tl::make_unexpected(workers.error());
+  plan.workers = *workers;
+  plan.proxy.keepalive_count = arguments.keepalive_count;
+  plan.proxy.max_sessions = arguments.max_sessions;
+  if (arguments.once) plan.proxy.accept_limit = 1;
+  if (arguments.ready_fd && ::fcntl(*arguments.ready_fd, F_GETFD) < 0) {
+    return failure(fmt::format("--ready-fd {}: this descriptor is not open; open it for writing before starting weir",
+                               *arguments.ready_fd));
+  }
+  if (auto ok = check_limits(arguments, plan); !ok) return tl::make_unexpected(ok.error());
+  return plan;
+}
+
+// Two descriptors a session; pipes and our own come from the reserve.
+auto fit_descriptors(TapPlan& plan) -> Result<void> {
+  constexpr std::uint64_t reserve = 64;
+  const std::uint64_t limit = net::raise_descriptor_limit();
+  const std::uint64_t most = limit > reserve + 2 ? (limit - reserve) / 2 : 1;
+  if (!plan.proxy.max_sessions) {
+    plan.proxy.max_sessions = most;
+  } else if (*plan.proxy.max_sessions > most) {
+    return failure(
+        fmt::format("--max-sessions {} needs {} file descriptors and the limit is {}: raise it (ulimit -n) or "
+                    "ask for at most {}",
+                    *plan.proxy.max_sessions, 2 * *plan.proxy.max_sessions + reserve, limit, most));
+  }
+  return {};
+}
+
+auto open_output(const std::string& path) -> Result<Fd> {
+  if (path.empty()) return Fd(::dup(STDOUT_FILENO));
+  Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  if (!fd) {
+    const int error = errno;
+    const char* way_out = error == ENOENT ? " (create its directory first)" : "";
+    return failure(fmt::format("-o {}: {}{}", path, errno_text(error), way_out), error);
+  }
+  return fd;
+}
+
+auto announce(const std::string& listening, const TapArguments& arguments) -> Result<void> {
+  const std::string line = fmt::format("weir: listening on {}, upstream {}\n", listening, arguments.upstream);
+  if (!arguments.quiet) std::fputs(line.c_str(), stderr);
+  if (arguments.ready_fd && ::write(*arguments.ready_fd, line.data(), line.size()) < 0) {
+    return failure(fmt::format("--ready-fd {}: {}", *arguments.ready_fd, errno_text(errno)));
+  }
+  // Closed, so that a script which reads it to its end goes on now and not at our exit.
+  if (arguments.ready_fd && *arguments.ready_fd > STDERR_FILENO) ::close(*arguments.ready_fd);
+  return {};
+}
+
+auto run_tap(const TapArguments& arguments) -> int {
+  auto plan = make_plan(arguments);
+  if (!plan) return complain(plan.error().message + " (see weir tap --help)", exit_usage);
+  if (auto fits = fit_descriptors(*plan); !fits) return complain(fits.error().message, exit_failure);
+  engine::block_signals();
+
+  const auto output_fd = open_output(arguments.output);
+  if (!output_fd) return complain(output_fd.error().message, exit_failure);
+  view::Output output(output_fd->get());
+  plan->view.color = view::resolve_color(plan->color, output_fd->get());
+  plan->view.utf8 = view::is_utf8_locale();
+
+  auto engine = engine::Engine::create({.workers = plan->workers});
+  if (!engine) return complain(engine.error().message, exit_failure);
+  if (const auto mask = view::required_events(plan->view); mask != 0) {
+    event::RingOptions ring{.policy = plan->when_slow, .mask = mask};
+    if (plan->view.only) ring.directions[index(other(*plan->view.only))] = false;
+    (*engine)->add_observer({.observer = view::make_view(plan->view, output), .ring = ring});
+  }
+  const auto drain = plan->proxy.timeouts[event::TimeoutName::drain];
+  const auto listening = (*engine)->add_proxy(std::move(plan->proxy));
+  if (!listening) return complain(listening.error().message, exit_failure);
+  if (auto said = announce(*listening, arguments); !said) return complain(said.error().message, exit_failure);
+  (*engine)->start();
+
+  const auto say = [&](std::string_view line) {
+    if (!arguments.quiet) fmt::print(stderr, "weir: {}\n", line);
+  };
+  const auto ending = engine::run_to_end(**engine, {.drain = drain, .until_sessions_end = arguments.once, .say = say});
+  say(engine::summary(ending.totals));
+  const bool failed = output.error() != 0 && output.error() != EPIPE;
+  if (failed) complain(fmt::format("writing the view failed: {}", errno_text(output.error())), exit_failure);
+  if (ending.output_stuck) {
+    // Its thread is stuck in a write that nobody reads; unwinding would wait for it for ever.
+    complain("the reader of the view did not take its last lines; they are lost", exit_failure);
+    std::fflush(nullptr);
+    ::_exit(exit_failure);
+  }
+  return failed ? exit_failure : exit_ok;
+}
+
+auto timeouts_help() -> std::string {
+  std::string text = "Timeouts (--timeout NAME=DURATION; DURATION is 250ms, 1.5s, 10m or off):\n";
+  for (const auto& info : event::timeout_catalog()) {
+    const std::string value = info.default_value ? canonical_duration(*info.default_value) : "off";
+    text += fmt::format("  {:<24} {:<6} {}\n", info.text, value, info.meaning);
+  }
+  return text;
+}
+
+// The values that are words, for the completion.
+void offer_tap_choices(const CLI::App& tap) {
+  offer_choices(tap.get_option("--show"), {"text", "hex", "dump", "json", "raw", "none"});
+  offer_choices(tap.get_option("--only"), {"upstream", "downstream"});
+  offer_choices(tap.get_option("--color"), {"auto", "always", "never"});
+  offer_choices(tap.get_option("--when-slow"), {"block", "drop"});
+  offer_choices(tap.get_option("--workers"), {"auto"});
+  std::vector<std::string> timeouts;
+  for (const auto& info : event::timeout_catalog()) timeouts.push_back(std::string(info.text) + "=");
+  offer_choices(tap.get_option("--timeout"), std::move(timeouts));
+}
+
+}  // namespace
+
+void add_tap(CLI::App& app, int& exit_code) {
+  auto arguments = std::make_shared<TapArguments>();
+  CLI::App* tap = app.add_subcommand("tap", "Stand between a client and an upstream and show every byte that passes");
+  tap->add_option("LISTEN", arguments->listen,
+                  "8888 (127.0.0.1 only), :8888 (all addresses), host:port, [::1]:8888 or unix:/path; port 0 picks one")
+      ->required();
+  tap->add_option("UPSTREAM", arguments->upstream,
+                  "host:port, [v6]:port or unix:/path; a name is resolved when a client connects")
+      ->required();
+  tap->add_option("-s,--show", arguments->show, "The view on stdout: text, hex, dump, json, raw or none")
+      ->type_name("VIEW")
+      ->capture_default_str();
+  tap->add_option("-o,--output", arguments->output, "Write the view to FILE instead of stdout")->type_name("FILE");
+  tap->add_option("--only", arguments->only,
+                  "Show the bytes of one direction only: upstream (client to server) or downstream")
+      ->type_name("DIRECTION");
+  tap->add_option("--limit", arguments->limit, "Show at most so many bytes of a chunk, such as 64 or 4KiB")
+      ->type_name("BYTES");
+  tap->add_option("--color", arguments->color, "auto (on a terminal, unless NO_COLOR is set), always or never")
+      ->type_name("WHEN")
+      ->capture_default_str();
+  tap->add_option("--filter-client", arguments->filter_client,
+                  "Show only sessions of this client: an address, a network such as 10.0.0.0/8, or unix")
+      ->type_name("ADDR");
+  tap->add_option(
+         "--when-slow", arguments->when_slow,
+         "When the view's reader is slower than the traffic: block (slow the traffic, lose nothing) or drop (count "
+         "what is not shown)")
+      ->type_name("POLICY")
+      ->capture_default_str();
+  tap->add_option("-t,--timeout", arguments->timeouts, "Set a timeout, see below; repeatable")
+      ->type_name("NAME=DURATION")
+      ->allow_extra_args(false);
+  tap->add_option("--keepalive-count", arguments->keepalive_count,
+                  "Unanswered keepalive probes that end a session; needs --timeout tcp.user_timeout=off")
+      ->type_name("N")
+      ->check(CLI::Range(1, 127));
+  tap->add_option("--workers", arguments->workers, "Threads that relay; auto: one per usable core")
+      ->type_name("N")
+      ->capture_default_str();
+  tap->add_option("--max-sessions", arguments->max_sessions,
+                  "Sessions at a time; further clients wait to be accepted (default: what the descriptor limit allows)")
+      ->type_name("N")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}));
+  tap->add_flag("--once", arguments->once, "Accept one session, exit when it ends");
+  tap->add_flag("-q,--quiet", arguments->quiet, "Nothing on stderr but errors");
+  tap->add_option("--ready-fd", arguments->ready_fd,
+                  "Also write the \"listening on\" line to this descriptor, for scripts")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1 << 20));
+  offer_tap_choices(*tap);
+  tap->footer(
+      timeouts_help() +
+      "\nExamples:\n"
+      "  weir tap 8888 db.internal:5432                    watch PostgreSQL traffic as text\n"
+      "  weir tap --show dump --limit 64 8888 cache:6379   the first 64 bytes of every chunk\n"
+      "  weir tap --show raw --only downstream --once 0 host:80 > body\n"
+      "  weir tap -t idle.server=2s -t connect=500ms :8080 [::1]:80\n"
+      "\nSIGINT or SIGTERM stops accepting and lets sessions end for the drain time; a second one ends them now.\n"
+      "Exit codes: 0 done (a signal included), 1 it could not be done, 2 wrong usage.");
+  tap->callback([arguments, &exit_code] { exit_code = run_tap(*arguments); });
+}
+
+}  // namespace weir::cli
