@@ -1,0 +1,229 @@
+"""The rows whose slices are timed loads through the echo server: bulk, requests, connections."""
+
+from . import report, slices, stats, syscalls
+from .load import LoadFailed
+from .processes import StartError
+from .session import CONTEXT_BLOCKS, direct
+from .subjects import HAProxy, Nginx, Socat
+
+EXCHANGES = [(size, connections) for size in (64, 4096) for connections in (1, 50, 500)]
+
+
+def exchange_name(size, connections):
+    return f"{'64 B' if size == 64 else '4 KiB'}, {connections} connection{'s' if connections > 1 else ''}"
+
+
+def exchange_words(size, connections):
+    return ["--request", size, "--response", size, "--connections", connections]
+
+
+class Row:
+    """One row of the table. run() fills cells, claims and notes; estimate() tells the seconds it plans."""
+
+    name = title = "?"
+
+    def __init__(self):
+        self.cells = []
+        self.claims = []
+        self.notes = []
+
+    def estimate(self, session):
+        raise NotImplementedError
+
+    def run(self, session):
+        raise NotImplementedError
+
+
+class Bulk(Row):
+    name = "bulk"
+    title = "Bulk, one stream and eight"
+    shapes = [(streams, way) for streams in (1, 8) for way in ("down", "up")]
+
+    def estimate(self, session):
+        a_cell = session.block_seconds(8) * session.blocks() + session.block_seconds(3) * CONTEXT_BLOCKS
+        return len(self.shapes) * a_cell
+
+    def run(self, session):
+        for streams, way in self.shapes:
+            arrow = "downstream" if way == "down" else "upstream"
+            cell = slices.Cell(f"{streams} stream{'s' if streams > 1 else ''}, {arrow}", "gbit_per_s")
+            self.cells.append(cell)
+            self._measure(session, cell, ["--streams", streams, "--direction", way])
+            self.claims.append(report.ratio_claim(
+                cell, f"{cell.name}: throughput against HAProxy with splice-auto", 1.5, "weir",
+                "haproxy splice-auto", "gbit_per_s", session.pairs, at_most=False))
+            self.claims.append(report.ratio_claim(
+                cell, f"{cell.name}: throughput against direct", 0.75, "weir", "direct", "gbit_per_s", session.pairs,
+                at_most=False))
+            for metric, what in (("gbit_per_s", "throughput"), ("cpu_us_per_mib", "CPU per MiB")):
+                self._tell(cell, metric, what)
+        self.notes.append("No claim names `splice-always` (HAProxy told to splice by `splice-request` and "
+                          "`splice-response`): it is there because `splice-auto` may decide against splicing.")
+
+    def _tell(self, cell, metric, what):
+        for other in ("haproxy splice-auto", "haproxy splice-always"):
+            ratios = cell.ratios("weir", other, metric)
+            if ratios and (metric, other) != ("gbit_per_s", "haproxy splice-auto"):
+                value, low, high = stats.median_with_interval(ratios)
+                self.notes.append(f"{cell.name}: {what} against {other}: {value:.3f}x [{low:.3f}, {high:.3f}].")
+
+    def _measure(self, session, cell, words):
+        with session.peer() as peer:
+            everyone = [session.weir(), HAProxy("auto"), HAProxy("always"), direct(), HAProxy(), Nginx(), Socat()]
+            with session.started(everyone, peer.address, self.notes) as up:
+                participants = {name: lambda subject=subject: session.client(subject, peer.pid, "bulk", *words)
+                                for name, subject in up.items()}
+                session.measure(cell, f"bulk, {cell.name}", participants,
+                                ["weir", "haproxy splice-auto", "haproxy splice-always", "direct"], None,
+                                ["haproxy", "nginx", "socat"],
+                                [("weir", "haproxy splice-auto", "gbit_per_s"), ("weir", "direct", "gbit_per_s")])
+
+
+class Requests(Row):
+    name = "requests"
+    title = "Request/response, closed loop"
+
+    def estimate(self, session):
+        a_cell = session.block_seconds(5) * session.blocks() + session.block_seconds(1) * CONTEXT_BLOCKS + 4
+        return len(EXCHANGES) * a_cell
+
+    def run(self, session):
+        for size, connections in EXCHANGES:
+            cell = slices.Cell(exchange_name(size, connections), "rate")
+            self.cells.append(cell)
+            self._measure(session, cell, exchange_words(size, connections), 20000 if session.pairs >= 20 else 4000)
+            rate = cell.medians("rate").get("haproxy")
+            if rate:
+                session.haproxy_rates[cell.name] = rate
+        self._claim_ratios(session)
+        self._claim_calls(session)
+
+    def _measure(self, session, cell, words, counted):
+        with session.peer() as peer:
+            everyone = [session.weir(), HAProxy(), direct(), Nginx()]
+            with session.started(everyone, peer.address, self.notes) as up:
+                participants = {name: lambda subject=subject: session.client(subject, peer.pid, "rr", *words)
+                                for name, subject in up.items()}
+                session.measure(cell, f"requests, {cell.name}", participants, ["weir", "haproxy"], "direct", ["nginx"],
+                                [("weir", "haproxy", "cpu_us_per_request")])
+                for name in ("weir", "haproxy", "nginx"):
+                    if name in up and session.counter is not None:
+                        session.progress.line(f"requests, {cell.name}: system calls of {name}")
+                        self._count(session, cell, up[name], words, counted)
+        session.progress.advance(4)
+
+    def _count(self, session, cell, subject, words, counted):
+        try:
+            counts = syscalls.count(session.place, session.counter, subject, words, counted)
+        except (StartError, LoadFailed) as error:
+            self.notes.append(f"{cell.name}: system calls of {subject.name} not counted: {error}")
+            return
+        # A request crosses the relay once in each direction: two messages.
+        cell.extra[f"syscalls_per_message {subject.name}"] = round(counts["all"] / counts["requests"] / 2, 4)
+        cell.extra[f"epoll_ctl {subject.name}"] = counts["epoll_ctl"]
+        cell.extra["exchanges_counted"] = counts["requests"]
+
+    def _claim_ratios(self, session):
+        cpu = [cell.ratios("weir", "haproxy", "cpu_us_per_request") for cell in self.cells]
+        mean = report.Claim("CPU per request against HAProxy, geometric mean of the six cells", 0.9)
+        if all(cpu):
+            mean.measured(*stats.geometric_mean_of_medians(cpu), pairs=min(map(len, cpu)))
+        for cell, ratios in zip(self.cells, cpu):
+            report.check_validity(mean, cell, len(ratios), session.pairs)
+        self.claims.append(mean)
+        for cell in self.cells:
+            self.claims.append(report.ratio_claim(cell, f"{cell.name}: CPU per request against HAProxy", 1.0, "weir",
+                                                  "haproxy", "cpu_us_per_request", session.pairs))
+        for cell in self.cells:
+            self.claims.append(report.ratio_claim(cell, f"{cell.name}: throughput against HAProxy", 0.97, "weir",
+                                                  "haproxy", "rate", session.pairs, at_most=False))
+
+    def _claim_calls(self, session):
+        if session.counter is None:
+            self.notes.append("System calls were not counted: neither perf nor strace is there.")
+            return
+        self.notes.append(f"System calls: {session.counter.name} around a fixed number of exchanges in the steady "
+                          "state, apart from the timed slices; an exchange is two messages, one each direction. With "
+                          "one connection every message wakes the relay by itself, so epoll_wait, recv and send are "
+                          "three.")
+        for cell in self.cells:
+            claim = report.Claim(f"{cell.name}: system calls a message and direction", 2.1, unit="")
+            control = report.Claim(f"{cell.name}: epoll_ctl in the steady state", 0, unit="")
+            value = cell.extra.get("syscalls_per_message weir")
+            if value is not None:
+                claim.measured(value)
+                control.measured(cell.extra["epoll_ctl weir"])
+                others = [f"{name} {cell.extra[key]:.2f}" for name in ("haproxy", "nginx")
+                          if (key := f"syscalls_per_message {name}") in cell.extra]
+                claim.note = ", ".join(others)
+                controls = [f"{name} {cell.extra[key]}" for name in ("haproxy", "nginx")
+                            if (key := f"epoll_ctl {name}") in cell.extra]
+                control.note = ", ".join(controls) + f" in {cell.extra['exchanges_counted']} exchanges"
+            self.claims += [claim, control]
+
+
+class OpenLoop(Row):
+    name = "open-loop"
+    title = "Request/response, open loop at 60 % of HAProxy's rate"
+    share = 0.6
+
+    def estimate(self, session):
+        return len(EXCHANGES) * (session.block_seconds(5) * session.blocks() + 3)
+
+    def run(self, session):
+        for size, connections in EXCHANGES:
+            cell = slices.Cell(exchange_name(size, connections), "rate")
+            self.cells.append(cell)
+            self._measure(session, cell, exchange_words(size, connections))
+            self.claims.append(report.ratio_claim(cell, f"{cell.name}: p99 against HAProxy", 1.1, "weir", "haproxy",
+                                                  "p99_us", session.pairs))
+        self.notes.append("A latency runs from the moment the request was due, so that waiting behind a stall counts. "
+                          "Requests are due at even intervals, spread over the connections in turn. `direct` is the "
+                          "closed loop, the gauge of the machine's steadiness.")
+
+    def _measure(self, session, cell, words):
+        with session.peer() as peer:
+            with session.started([session.weir(), HAProxy(), direct()], peer.address, self.notes) as up:
+                rate = session.haproxy_rates.get(cell.name) or self._haproxy_rate(session, up, peer, words)
+                session.progress.advance(3)
+                if rate is None:
+                    return
+                cell.extra["rate"] = round(self.share * rate)
+                cell.notes.append(f"{cell.name}: {cell.extra['rate']:,} requests a second")
+                participants = {
+                    name: lambda subject=subject: session.client(subject, peer.pid, "rr", *words, "--rate",
+                                                                 self.share * rate)
+                    for name, subject in up.items() if name != "direct"}
+                participants["direct"] = lambda: session.client(up["direct"], peer.pid, "rr", *words)
+                session.measure(cell, f"open loop, {cell.name}", participants, ["weir", "haproxy"], "direct", [],
+                                [("weir", "haproxy", "p99_us")])
+
+    def _haproxy_rate(self, session, up, peer, words):
+        if "haproxy" not in up:
+            return None
+        rates = [session.client(up["haproxy"], peer.pid, "rr", *words, seconds=0.6)["rate"] for _ in range(3)]
+        return stats.median(rates)
+
+
+class Connections(Row):
+    name = "connections"
+    title = "Connect, one request, close"
+
+    def estimate(self, session):
+        return session.block_seconds(5) * session.blocks() + session.block_seconds(1) * CONTEXT_BLOCKS
+
+    def run(self, session):
+        cell = slices.Cell("64 B, 16 connections at a time", "rate")
+        self.cells.append(cell)
+        with session.peer() as peer:
+            with session.started([session.weir(), HAProxy(), direct(), Nginx()], peer.address, self.notes) as up:
+                participants = {name: lambda subject=subject: session.client(subject, peer.pid, "crr")
+                                for name, subject in up.items()}
+                session.measure(cell, "connections", participants, ["weir", "haproxy"], "direct", ["nginx"],
+                                [("weir", "haproxy", "cpu_us_per_request")])
+        self.claims.append(report.ratio_claim(cell, "CPU per connection against HAProxy", 1.0, "weir", "haproxy",
+                                              "cpu_us_per_request", session.pairs))
+        ratios = cell.ratios("weir", "haproxy", "rate")
+        if ratios:
+            value, low, high = stats.median_with_interval(ratios)
+            self.notes.append(f"Connections a second against HAProxy: {value:.3f}x [{low:.3f}, {high:.3f}].")
