@@ -135,8 +135,8 @@ auto Engine::add_proxy(ProxySpec spec) -> Result<std::string> {
 
   auto shared = std::make_shared<proxy::ProxyShared>();
   if (spec.accept_limit) wants_session_ends_.store(true);
-  shared->on_session_end = [this] {
-    // In one order with `live` and with those who set it and then look at `live`: else both sides could
+  shared->on_place_free = [this] {
+    // In one order with `places` and with those who set it and then look at `places`: else both sides could
     // miss the other, and the last session's end would wake nobody.
     if (wants_session_ends_.load()) notify();
   };
@@ -181,11 +181,12 @@ auto Engine::take_news() -> News {
   [[maybe_unused]] const auto got = ::read(news_.get(), &count, sizeof count);
   News news;
   news.observer_closed = observer_closed_.load();
-  news.all_sessions_ended = live_sessions() == 0;
   for (std::size_t i = 0; i < shared_.size(); ++i) {
     const auto limit = settings_[i]->accept_limit;
     news.accept_limit_reached |= limit && shared_[i]->accepted.load() >= *limit;
   }
+  // After that: a session that was counted has had its place before, so it is seen here.
+  news.all_sessions_ended = std::ranges::all_of(shared_, [](const auto& shared) { return shared->places.load() == 0; });
   return news;
 }
 

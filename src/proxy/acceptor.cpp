@@ -33,7 +33,8 @@ void Acceptor::on_ready(std::uint32_t) {
 
 auto Acceptor::at_capacity() const -> bool {
   const auto most = proxy_.settings->max_sessions;
-  return (most && proxy_.shared->live.load(std::memory_order_relaxed) >= *most) || !proxy_.observers.accepts_sessions();
+  return (most && proxy_.shared->places.load(std::memory_order_relaxed) >= *most) ||
+         !proxy_.observers.accepts_sessions();
 }
 
 // The next session's number, or 0 if all that may be accepted were.
@@ -49,7 +50,7 @@ auto Acceptor::claim_number() -> std::uint64_t {
 auto Acceptor::accept_one() -> bool {
   ProxyShared& shared = *proxy_.shared;
   // Before accepting: who cannot be served yet stays in the kernel's queue.
-  if (at_capacity() || !shared.claim_live(proxy_.settings->max_sessions)) {
+  if (at_capacity() || !shared.take_place(proxy_.settings->max_sessions)) {
     wait(true);
     return false;
   }
@@ -59,8 +60,8 @@ auto Acceptor::accept_one() -> bool {
   const int error = client ? 0 : errno;
   const std::uint64_t number = client ? claim_number() : 0;
   if (number == 0) {
-    shared.release_live();
-    if (shared.on_session_end) shared.on_session_end();
+    shared.give_place_back();
+    if (shared.on_place_free) shared.on_place_free();
   }
   if (error != 0) return goes_on_after(error);
   if (number == 0) {  // another worker took the last: as if it had never been accepted

@@ -79,30 +79,36 @@ struct ProxySettings {
 // The little that the workers of one proxy share, all atomic.
 struct ProxyShared {
   std::atomic<std::uint64_t> accepted{0};  // also the last session's number
-  std::atomic<std::uint64_t> live{0};
-  std::atomic<std::uint64_t> peak{0};
+  std::atomic<std::uint64_t> live{0};      // sessions
+  std::atomic<std::uint64_t> peak{0};      // the most that were live at once
+  std::atomic<std::uint64_t> places{0};    // taken before each accept(2), so at times one more a worker than live
   std::atomic<std::uint64_t> refused_accepts{0};  // times the listener waited: no descriptor, too many sessions
-  std::function<void()> on_session_end;           // any worker's thread; set before the first accept
+  std::function<void()> on_place_free;            // any worker's thread; set before the first accept
 
-  // Counts one more live session, unless `most` are: then false. `most` is never exceeded, however
-  // many workers accept at once.
-  [[nodiscard]] auto claim_live(std::optional<std::uint64_t> most) -> bool {
-    std::uint64_t now = live.load(std::memory_order_relaxed);
+  // Takes a place for one more session, unless `most` are taken: then false. `most` is never exceeded,
+  // however many workers accept at once.
+  [[nodiscard]] auto take_place(std::optional<std::uint64_t> most) -> bool {
+    std::uint64_t now = places.load(std::memory_order_relaxed);
     do {
       if (most && now >= *most) return false;
-    } while (!live.compare_exchange_weak(now, now + 1, std::memory_order_relaxed));
+    } while (!places.compare_exchange_weak(now, now + 1, std::memory_order_relaxed));
     return true;
   }
-  // A claimed session began after all.
+  // The place has its session.
   void session_began() {
-    const std::uint64_t now = live.load(std::memory_order_relaxed);
+    const std::uint64_t now = live.fetch_add(1, std::memory_order_relaxed) + 1;
     std::uint64_t seen = peak.load(std::memory_order_relaxed);
     while (seen < now && !peak.compare_exchange_weak(seen, now, std::memory_order_relaxed)) {
     }
   }
-  // It ended, or a claim is given back. The caller calls on_session_end when all else is done: whoever
-  // reads `live` then must not see the old count, hence no weaker order.
-  void release_live() { live.fetch_sub(1, std::memory_order_seq_cst); }
+  // The session ended, or none came: `session_ended` gives back its place too. The caller calls
+  // on_place_free when all else is done: whoever reads `places` then must not see the old count, hence no
+  // weaker order.
+  void session_ended() {
+    live.fetch_sub(1, std::memory_order_relaxed);
+    give_place_back();
+  }
+  void give_place_back() { places.fetch_sub(1, std::memory_order_seq_cst); }
 };
 
 }  // namespace weir::proxy

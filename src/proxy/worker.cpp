@@ -59,10 +59,10 @@ void Worker::ended(Session& session) {
 
   ProxyOnWorker& proxy = session.proxy();
   load_.fetch_sub(1, std::memory_order_relaxed);
-  proxy.shared->release_live();
+  proxy.shared->session_ended();
   for (const auto& acceptor : proxy.acceptors) acceptor->capacity_freed();
   loop_.free_later(std::unique_ptr<net::Disposable>(&session));
-  if (proxy.shared->on_session_end) proxy.shared->on_session_end();
+  if (proxy.shared->on_place_free) proxy.shared->on_place_free();
 }
 
 void Worker::park(Session& session) {

@@ -55,6 +55,14 @@ TEST_F(Accepting, EveryClientBecomesASessionNumberedInOrder) {
   EXPECT_EQ(*numbers.rbegin(), SessionNumber{10});
 }
 
+TEST_F(Accepting, APlaceThatAnotherWorkerTookForNobodyIsNoSession) {
+  ASSERT_TRUE(shared_->take_place(std::nullopt));  // it is about to find the queue empty
+  start();
+  Peer client = connect();
+  EXPECT_TRUE(live_become(1));
+  EXPECT_EQ(shared_->peak.load(), 1u);
+}
+
 TEST_F(Accepting, AFewATurnSoThatSessionsHaveTheirShare) {
   start();
   std::vector<Peer> clients;

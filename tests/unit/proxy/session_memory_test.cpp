@@ -23,7 +23,8 @@ class IdleMemory : public live::SessionScene {
       accepted.reset(::accept4(front_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
       return static_cast<bool>(accepted);
     }));
-    ASSERT_TRUE(shared_->claim_live(std::nullopt));
+    ASSERT_TRUE(shared_->take_place(std::nullopt));
+    shared_->session_began();
     const Address address = net::peer_address(accepted.get()).value();
     worker_->adopt(proxy(), std::move(accepted), address, SessionNumber{at + 1});
     ASSERT_TRUE(turn_until([&] {

@@ -188,7 +188,8 @@ class SessionScene : public testing::Test {
       return static_cast<bool>(accepted);
     }));
     Peer peer(std::move(connecting.fd));
-    EXPECT_TRUE(shared_->claim_live(std::nullopt));
+    EXPECT_TRUE(shared_->take_place(std::nullopt));
+    shared_->session_began();
     const Address address = net::peer_address(accepted.get()).value();
     worker_->adopt(proxy(), std::move(accepted), address, SessionNumber{++number_});
     return peer;
