@@ -19,19 +19,19 @@ void Relay<C, S>::start(MonoTime now, MonoTime accepted, Slice prefilled) {
 }
 
 template <Endpoint C, Endpoint S>
-void Relay<C, S>::on_ready(LegName name, const Readiness& news, MonoTime now) {
-  const auto note = [&](auto& leg) {
-    leg.readable |= news.readable || news.hang_up || news.notice || news.urgent;
-    leg.writable |= news.writable || news.hang_up || news.notice;
-    leg.short_read_proves_nothing |= news.hang_up || news.urgent;
-    if (news.notice) leg.end.drain_notices();
+void Relay<C, S>::on_ready(LegName leg, const Readiness& news, MonoTime now) {
+  const auto note = [&](auto& side) {
+    side.readable |= news.readable || news.hang_up || news.notice || news.urgent;
+    side.writable |= news.writable || news.hang_up || news.notice;
+    side.short_read_proves_nothing |= news.hang_up || news.urgent;
+    if (news.notice) side.end.drain_notices();
   };
-  name == LegName::client ? note(client_) : note(server_);
+  leg == LegName::client ? note(client_) : note(server_);
   if (!relaying_started_ || phase_ == RelayPhase::closed) return;
   step(now);
   if ((news.hang_up || news.notice) && phase_ == RelayPhase::relaying) {
-    look_for_silent_death(name);
-    if (leg_broken(name)) begin_handing_on(name, now);
+    look_for_silent_death(leg);
+    if (leg_broken(leg)) begin_handing_on(leg, now);
   }
 }
 
@@ -39,13 +39,13 @@ void Relay<C, S>::on_ready(LegName name, const Readiness& news, MonoTime now) {
 // other, or because it had sent FIN. No call on it would tell for as long as the other is slow or
 // silent. After our own FIN a closed state is the normal end and says nothing.
 template <Endpoint C, Endpoint S>
-void Relay<C, S>::look_for_silent_death(LegName name) {
-  const auto look = [](auto& leg, const auto& from, const auto& to) {
-    const bool just_read = from.state() == PumpState::flowing && !leg.can_read();
+void Relay<C, S>::look_for_silent_death(LegName leg) {
+  const auto look = [](auto& side, const auto& from, const auto& to) {
+    const bool just_read = from.state() == PumpState::flowing && !side.can_read();
     if (just_read || to.state() == PumpState::finished) return;
-    if (leg.end.dead()) leg.break_with(0);
+    if (side.end.dead()) side.break_with(0);
   };
-  name == LegName::client ? look(client_, upstream_, downstream_) : look(server_, downstream_, upstream_);
+  leg == LegName::client ? look(client_, upstream_, downstream_) : look(server_, downstream_, upstream_);
 }
 
 template <Endpoint C, Endpoint S>
