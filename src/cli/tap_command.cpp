@@ -203,7 +203,7 @@ auto run_tap(const TapArguments& arguments) -> int {
     (*engine)->add_observer({.observer = view::make_view(plan->view, output), .ring = ring});
   }
   const auto drain = plan->proxy.timeouts[event::TimeoutName::drain];
-  const auto listening = (*engine)->add_proxy(std::move(plan->proxy));
+  const auto listening = (*engine)->add_proxy(plan->proxy);
   if (!listening) return complain(listening.error().message, exit_failure);
   if (auto said = announce(*listening, arguments); !said) return complain(said.error().message, exit_failure);
   (*engine)->start();
@@ -245,6 +245,53 @@ void offer_tap_choices(const CLI::App& tap) {
   offer_choices(tap.get_option("--timeout"), std::move(timeouts));
 }
 
+void add_view_options(CLI::App& tap, TapArguments& arguments) {
+  tap.add_option("-s,--show", arguments.show, "The view on stdout: text, hex, dump, json, raw or none")
+      ->type_name("VIEW")
+      ->capture_default_str();
+  tap.add_option("-o,--output", arguments.output, "Write the view to FILE instead of stdout")->type_name("FILE");
+  tap.add_option("--only", arguments.only,
+                 "Show the bytes of one direction only: upstream (client to server) or downstream")
+      ->type_name("DIRECTION");
+  tap.add_option("--limit", arguments.limit, "Show at most so many bytes of a chunk, such as 64 or 4KiB")
+      ->type_name("BYTES");
+  tap.add_option("--color", arguments.color, "auto (on a terminal, unless NO_COLOR is set), always or never")
+      ->type_name("WHEN")
+      ->capture_default_str();
+  tap.add_option("--filter-client", arguments.filter_client,
+                 "Show only sessions of this client: an address, a network such as 10.0.0.0/8, or unix")
+      ->type_name("ADDR");
+  tap.add_option(
+         "--when-slow", arguments.when_slow,
+         "When the view's reader is slower than the traffic: block (slow the traffic, lose nothing) or drop (count "
+         "what is not shown)")
+      ->type_name("POLICY")
+      ->capture_default_str();
+}
+
+void add_relay_options(CLI::App& tap, TapArguments& arguments) {
+  tap.add_option("-t,--timeout", arguments.timeouts, "Set a timeout, see below; repeatable")
+      ->type_name("NAME=DURATION")
+      ->allow_extra_args(false);
+  tap.add_option("--keepalive-count", arguments.keepalive_count,
+                 "Unanswered keepalive probes that end a session; needs --timeout tcp.user_timeout=off")
+      ->type_name("N")
+      ->check(CLI::Range(1, 127));
+  tap.add_option("--workers", arguments.workers, "Threads that relay; auto: one per usable core")
+      ->type_name("N")
+      ->capture_default_str();
+  tap.add_option("--max-sessions", arguments.max_sessions,
+                 "Sessions at a time; further clients wait to be accepted (default: what the descriptor limit allows)")
+      ->type_name("N")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}));
+  tap.add_flag("--once", arguments.once, "Accept one session, exit when it ends");
+  tap.add_flag("-q,--quiet", arguments.quiet, "Nothing on stderr but errors");
+  tap.add_option("--ready-fd", arguments.ready_fd,
+                 "Also write the \"listening on\" line to this descriptor, for scripts")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1 << 20));
+}
+
 }  // namespace
 
 void add_tap(CLI::App& app, int& exit_code) {
@@ -256,47 +303,8 @@ void add_tap(CLI::App& app, int& exit_code) {
   tap->add_option("UPSTREAM", arguments->upstream,
                   "host:port, [v6]:port or unix:/path; a name is resolved when a client connects")
       ->required();
-  tap->add_option("-s,--show", arguments->show, "The view on stdout: text, hex, dump, json, raw or none")
-      ->type_name("VIEW")
-      ->capture_default_str();
-  tap->add_option("-o,--output", arguments->output, "Write the view to FILE instead of stdout")->type_name("FILE");
-  tap->add_option("--only", arguments->only,
-                  "Show the bytes of one direction only: upstream (client to server) or downstream")
-      ->type_name("DIRECTION");
-  tap->add_option("--limit", arguments->limit, "Show at most so many bytes of a chunk, such as 64 or 4KiB")
-      ->type_name("BYTES");
-  tap->add_option("--color", arguments->color, "auto (on a terminal, unless NO_COLOR is set), always or never")
-      ->type_name("WHEN")
-      ->capture_default_str();
-  tap->add_option("--filter-client", arguments->filter_client,
-                  "Show only sessions of this client: an address, a network such as 10.0.0.0/8, or unix")
-      ->type_name("ADDR");
-  tap->add_option(
-         "--when-slow", arguments->when_slow,
-         "When the view's reader is slower than the traffic: block (slow the traffic, lose nothing) or drop (count "
-         "what is not shown)")
-      ->type_name("POLICY")
-      ->capture_default_str();
-  tap->add_option("-t,--timeout", arguments->timeouts, "Set a timeout, see below; repeatable")
-      ->type_name("NAME=DURATION")
-      ->allow_extra_args(false);
-  tap->add_option("--keepalive-count", arguments->keepalive_count,
-                  "Unanswered keepalive probes that end a session; needs --timeout tcp.user_timeout=off")
-      ->type_name("N")
-      ->check(CLI::Range(1, 127));
-  tap->add_option("--workers", arguments->workers, "Threads that relay; auto: one per usable core")
-      ->type_name("N")
-      ->capture_default_str();
-  tap->add_option("--max-sessions", arguments->max_sessions,
-                  "Sessions at a time; further clients wait to be accepted (default: what the descriptor limit allows)")
-      ->type_name("N")
-      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}));
-  tap->add_flag("--once", arguments->once, "Accept one session, exit when it ends");
-  tap->add_flag("-q,--quiet", arguments->quiet, "Nothing on stderr but errors");
-  tap->add_option("--ready-fd", arguments->ready_fd,
-                  "Also write the \"listening on\" line to this descriptor, for scripts")
-      ->type_name("N")
-      ->check(CLI::Range(0, 1 << 20));
+  add_view_options(*tap, *arguments);
+  add_relay_options(*tap, *arguments);
   offer_tap_choices(*tap);
   tap->footer(
       timeouts_help() +

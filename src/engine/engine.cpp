@@ -118,7 +118,7 @@ auto Engine::add_listeners(proxy::ProxySettings& settings, const ProxySpec& spec
   }
 }
 
-auto Engine::add_proxy(ProxySpec spec) -> Result<std::string> {
+auto Engine::add_proxy(const ProxySpec& spec) -> Result<std::string> {
   auto settings = std::make_shared<proxy::ProxySettings>();
   settings->id = ProxyId{static_cast<std::uint32_t>(settings_.size())};
   settings->name = spec.name;

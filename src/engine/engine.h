@@ -54,7 +54,7 @@ class Engine {
   void add_observer(ObserverSpec spec);
   // Binds at once; sessions begin with start(). Returns where it listens, as text with the real port:
   // "127.0.0.1:8888", ":8888", "unix:/path".
-  [[nodiscard]] auto add_proxy(ProxySpec spec) -> Result<std::string>;
+  [[nodiscard]] auto add_proxy(const ProxySpec& spec) -> Result<std::string>;
   void start();
 
   // What the control thread waits for, as a readable descriptor: clear it with take_news().
