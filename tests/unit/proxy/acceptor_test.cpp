@@ -229,7 +229,7 @@ class TwoWorkers : public testing::Test {
       added->shared = shared_;
       added->sockets = std::make_unique<net::KernelSockets>();
       added->peers = peers;
-      ProxyOnWorker& proxy = workers_[i]->add_proxy(added);
+      ProxyOnWorker& proxy = workers_[i]->add_proxy(std::move(added));
       proxy.acceptors.push_back(std::make_unique<Acceptor>(*workers_[i], proxy, listener));
       ASSERT_TRUE(proxy.acceptors[0]->start());
     }

@@ -174,7 +174,7 @@ class SessionScene : public testing::Test {
     added->sockets = std::move(sockets);
     added->peers = {worker_.get()};
     if (observed_) added->observers.add(*ring_);
-    proxy_ = &worker_->add_proxy(added);
+    proxy_ = &worker_->add_proxy(std::move(added));
     return *proxy_;
   }
   auto sockets() -> FakeSockets& { return (void)proxy(), *sockets_; }
