@@ -1,0 +1,149 @@
+#include "cni/host_local/config.h"
+
+#include <algorithm>
+
+#include "cni/spec/arguments.h"
+#include "cni/spec/version.h"
+
+namespace weir::cni::host_local {
+namespace {
+
+auto ip_at(const Reader& reader, std::string_view key) -> Result<std::optional<Ip>> {
+  const auto text = reader.string(key);
+  if (!text) return Failure(text.error());
+  if (text->value_or("").empty()) return std::optional<Ip>{};
+  const auto ip = Ip::parse(**text);
+  if (!ip) return fail("invalid IP address: " + **text);
+  return std::optional(*ip);
+}
+
+auto parse_wish(const Reader& reader) -> Result<RangeWish> {
+  RangeWish wish;
+  const auto subnet = reader.string("subnet");
+  if (!subnet) return Failure(subnet.error());
+  if (*subnet) {
+    wish.subnet = Prefix::parse(**subnet);
+    if (!wish.subnet) return fail("invalid CIDR address: " + **subnet);
+  }
+  for (const auto& [key, into] :
+       {std::pair("rangeStart", &wish.start), std::pair("rangeEnd", &wish.end), std::pair("gateway", &wish.gateway)}) {
+    const auto ip = ip_at(reader, key);
+    if (!ip) return Failure(ip.error());
+    *into = *ip;
+  }
+  return wish;
+}
+
+using Wishes = std::vector<std::vector<RangeWish>>;
+
+// [[{"subnet": ...}, ...], ...]
+auto parse_wishes(const Reader& reader, std::string_view key, Wishes& into) -> Result<void> {
+  const auto sets = reader.array(key);
+  if (!sets) return Failure(sets.error());
+  if (*sets == nullptr) return {};
+  for (const auto& set : **sets) {
+    if (!set.is_array()) return reader.wrong(key, "a list of lists of ranges", set);
+    auto& wishes = into.emplace_back();
+    for (const auto& range : set) {
+      if (!range.is_object()) return reader.wrong(key, "a list of lists of ranges", range);
+      const auto wish = parse_wish(Reader(range, {}, std::string(key)));
+      if (!wish) return Failure(wish.error());
+      wishes.push_back(*wish);
+    }
+  }
+  return {};
+}
+
+// "10.1.2.3" or "10.1.2.3/24"; the prefix is not looked at.
+auto add_requested(std::string_view word, std::vector<Ip>& into) -> Result<void> {
+  std::optional<Ip> ip = Ip::parse(word);
+  if (const auto prefix = Prefix::parse(word); !ip && prefix) ip = prefix->ip;
+  if (!ip) return fail(text({"cannot understand ip: invalid IP address ", word}));
+  if (std::find(into.begin(), into.end(), *ip) == into.end()) into.push_back(*ip);
+  return {};
+}
+
+auto parse_requested(const Request& request, const Reader& reader) -> Result<std::vector<Ip>> {
+  std::vector<std::string> words;
+  const auto arguments = Arguments::parse(request.environment.args);
+  if (!arguments) return Failure(arguments.error());
+  if (const auto ip = arguments->value("IP"); !ip.empty()) words.emplace_back(ip);
+  const auto args = reader.inside("args");
+  const auto cni = args ? args->inside("cni") : args;
+  const auto runtime = reader.inside("runtimeConfig");
+  for (const auto* section : {&cni, &runtime}) {
+    if (!*section) return Failure(section->error());
+    const auto more = (*section)->strings("ips");
+    if (!more) return Failure(more.error());
+    words.insert(words.end(), more->begin(), more->end());
+  }
+  std::vector<Ip> ips;
+  for (const auto& word : words) {
+    if (auto good = add_requested(word, ips); !good) return Failure(good.error());
+  }
+  return ips;
+}
+
+auto make_sets(const Wishes& wishes, std::string_view version) -> Result<std::vector<RangeSet>> {
+  if (wishes.empty()) return fail("no IP ranges specified");
+  std::vector<RangeSet> sets;
+  std::size_t v4 = 0;
+  for (std::size_t i = 0; i < wishes.size(); ++i) {
+    auto set = RangeSet::make(wishes[i]);
+    if (!set) return fail(text({"invalid range set ", std::to_string(i), ": ", set.error().msg}));
+    if (set->is_v4()) ++v4;
+    sets.push_back(std::move(*set));
+  }
+  if ((v4 > 1 || sets.size() - v4 > 1) && !at_least(version, "0.3.0")) {
+    return fail(text({"CNI version ", version, " does not support more than 1 address per family"}));
+  }
+  for (std::size_t i = 0; i < sets.size(); ++i) {
+    for (std::size_t j = i + 1; j < sets.size(); ++j) {
+      if (!sets[i].overlaps(sets[j])) continue;
+      return fail(text({"range set ", std::to_string(i), " overlaps with ", std::to_string(j)}));
+    }
+  }
+  return sets;
+}
+
+}  // namespace
+
+auto parse_config(const Request& request) -> Result<Config> {
+  const Reader reader(request.config, {});
+  const auto section = reader.object("ipam");
+  if (!section) return Failure(section.error());
+  if (*section == nullptr) return fail("IPAM config missing 'ipam' key");
+  const Reader ipam(**section, {}, "ipam");
+  Config config;
+  const auto data_dir = ipam.string("dataDir");
+  const auto resolv_conf = ipam.string("resolvConf");
+  const auto reclaim = ipam.boolean("reclaimAfterReboot");
+  auto routes = parse_routes(ipam, "routes");
+  auto requested = parse_requested(request, reader);
+  if (!data_dir) return Failure(data_dir.error());
+  if (!resolv_conf) return Failure(resolv_conf.error());
+  if (!reclaim) return Failure(reclaim.error());
+  if (!routes) return Failure(routes.error());
+  if (!requested) return Failure(requested.error());
+  if (!data_dir->value_or("").empty()) config.data_dir = **data_dir;
+  config.resolv_conf = resolv_conf->value_or("");
+  config.reclaim_after_reboot = reclaim->value_or(false);
+  config.routes = std::move(*routes);
+  config.requested = std::move(*requested);
+
+  // The order of range sets is the order of addresses in the result: the runtime's, the old single range, the list.
+  Wishes wishes;
+  const auto runtime = reader.inside("runtimeConfig");
+  if (!runtime) return Failure(runtime.error());
+  if (auto good = parse_wishes(*runtime, "ipRanges", wishes); !good) return Failure(good.error());
+  const auto single = parse_wish(ipam);
+  if (!single) return Failure(single.error());
+  if (single->subnet) wishes.push_back({*single});
+  if (auto good = parse_wishes(ipam, "ranges", wishes); !good) return Failure(good.error());
+  auto sets = make_sets(wishes, request.version);
+  if (!sets) return Failure(sets.error());
+  config.sets = std::move(*sets);
+  return config;
+}
+
+}  // namespace weir::cni::host_local

@@ -1,0 +1,157 @@
+#include "cni/host_local/plugin.h"
+
+#include <algorithm>
+
+#include "cni/host_local/config.h"
+#include "cni/host_local/resolv_conf.h"
+#include "cni/host_local/store.h"
+
+namespace weir::cni::host_local {
+namespace {
+
+auto attachment_of(const Request& request) -> Attachment {
+  return {request.environment.container_id, request.environment.ifname};
+}
+
+auto options_of(const Request& request, const Config& config) -> Store::Options {
+  return {.data_dir = config.data_dir, .network = request.name, .reclaim_after_reboot = config.reclaim_after_reboot};
+}
+
+auto lease(const Ip& ip, const Range& range) -> IpConfig {
+  return {.interface = {}, .address = Prefix{ip, range.subnet.length}, .gateway = range.gateway};
+}
+
+auto allocate_requested(Store& store, const RangeSet& set, std::size_t number, const Ip& ip, const Attachment& owner)
+    -> Result<IpConfig> {
+  const auto* range = set.range_for(ip);
+  if (ip == range->gateway) return fail(text({"requested ip ", ip.to_string(), " is subnet's gateway"}));
+  const auto done = store.reserve(ip, owner, number);
+  if (!done) return Failure(done.error());
+  if (*done) return lease(ip, *range);
+  return fail(text({"requested IP address ", ip.to_string(), " is not available in range set ", set.to_string()}));
+}
+
+auto allocate_any(Store& store, const RangeSet& set, std::size_t number, const Attachment& owner) -> Result<IpConfig> {
+  for (const auto& ip : store.leases_of(owner)) {
+    if (set.range_for(ip) == nullptr) continue;
+    return fail(
+        text({ip.to_string(), " has been allocated to ", owner.container_id, ", duplicate allocation is not allowed"}));
+  }
+  Walk walk(set, store.last_reserved(number));
+  while (const auto place = walk.next()) {
+    const auto done = store.reserve(place->ip, owner, number);
+    if (!done) return Failure(done.error());
+    if (*done) return lease(place->ip, *place->range);
+  }
+  return fail("no IP addresses available in range set: " + set.to_string());
+}
+
+// One address of each set. `requested` loses what was used.
+auto allocate(Store& store, const Config& config, std::vector<Ip>& requested, const Attachment& owner,
+              std::vector<IpConfig>& got) -> Result<void> {
+  for (std::size_t number = 0; number < config.sets.size(); ++number) {
+    const auto& set = config.sets[number];
+    const auto wish =
+        std::find_if(requested.begin(), requested.end(), [&](const Ip& ip) { return set.range_for(ip) != nullptr; });
+    Result<IpConfig> ip;
+    if (wish != requested.end()) {
+      const Ip wanted = *wish;
+      requested.erase(wish);
+      ip = allocate_requested(store, set, number, wanted, owner);
+    } else {
+      ip = allocate_any(store, set, number, owner);
+    }
+    if (!ip) return fail(text({"failed to allocate for range ", std::to_string(number), ": ", ip.error().msg}));
+    got.push_back(*ip);
+  }
+  if (requested.empty()) return {};
+  std::string left = "failed to allocate all requested IPs:";
+  for (const auto& ip : requested) left += " " + ip.to_string();
+  return fail(left);
+}
+
+auto add(const Request& request) -> Result<AddResult> {
+  auto config = parse_config(request);
+  if (!config) return Failure(config.error());
+  AddResult result;
+  if (!config->resolv_conf.empty()) {
+    auto dns = read_resolv_conf(config->resolv_conf);
+    if (!dns) return Failure(dns.error());
+    result.dns = std::move(*dns);
+  }
+  auto store = Store::open(options_of(request, *config));
+  if (!store) return Failure(store.error());
+  const auto owner = attachment_of(request);
+  auto done = allocate(*store, *config, config->requested, owner, result.ips);
+  if (!done) {
+    for (const auto& ip : result.ips) store->release(ip.address.ip, owner);
+    return Failure(done.error());
+  }
+  result.routes = std::move(config->routes);
+  return result;
+}
+
+auto del(const Request& request) -> Result<void> {
+  const auto config = parse_config(request);
+  if (!config) return Failure(config.error());
+  auto store = Store::open_existing(options_of(request, *config));
+  if (!store) return Failure(store.error());
+  if (*store) (*store)->release(attachment_of(request));
+  return {};
+}
+
+auto check(const Request& request) -> Result<void> {
+  const auto config = parse_config(request);
+  if (!config) return Failure(config.error());
+  const auto store = Store::open_existing(options_of(request, *config));
+  if (!store) return Failure(store.error());
+  if (*store && !(*store)->leases_of(attachment_of(request)).empty()) return {};
+  return fail("host-local: Failed to find address added by container " + request.environment.container_id);
+}
+
+auto gc(const Request& request) -> Result<void> {
+  const auto valid = valid_attachments(request);
+  if (!valid) return Failure(valid.error());
+  const auto config = parse_config(request);
+  if (!config) return Failure(config.error());
+  auto store = Store::open_existing(options_of(request, *config));
+  if (!store) return Failure(store.error());
+  if (*store) (*store)->release_all_but(*valid);
+  return {};
+}
+
+// Leases are counted, addresses never: an IPv6 /64 has 2^64 of them.
+auto status(const Request& request) -> Result<void> {
+  const auto config = parse_config(request);
+  if (!config) return Failure(config.error());
+  const auto store = Store::open_existing(options_of(request, *config));
+  if (!store) return Failure(store.error());
+  if (!*store) return {};
+  const auto leased = (*store)->all();
+  for (const auto& set : config->sets) {
+    const auto taken = std::count_if(leased.begin(), leased.end(), [&](const Ip& ip) {
+      const auto* range = set.range_for(ip);
+      return range != nullptr && range->gateway != ip;
+    });
+    if (static_cast<std::uint64_t>(taken) < set.size()) continue;
+    return fail(ErrorCode::plugin_not_available, "no IP addresses available in range set: " + set.to_string());
+  }
+  return {};
+}
+
+}  // namespace
+
+auto plugin() -> const Plugin& {
+  static constexpr Plugin plugin{
+      .name = "host-local", .add = add, .del = del, .check = check, .gc = gc, .status = status};
+  return plugin;
+}
+
+auto leased_addresses(const Request& request) -> std::vector<Ip> {
+  const auto config = parse_config(request);
+  if (!config) return {};
+  const auto store = Store::open_existing(options_of(request, *config));
+  return store && *store ? (*store)->leases_of(attachment_of(request)) : std::vector<Ip>{};
+}
+
+}  // namespace weir::cni::host_local

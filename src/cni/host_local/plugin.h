@@ -1,0 +1,16 @@
+#pragma once
+
+#include <vector>
+
+#include "cni/spec/plugin.h"
+
+namespace weir::cni::host_local {
+
+// The IPAM plugin `host-local`: addresses of configured ranges, leased in files on this host (Store).
+[[nodiscard]] auto plugin() -> const Plugin&;
+
+// The addresses that the request's attachment has, for a caller that holds host-local itself; empty if the
+// request's IPAM is another or none can be read.
+[[nodiscard]] auto leased_addresses(const Request& request) -> std::vector<Ip>;
+
+}  // namespace weir::cni::host_local

@@ -1,0 +1,158 @@
+#include "cni/host_local/range.h"
+
+namespace weir::cni::host_local {
+namespace {
+
+auto overlap(const Range& a, const Range& b) -> bool {
+  if (a.start.is_v4() != b.start.is_v4()) return false;
+  return a.contains(b.start) || a.contains(b.end) || b.contains(a.start) || b.contains(a.end);
+}
+
+// The number from the upper or lower eight bytes of an address, as a big-endian number.
+auto half(const Ip& ip, bool upper) -> std::uint64_t {
+  const auto bytes = ip.bytes();
+  if (bytes.size() == 4) {
+    if (upper) return 0;
+    return (std::uint64_t{bytes[0]} << 24U) | (std::uint64_t{bytes[1]} << 16U) | (std::uint64_t{bytes[2]} << 8U) |
+           bytes[3];
+  }
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < 8; ++i) value = (value << 8U) | bytes[(upper ? 0 : 8) + i];
+  return value;
+}
+
+// Addresses of one range; UINT64_MAX if there are that many or more.
+auto count(const Range& range) -> std::uint64_t {
+  const auto low = half(range.end, false) - half(range.start, false);
+  const auto high =
+      half(range.end, true) - half(range.start, true) - (half(range.end, false) < half(range.start, false));
+  if (high != 0 || low == UINT64_MAX) return UINT64_MAX;
+  return low + 1 - (range.contains(range.gateway) ? 1 : 0);
+}
+
+}  // namespace
+
+auto Range::to_string() const -> std::string { return start.to_string() + "-" + end.to_string(); }
+
+auto make_range(const RangeWish& wish) -> Result<Range> {
+  if (!wish.subnet) return fail("IP <nil> not v4 nor v6");
+  const auto& subnet = *wish.subnet;
+  if (subnet.length + 2 > subnet.ip.bits()) {
+    return fail(text({"Network ", subnet.to_string(), " too small to allocate from"}));
+  }
+  const Ip network = subnet.ip.masked(subnet.length);
+  if (network != subnet.ip) {
+    return fail(text({"Network has host bits set. For a subnet mask of length ", std::to_string(subnet.length),
+                      " the network address is ", network.to_string()}));
+  }
+  const auto outside = [&](std::string_view which, const Ip& ip) {
+    return fail(text({which, " ", ip.to_string(), " not in network ", subnet.to_string()}));
+  };
+  const Ip last = subnet.ip.filled(subnet.length);
+  Range range{.subnet = subnet,
+              .start = network.next(),
+              .end = subnet.ip.is_v4() ? last.previous() : last,
+              .gateway = wish.gateway.value_or(network.next())};
+  if (wish.start) {
+    range.start = *wish.start;
+    // A start behind the end is reported as the reference does.
+    if (!subnet.contains(*wish.start) || (wish.end && *wish.start > *wish.end))
+      return outside("RangeStart", *wish.start);
+  }
+  if (wish.end) {
+    range.end = *wish.end;
+    if (!subnet.contains(*wish.end) || *wish.end < range.start) return outside("RangeEnd", *wish.end);
+  }
+  return range;
+}
+
+auto RangeSet::make(const std::vector<RangeWish>& wishes) -> Result<RangeSet> {
+  if (wishes.empty()) return fail("empty range set");
+  RangeSet set;
+  for (const auto& wish : wishes) {
+    auto range = make_range(wish);
+    if (!range) return Failure(range.error());
+    if (!set.ranges_.empty() && range->start.is_v4() != set.is_v4()) return fail("mixed address families");
+    set.ranges_.push_back(*range);
+  }
+  for (std::size_t i = 0; i < set.ranges_.size(); ++i) {
+    for (std::size_t j = i + 1; j < set.ranges_.size(); ++j) {
+      if (!overlap(set.ranges_[i], set.ranges_[j])) continue;
+      return fail(text({"subnets ", set.ranges_[i].to_string(), " and ", set.ranges_[j].to_string(), " overlap"}));
+    }
+  }
+  return set;
+}
+
+auto RangeSet::range_for(const Ip& ip) const -> const Range* {
+  for (const auto& range : ranges_) {
+    if (range.contains(ip)) return &range;
+  }
+  return nullptr;
+}
+
+auto RangeSet::overlaps(const RangeSet& other) const -> bool {
+  for (const auto& mine : ranges_) {
+    for (const auto& theirs : other.ranges_) {
+      if (overlap(mine, theirs)) return true;
+    }
+  }
+  return false;
+}
+
+auto RangeSet::to_string() const -> std::string {
+  std::string out;
+  for (const auto& range : ranges_) {
+    if (!out.empty()) out += ',';
+    out += range.to_string();
+  }
+  return out;
+}
+
+auto RangeSet::size() const -> std::uint64_t {
+  std::uint64_t sum = 0;
+  for (const auto& range : ranges_) {
+    const auto more = count(range);
+    if (more > UINT64_MAX - sum) return UINT64_MAX;
+    sum += more;
+  }
+  return sum;
+}
+
+Walk::Walk(const RangeSet& set, const std::optional<Ip>& last) : set_(&set) {
+  const auto& ranges = set.ranges();
+  for (std::size_t i = 0; last && i < ranges.size(); ++i) {
+    if (!ranges[i].contains(*last)) continue;
+    range_ = i;
+    current_ = last;
+    return;
+  }
+}
+
+// One address on, gateway or not; false when it is back where it began.
+auto Walk::step() -> bool {
+  const auto& ranges = set_->ranges();
+  if (!current_) {
+    current_ = ranges[range_].start;
+  } else if (*current_ == ranges[range_].end) {
+    range_ = (range_ + 1) % ranges.size();
+    current_ = ranges[range_].start;
+  } else {
+    current_ = current_->next();
+  }
+  if (!began_) {
+    began_ = current_;
+    return true;
+  }
+  return *current_ != *began_;
+}
+
+auto Walk::next() -> std::optional<Place> {
+  while (step()) {
+    const auto& range = set_->ranges()[range_];
+    if (*current_ != range.gateway) return Place{*current_, &range};
+  }
+  return std::nullopt;
+}
+
+}  // namespace weir::cni::host_local

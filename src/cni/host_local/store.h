@@ -1,0 +1,79 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/fd.h"
+#include "cni/host_local/lease_table.h"
+#include "cni/spec/error.h"
+#include "cni/spec/ip.h"
+#include "cni/spec/plugin.h"
+
+namespace weir::cni::host_local {
+
+// The leases of one network, in the reference's own layout, so that both may work on the same folder:
+//   <dataDir>/<network>/10.1.0.2            "<container>\r\n<interface>", mode 0600; older: "<container>"
+//   <dataDir>/<network>/last_reserved_ip.0  the last address given out of range set 0
+//   <dataDir>/<network>/lock                flock(2)ed by whoever reads or writes
+// Beside them <dataDir>/.weir/<network> holds our LeaseTable. A network's name never begins with a dot.
+//
+// The lock is held for the life of the object. A lease is published whole (O_TMPFILE, then linkat), so a
+// process that is killed leaves none half written; an empty file under the lock is what the reference
+// leaves when it is killed, and counts as free.
+class Store {
+ public:
+  struct Options {
+    std::string data_dir;
+    std::string network;
+    bool reclaim_after_reboot = false;
+  };
+  // Makes the folders.
+  [[nodiscard]] static auto open(const Options& options) -> Result<Store>;
+  // nullopt if there is no store of this network; makes nothing.
+  [[nodiscard]] static auto open_existing(const Options& options) -> Result<std::optional<Store>>;
+  Store(Store&&) noexcept = default;
+  auto operator=(Store&&) -> Store& = delete;
+  Store(const Store&) = delete;
+  auto operator=(const Store&) -> Store& = delete;
+  ~Store();  // proves the table
+
+  // False if the address is leased already. `set` is the range set's number, for last_reserved_ip.
+  [[nodiscard]] auto reserve(const Ip& ip, const Attachment& owner, std::size_t set) -> Result<bool>;
+  [[nodiscard]] auto is_leased(const Ip& ip) const -> bool { return table_.is_leased(ip); }
+  [[nodiscard]] auto last_reserved(std::size_t set) const -> std::optional<Ip>;
+
+  // Leases of the attachment, and those that an older plugin gave its container without naming an interface.
+  [[nodiscard]] auto leases_of(const Attachment& owner) const -> std::vector<Ip>;
+  // Those of the attachment; if there are none, the older plugin's.
+  auto release(const Attachment& owner) -> void;
+  auto release(const Ip& ip, const Attachment& owner) -> void;
+  // Everything that belongs to none of `valid`, and empty files; an older lease belongs to any interface.
+  auto release_all_but(const std::vector<Attachment>& valid) -> void;
+  // Every leased address.
+  [[nodiscard]] auto all() const -> std::vector<Ip> { return table_.all(); }
+
+ private:
+  Store() = default;
+  static auto open_folder(const Options& options, Fd folder) -> Result<Store>;
+  auto load_table() -> void;
+  auto rebuild() -> void;
+  [[nodiscard]] auto current_proof() const -> std::optional<LeaseTable::Proof>;
+  [[nodiscard]] auto names() const -> std::vector<std::string>;
+  [[nodiscard]] auto content(const std::string& name) const -> std::optional<std::string>;
+  [[nodiscard]] auto owned_by(const std::string& owner) const -> std::vector<Ip>;
+  auto publish(const std::string& name, const std::string& text) -> Result<bool>;
+  auto publish_by_name(const std::string& name, const std::string& text) -> Result<bool>;
+  auto remove(const std::string& name, const Ip& ip, const std::string& owner) -> void;
+  auto change() -> void;
+
+  Options options_;
+  Fd folder_;
+  Fd lock_;
+  LeaseTable table_;
+  std::string stamp_;  // what a lease that may be reclaimed after a reboot carries; "" if none does
+  bool changed_ = false;
+};
+
+}  // namespace weir::cni::host_local

@@ -1,0 +1,66 @@
+#include "cni/spec/arguments.h"
+
+#include <algorithm>
+#include <array>
+
+namespace weir::cni {
+namespace {
+
+constexpr std::array<std::string_view, 7> known_keys{
+    "IgnoreUnknown", "MAC", "IP", "K8S_POD_NAME", "K8S_POD_NAMESPACE", "K8S_POD_INFRA_CONTAINER_ID", "K8S_POD_UID"};
+
+// The values of Go's strconv.ParseBool.
+auto truth(std::string_view text) -> int {
+  for (const auto yes : {"1", "t", "T", "true", "TRUE", "True"}) {
+    if (text == yes) return 1;
+  }
+  for (const auto no : {"", "0", "f", "F", "false", "FALSE", "False"}) {
+    if (text == no) return 0;
+  }
+  return -1;
+}
+
+}  // namespace
+
+auto Arguments::parse(std::string_view text) -> Result<Arguments> {
+  Arguments arguments;
+  std::string unknown;
+  bool ignore_unknown = false;
+  while (!text.empty()) {
+    const auto end = text.find(';');
+    const auto pair = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    const auto equals = pair.find('=');
+    if (equals == std::string_view::npos || pair.find('=', equals + 1) != std::string_view::npos) {
+      return fail(ErrorCode::internal, cni::text({"ARGS: invalid pair ", in_quotes(pair)}));
+    }
+    const auto key = pair.substr(0, equals);
+    const auto value = pair.substr(equals + 1);
+    if (key == "IgnoreUnknown") {
+      const int said = truth(value);
+      if (said < 0) {
+        return fail(ErrorCode::internal, cni::text({"ARGS: error parsing value of pair ", in_quotes(pair),
+                                                    ": boolean unmarshal error: invalid input ", value}));
+      }
+      ignore_unknown = said == 1;
+    }
+    if (std::find(known_keys.begin(), known_keys.end(), key) == known_keys.end()) {
+      if (!unknown.empty()) unknown += ' ';
+      unknown += in_quotes(pair);
+    }
+    arguments.pairs_.emplace_back(key, value);
+  }
+  if (!unknown.empty() && !ignore_unknown) {
+    return fail(ErrorCode::internal, cni::text({"ARGS: unknown args [", unknown, "]"}));
+  }
+  return arguments;
+}
+
+auto Arguments::value(std::string_view key) const -> std::string_view {
+  for (auto each = pairs_.rbegin(); each != pairs_.rend(); ++each) {
+    if (each->first == key) return each->second;
+  }
+  return {};
+}
+
+}  // namespace weir::cni

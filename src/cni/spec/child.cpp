@@ -1,0 +1,158 @@
+#include "cni/spec/child.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <string_view>
+
+namespace weir::cni {
+namespace {
+
+constexpr std::size_t most_output = 16U << 20U;
+
+struct Pipe {
+  Fd read;
+  Fd write;
+};
+
+auto make_pipe() -> Result<Pipe> {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail("pipe: " + errno_words(errno));
+  return Pipe{Fd(ends[0]), Fd(ends[1])};
+}
+
+auto pointers(const std::vector<std::string>& words) -> std::vector<char*> {
+  std::vector<char*> out;
+  for (const auto& word : words) {
+    out.push_back(const_cast<char*>(word.c_str()));  // NOLINT(cppcoreguidelines-pro-type-const-cast): exec's signature
+  }
+  out.push_back(nullptr);
+  return out;
+}
+
+// posix_spawn's file actions and attributes, freed in every case.
+struct Plan {
+  posix_spawn_file_actions_t actions{};
+  posix_spawnattr_t attributes{};
+  Plan() {
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawnattr_init(&attributes);
+    // We ignore SIGPIPE, and an ignored signal would stay ignored in the child.
+    sigset_t defaults;
+    ::sigemptyset(&defaults);
+    ::sigaddset(&defaults, SIGPIPE);
+    ::posix_spawnattr_setsigdefault(&attributes, &defaults);
+    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+  }
+  Plan(const Plan&) = delete;
+  auto operator=(const Plan&) -> Plan& = delete;
+  ~Plan() {
+    ::posix_spawn_file_actions_destroy(&actions);
+    ::posix_spawnattr_destroy(&attributes);
+  }
+};
+
+// Reads what is there; false at the end of the stream.
+auto drain(const Fd& fd, std::string& into) -> bool {
+  std::array<char, 4096> buffer{};
+  const auto n = ::read(fd.get(), buffer.data(), buffer.size());
+  if (n < 0) return errno == EINTR || errno == EAGAIN;
+  if (into.size() < most_output) into.append(buffer.data(), static_cast<std::size_t>(n));
+  return n > 0;
+}
+
+// Writes what fits; false when nothing is left or the child does not want it.
+auto feed(const Fd& fd, std::string_view& rest) -> bool {
+  const auto n = ::write(fd.get(), rest.data(), rest.size());
+  if (n < 0) return errno == EINTR || errno == EAGAIN;
+  rest.remove_prefix(static_cast<std::size_t>(n));
+  return !rest.empty();
+}
+
+}  // namespace
+
+auto Child::Outcome::words() const -> std::string {
+  if (WIFSIGNALED(status)) {
+    const char* name = ::sigdescr_np(WTERMSIG(status));
+    std::string lower = name == nullptr ? std::to_string(WTERMSIG(status)) : name;
+    if (!lower.empty() && lower[0] >= 'A' && lower[0] <= 'Z') lower[0] = static_cast<char>(lower[0] - 'A' + 'a');
+    return "signal: " + lower;
+  }
+  return "exit status " + std::to_string(WEXITSTATUS(status));
+}
+
+auto Child::start(const std::string& path, const std::vector<std::string>& words, std::string input,
+                  const std::vector<std::string>& environment) -> Result<Child> {
+  auto in = make_pipe();
+  auto out = make_pipe();
+  auto err = make_pipe();
+  for (const auto* pipe : {&in, &out, &err}) {
+    if (!*pipe) return Failure(pipe->error());
+  }
+  Plan plan;
+  ::posix_spawn_file_actions_adddup2(&plan.actions, in->read.get(), 0);
+  ::posix_spawn_file_actions_adddup2(&plan.actions, out->write.get(), 1);
+  ::posix_spawn_file_actions_adddup2(&plan.actions, err->write.get(), 2);
+  auto argv = pointers(words);
+  auto envp = pointers(environment);
+  Child child;
+  int error = ETXTBSY;
+  for (int tries = 0; tries < 6 && error == ETXTBSY; ++tries) {
+    if (tries > 0) ::sleep(1);
+    error = ::posix_spawn(&child.pid_, path.c_str(), &plan.actions, &plan.attributes, argv.data(),
+                          environment.empty() ? environ : envp.data());
+  }
+  if (error != 0) {
+    child.pid_ = -1;
+    return fail(text({"fork/exec ", path, ": ", errno_words(error)}));
+  }
+  child.input_ = std::move(input);
+  child.in_ = std::move(in->write);
+  child.out_ = std::move(out->read);
+  child.err_ = std::move(err->read);
+  ::fcntl(child.in_.get(), F_SETFL, O_NONBLOCK);
+  // Most input fits into the pipe: written now, the child works while we do other things.
+  std::string_view rest = child.input_;
+  if (rest.empty() || !feed(child.in_, rest)) child.in_.reset();
+  child.input_.erase(0, child.input_.size() - rest.size());
+  return child;
+}
+
+Child::Child(Child&& other) noexcept
+    : pid_(std::exchange(other.pid_, -1)),
+      input_(std::move(other.input_)),
+      in_(std::move(other.in_)),
+      out_(std::move(other.out_)),
+      err_(std::move(other.err_)) {}
+
+Child::~Child() {
+  if (pid_ > 0) (void)finish();
+}
+
+auto Child::finish() -> Outcome {
+  Outcome outcome;
+  std::string_view rest = input_;
+  while (out_ || err_ || in_) {
+    std::array<pollfd, 3> watched{pollfd{in_.get(), POLLOUT, 0}, pollfd{out_.get(), POLLIN, 0},
+                                  pollfd{err_.get(), POLLIN, 0}};
+    if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) break;
+    if (in_ && watched[0].revents != 0 && !feed(in_, rest)) in_.reset();
+    if (out_ && watched[1].revents != 0 && !drain(out_, outcome.out)) out_.reset();
+    if (err_ && watched[2].revents != 0 && !drain(err_, outcome.err)) err_.reset();
+    // A child that ended without reading all of it will never do so.
+    if (in_ && !out_ && !err_) in_.reset();
+  }
+  while (::waitpid(pid_, &outcome.status, 0) < 0 && errno == EINTR) {
+  }
+  pid_ = -1;
+  return outcome;
+}
+
+}  // namespace weir::cni

@@ -1,0 +1,172 @@
+#include "cni/spec/plugin.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+
+#include "cni/spec/netns.h"
+#include "cni/spec/version.h"
+
+#ifndef WEIR_CNI_VERSION
+#define WEIR_CNI_VERSION "unknown"
+#endif
+
+namespace weir::cni {
+namespace {
+
+constexpr std::size_t most_input = 16U << 20U;
+
+auto print_error(const Error& error, std::string_view version) -> std::string {
+  Json json = Json::object();
+  json["cniVersion"] = version;
+  json["code"] = error.code;
+  json["msg"] = error.msg;
+  if (!error.details.empty()) json["details"] = error.details;
+  return print_json(json, {"cniVersion", "code", "msg", "details"});
+}
+
+auto print_versions() -> std::string {
+  Json json = Json::object();
+  json["cniVersion"] = spec_versions.back();
+  json["supportedVersions"] = spec_versions;
+  return print_json(json, {}, true) + "\n";
+}
+
+auto about(const Plugin& plugin) -> std::string {
+  std::string all;
+  for (const auto each : spec_versions) {
+    if (!all.empty()) all += ", ";
+    all += each;
+  }
+  return text(
+      {"CNI ", plugin.name, " plugin weir v" WEIR_CNI_VERSION, "\nCNI protocol versions supported: ", all, "\n"});
+}
+
+// The reference finds out after it acted, and leaves what it did behind.
+auto check_namespace(Request& request) -> Result<void> {
+  auto& environment = request.environment;
+  if (environment.netns_override || !is_own_netns(environment.netns)) return {};
+  if (request.command == Command::add || request.command == Command::check) {
+    return fail(ErrorCode::bad_namespace, "plugin's netns and netns from CNI_NETNS should not be the same");
+  }
+  environment.netns.clear();  // for DEL it is as if the namespace were gone
+  return {};
+}
+
+auto answer(const Plugin& plugin, const Request& request) -> Result<std::string> {
+  auto result = dispatch(plugin, request);
+  if (!result) return Failure(result.error());
+  if (request.command != Command::add) return std::string();
+  auto printed = print_result(*result, request.version);
+  // An attachment that the runtime never hears of must not stay.
+  if (!printed) (void)plugin.del(request);
+  return printed;
+}
+
+auto read_stdin() -> Result<std::string> {
+  std::string input;
+  std::array<char, 8192> buffer{};
+  while (true) {
+    const auto n = ::read(0, buffer.data(), buffer.size());
+    if (n == 0) return input;
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail(ErrorCode::io, "error reading from stdin: " + errno_words(errno));
+    input.append(buffer.data(), static_cast<std::size_t>(n));
+    if (input.size() > most_input) return fail(ErrorCode::io, "error reading from stdin: more than 16 MiB");
+  }
+}
+
+auto write_all(int fd, std::string_view rest) -> bool {
+  while (!rest.empty()) {
+    const auto n = ::write(fd, rest.data(), rest.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    rest.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return true;
+}
+
+}  // namespace
+
+auto dispatch(const Plugin& plugin, const Request& request) -> Result<AddResult> {
+  const auto nothing = [](Result<void> done) -> Result<AddResult> {
+    if (!done) return Failure(done.error());
+    return AddResult{};
+  };
+  switch (request.command) {
+    case Command::add: return plugin.add(request);
+    case Command::del: return nothing(plugin.del(request));
+    case Command::check: return nothing(plugin.check(request));
+    case Command::gc: return nothing(plugin.gc(request));
+    case Command::status: return nothing(plugin.status(request));
+    case Command::version: return AddResult{};
+  }
+  return AddResult{};
+}
+
+auto call_plugin(const Plugin& plugin, Environment environment, Streams& streams) -> int {
+  if (environment.command.empty() && environment.container_id.empty() && environment.netns.empty() &&
+      environment.ifname.empty()) {
+    streams.err = about(plugin);
+    return 0;
+  }
+  const auto fails = [&](const Error& error, std::string_view version) {
+    streams.out = print_error(error, version);
+    return 1;
+  };
+  const auto newest = spec_versions.back();
+  const auto command = check_environment(environment);
+  if (!command) return fails(command.error(), newest);
+  if (*command == Command::version) {
+    streams.out = print_versions();
+    return 0;
+  }
+  auto input = streams.read_input();
+  if (!input) return fails(input.error(), newest);
+  auto request = parse_request(*command, std::move(environment), std::move(*input));
+  if (!request) return fails(request.error(), newest);
+  if (auto good = check_namespace(*request); !good) return fails(good.error(), request->version);
+  auto printed = answer(plugin, *request);
+  if (!printed) return fails(printed.error(), request->version);
+  streams.out = std::move(*printed);
+  return 0;
+}
+
+auto run_plugin(const Plugin& plugin) -> int {
+  (void)std::signal(SIGPIPE, SIG_IGN);  // a child or a runtime that hangs up is an error, not our end
+  Streams streams{.read_input = read_stdin, .out = {}, .err = {}};
+  int code = call_plugin(plugin, Environment::of_process(), streams);
+  (void)write_all(2, streams.err);
+  if (!write_all(1, streams.out)) code = 1;
+  return code;
+}
+
+auto valid_attachments(const Request& request) -> Result<std::vector<Attachment>> {
+  const auto wrong = [](std::string why) { return fail(ErrorCode::bad_config, std::move(why)); };
+  const Json* list = nullptr;
+  std::string_view key;
+  for (const auto* spelling : {"cni.dev/valid-attachments", "cni.dev/attachments"}) {
+    if (list != nullptr) break;
+    list = member(request.config, spelling);
+    key = spelling;
+  }
+  if (list == nullptr) {
+    return wrong("GC needs cni.dev/valid-attachments: give the list of attachments to keep, [] for none");
+  }
+  if (!list->is_array()) return wrong(text({key, ": expected a list of attachments"}));
+  std::vector<Attachment> attachments;
+  for (const auto& each : *list) {
+    const Reader reader(each, {}, std::string(key));
+    const auto container = reader.string("containerID");
+    const auto ifname = reader.string("ifname");
+    if (!each.is_object() || !container || !ifname || !*container || !*ifname) {
+      return wrong(text({key, ": every attachment needs the strings containerID and ifname"}));
+    }
+    attachments.push_back({**container, **ifname});
+  }
+  return attachments;
+}
+
+}  // namespace weir::cni

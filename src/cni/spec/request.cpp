@@ -1,0 +1,159 @@
+#include "cni/spec/request.h"
+
+#include <cstdlib>
+#include <vector>
+
+#include "cni/spec/version.h"
+
+namespace weir::cni {
+namespace {
+
+// [a-zA-Z0-9][a-zA-Z0-9_.-]*, of container IDs and network names. Both become parts of paths.
+auto is_identifier(std::string_view text) -> bool {
+  bool first = true;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    if (!plain && (first || (c != '_' && c != '.' && c != '-'))) return false;
+    first = false;
+  }
+  return !text.empty();
+}
+
+// Unicode's spaces as Go's unicode.IsSpace knows them, in UTF-8.
+auto has_space(std::string_view text) -> bool {
+  if (text.find_first_of(" \t\n\v\f\r") != std::string_view::npos) return true;
+  for (const std::string_view space :
+       {"\xc2\x85", "\xc2\xa0", "\xe1\x9a\x80", "\xe2\x80\xa8", "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f",
+        "\xe3\x80\x80", "\xe2\x80\x80", "\xe2\x80\x81", "\xe2\x80\x82", "\xe2\x80\x83", "\xe2\x80\x84", "\xe2\x80\x85",
+        "\xe2\x80\x86", "\xe2\x80\x87", "\xe2\x80\x88", "\xe2\x80\x89", "\xe2\x80\x8a"}) {
+    if (text.find(space) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
+auto check_interface_name(std::string_view name) -> Result<void> {
+  if (name.size() > 15) {
+    return fail(ErrorCode::bad_environment, "interface name is too long",
+                "interface name should be less than 16 characters");
+  }
+  if (name == "." || name == "..") return fail(ErrorCode::bad_environment, "interface name is . or ..");
+  if (name.find_first_of("/:") != std::string_view::npos || has_space(name)) {
+    return fail(ErrorCode::bad_environment, "interface name contains / or : or whitespace characters");
+  }
+  return {};
+}
+
+auto command_of(std::string_view word) -> std::optional<Command> {
+  for (const auto command :
+       {Command::add, Command::del, Command::check, Command::gc, Command::status, Command::version}) {
+    if (word == name_of(command)) return command;
+  }
+  return std::nullopt;
+}
+
+auto variable(const char* name) -> std::string {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+}  // namespace
+
+auto name_of(Command command) -> std::string_view {
+  switch (command) {
+    case Command::add: return "ADD";
+    case Command::del: return "DEL";
+    case Command::check: return "CHECK";
+    case Command::gc: return "GC";
+    case Command::status: return "STATUS";
+    case Command::version: return "VERSION";
+  }
+  return "";
+}
+
+auto Environment::of_process() -> Environment {
+  const auto override = variable("CNI_NETNS_OVERRIDE");
+  return {.command = variable("CNI_COMMAND"),
+          .container_id = variable("CNI_CONTAINERID"),
+          .netns = variable("CNI_NETNS"),
+          .ifname = variable("CNI_IFNAME"),
+          .args = variable("CNI_ARGS"),
+          .path = variable("CNI_PATH"),
+          .netns_override = override == "1" || override == "TRUE" || override == "true"};
+}
+
+auto check_environment(const Environment& environment) -> Result<Command> {
+  const auto command = command_of(environment.command);
+  const bool attachment =
+      command && (*command == Command::add || *command == Command::del || *command == Command::check);
+  std::string missing;
+  const auto want = [&](bool wanted, const std::string& value, std::string_view name) {
+    if (!wanted || !value.empty()) return;
+    if (!missing.empty()) missing += ',';
+    missing += name;
+  };
+  want(true, environment.command, "CNI_COMMAND");
+  want(attachment, environment.container_id, "CNI_CONTAINERID");
+  want(attachment && *command != Command::del, environment.netns, "CNI_NETNS");
+  want(attachment, environment.ifname, "CNI_IFNAME");
+  want(command && *command != Command::version, environment.path, "CNI_PATH");
+  if (!missing.empty()) {
+    return fail(ErrorCode::bad_environment, text({"required env variables [", missing, "] missing"}));
+  }
+  if (!command) return fail(ErrorCode::bad_environment, text({"unknown CNI_COMMAND: ", environment.command}));
+  if (!attachment) return *command;
+  if (!is_identifier(environment.container_id)) {
+    return fail(ErrorCode::bad_environment, "invalid characters in containerID", environment.container_id);
+  }
+  if (auto good = check_interface_name(environment.ifname); !good) return Failure(good.error());
+  return *command;
+}
+
+namespace {
+
+auto check_version(Command command, const std::string& version) -> Result<void> {
+  if (!is_supported(version)) {
+    std::string all;
+    for (const auto each : spec_versions) {
+      if (!all.empty()) all += ' ';
+      all += in_quotes(each);
+    }
+    return fail(ErrorCode::incompatible_version, "incompatible CNI versions",
+                text({"config is ", in_quotes(version), ", plugin supports [", all, "]"}));
+  }
+  const bool new_enough = command == Command::check                              ? at_least(version, "0.4.0")
+                          : command == Command::gc || command == Command::status ? at_least(version, "1.1.0")
+                                                                                 : true;
+  if (!new_enough) {
+    return fail(ErrorCode::incompatible_version, text({"config version does not allow ", name_of(command)}));
+  }
+  return {};
+}
+
+}  // namespace
+
+auto parse_request(Command command, Environment environment, std::string input) -> Result<Request> {
+  auto config = parse_json(input);
+  if (!config) {
+    return fail(ErrorCode::decoding, "error unmarshall network config: " + config.error().msg);
+  }
+  if (!config->is_object()) return fail(ErrorCode::decoding, "error unmarshall network config: it is no JSON object");
+  const Reader reader(*config, "error unmarshall network config: ");
+  const auto name = reader.string("name");
+  const auto version = reader.string("cniVersion");
+  if (!name) return fail(ErrorCode::decoding, name.error().msg);
+  if (!version) return fail(ErrorCode::decoding, version.error().msg);
+  if (name->value_or("").empty()) return fail(ErrorCode::bad_config, "missing network name");
+  if (!is_identifier(**name)) {
+    return fail(ErrorCode::bad_config, "invalid characters found in network name", **name);
+  }
+  const std::string spoken = version->value_or("").empty() ? "0.1.0" : **version;
+  if (auto good = check_version(command, spoken); !good) return Failure(good.error());
+  return Request{.command = command,
+                 .environment = std::move(environment),
+                 .input = std::move(input),
+                 .config = std::move(*config),
+                 .version = spoken,
+                 .name = **name};
+}
+
+}  // namespace weir::cni

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace weir::cni {
+
+// The same text with every byte that is not part of well-formed UTF-8 (RFC 3629: no surrogates, no
+// overlong forms) replaced by U+FFFD, as Go's encoding/json does.
+[[nodiscard]] auto valid_utf8(std::string_view text) -> std::string;
+
+}  // namespace weir::cni
