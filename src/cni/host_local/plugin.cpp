@@ -154,4 +154,14 @@ auto leased_addresses(const Request& request) -> std::vector<Ip> {
   return store && *store ? (*store)->leases_of(attachment_of(request)) : std::vector<Ip>{};
 }
 
+auto all_leases(const Request& request) -> std::vector<Lease> {
+  std::vector<Lease> leases;
+  const auto config = parse_config(request);
+  if (!config) return leases;
+  const auto store = Store::open_existing(options_of(request, *config));
+  if (!store || !*store) return leases;
+  for (const auto& ip : (*store)->all()) leases.push_back({ip, (*store)->owner_of(ip)});
+  return leases;
+}
+
 }  // namespace weir::cni::host_local

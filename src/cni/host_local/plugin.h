@@ -13,4 +13,11 @@ namespace weir::cni::host_local {
 // request's IPAM is another or none can be read.
 [[nodiscard]] auto leased_addresses(const Request& request) -> std::vector<Ip>;
 
+// Every lease of the request's network; an older plugin's has an owner without an interface.
+struct Lease {
+  Ip ip;
+  Attachment owner;
+};
+[[nodiscard]] auto all_leases(const Request& request) -> std::vector<Lease>;
+
 }  // namespace weir::cni::host_local

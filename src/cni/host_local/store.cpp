@@ -183,6 +183,13 @@ auto Store::owned_by(const std::string& owner) const -> std::vector<Ip> {
   return found;
 }
 
+auto Store::owner_of(const Ip& ip) const -> Attachment {
+  const auto text = content(ip.to_string()).value_or("");
+  const auto end = text.find("\r\n");
+  if (end == std::string::npos) return {text, {}};
+  return {text.substr(0, end), text.substr(end + 2)};
+}
+
 auto Store::last_reserved(std::size_t set) const -> std::optional<Ip> {
   const auto text = read_all(folder_.get(), last_name(set));
   return text ? Ip::parse(*text) : std::nullopt;

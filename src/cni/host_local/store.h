@@ -51,6 +51,8 @@ class Store {
   auto release(const Ip& ip, const Attachment& owner) -> void;
   // Everything that belongs to none of `valid`, and empty files; an older lease belongs to any interface.
   auto release_all_but(const std::vector<Attachment>& valid) -> void;
+  // Whose it is; without a container if nobody's.
+  [[nodiscard]] auto owner_of(const Ip& ip) const -> Attachment;
   // Every leased address.
   [[nodiscard]] auto all() const -> std::vector<Ip> { return table_.all(); }
 

@@ -2,7 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +16,7 @@ namespace weir::cni {
 namespace {
 
 constexpr std::size_t most_output = 16U << 20U;
+constexpr int most_tries = 6;
 
 struct Pipe {
   Fd read;
@@ -37,27 +38,29 @@ auto pointers(const std::vector<std::string>& words) -> std::vector<char*> {
   return out;
 }
 
-// posix_spawn's file actions and attributes, freed in every case.
-struct Plan {
-  posix_spawn_file_actions_t actions{};
-  posix_spawnattr_t attributes{};
-  Plan() {
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawnattr_init(&attributes);
-    // We ignore SIGPIPE, and an ignored signal would stay ignored in the child.
-    sigset_t defaults;
-    ::sigemptyset(&defaults);
-    ::sigaddset(&defaults, SIGPIPE);
-    ::posix_spawnattr_setsigdefault(&attributes, &defaults);
-    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-  }
-  Plan(const Plan&) = delete;
-  auto operator=(const Plan&) -> Plan& = delete;
-  ~Plan() {
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::posix_spawnattr_destroy(&attributes);
-  }
+// vfork instead of posix_spawn, for PR_SET_PDEATHSIG: a child must not outlive a plugin that was killed, or
+// its rules would appear after the DEL that was to remove them. The child touches nothing but what is here.
+struct Program {
+  const char* path;
+  char* const* argv;
+  char* const* envp;
+  int in;
+  int out;
+  int err;
 };
+[[gnu::noinline]] auto spawn(const Program& program, volatile int& error) -> pid_t {
+  const pid_t parent = ::getpid();
+  const pid_t pid = ::vfork();
+  if (pid != 0) return pid;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  (void)std::signal(SIGPIPE, SIG_DFL);  // we ignore it, and an ignored signal would stay ignored
+  if (::getppid() == parent && ::dup2(program.in, 0) >= 0 && ::dup2(program.out, 1) >= 0 &&
+      ::dup2(program.err, 2) >= 0) {
+    ::execve(program.path, program.argv, program.envp);
+  }
+  error = errno;
+  ::_exit(127);
+}
 
 // Reads what is there; false at the end of the stream.
 auto drain(const Fd& fd, std::string& into) -> bool {
@@ -96,23 +99,24 @@ auto Child::start(const std::string& path, const std::vector<std::string>& words
   for (const auto* pipe : {&in, &out, &err}) {
     if (!*pipe) return Failure(pipe->error());
   }
-  Plan plan;
-  ::posix_spawn_file_actions_adddup2(&plan.actions, in->read.get(), 0);
-  ::posix_spawn_file_actions_adddup2(&plan.actions, out->write.get(), 1);
-  ::posix_spawn_file_actions_adddup2(&plan.actions, err->write.get(), 2);
   auto argv = pointers(words);
   auto envp = pointers(environment);
+  const Program program{.path = path.c_str(),
+                        .argv = argv.data(),
+                        .envp = environment.empty() ? environ : envp.data(),
+                        .in = in->read.get(),
+                        .out = out->write.get(),
+                        .err = err->write.get()};
   Child child;
-  int error = ETXTBSY;
-  for (int tries = 0; tries < 6 && error == ETXTBSY; ++tries) {
+  volatile int error = ETXTBSY;
+  for (int tries = 0; tries < most_tries && error == ETXTBSY; ++tries) {
     if (tries > 0) ::sleep(1);
-    error = ::posix_spawn(&child.pid_, path.c_str(), &plan.actions, &plan.attributes, argv.data(),
-                          environment.empty() ? environ : envp.data());
+    error = 0;
+    child.pid_ = spawn(program, error);
+    if (child.pid_ < 0) return fail(text({"fork/exec ", path, ": ", errno_words(errno)}));
+    if (error != 0) (void)::waitpid(std::exchange(child.pid_, -1), nullptr, 0);
   }
-  if (error != 0) {
-    child.pid_ = -1;
-    return fail(text({"fork/exec ", path, ": ", errno_words(error)}));
-  }
+  if (error != 0) return fail(text({"fork/exec ", path, ": ", errno_words(error)}));
   child.input_ = std::move(input);
   child.in_ = std::move(in->write);
   child.out_ = std::move(out->read);

@@ -1,0 +1,184 @@
+#include <algorithm>
+
+#include "cni/bridge/attachment_link.h"
+#include "cni/bridge/container_side.h"
+#include "cni/bridge/host_side.h"
+#include "cni/bridge/names.h"
+#include "cni/bridge/plugin.h"
+#include "cni/bridge/ports.h"
+#include "cni/bridge/rules.h"
+#include "cni/spec/version.h"
+
+namespace weir::cni::bridge {
+namespace {
+
+// One ADD. What it made is known at every step, so that undo() can take all of it back: rules, links, the
+// bridge if it is ours and empty, and the lease last, so that no address is given out while it is in use.
+class Adding {
+ public:
+  Adding(const Request& request, Config config, NetlinkSocket host, ContainerSide container)
+      : request_(&request),
+        config_(std::move(config)),
+        owner_(attachment_of(request)),
+        host_(std::move(host)),
+        container_(std::move(container)),
+        container_mac_(config_.mac.value_or(random_mac())) {}
+
+  auto run() -> Result<AddResult> {
+    auto result = attach();
+    if (!result) undo();
+    return result;
+  }
+
+ private:
+  auto attach() -> Result<AddResult> {
+    if (auto good = look_first(); !good) return Failure(good.error());
+    auto leased = lease();
+    if (!leased) return leased;
+    AddResult result = std::move(*leased);
+    const auto gateways = choose_gateways(result);
+
+    RuleWish rules{request_->name, owner_, {}, host_veth(request_->name, owner_), container_mac_};
+    for (const auto& ip : result.ips) {
+      rules.addresses.push_back(ip.address);
+      addresses_.push_back(ip.address.ip);
+    }
+    has_rules_ = true;
+    auto adding = AddingRules::start(config_, rules);
+    if (!adding) return Failure(adding.error());
+    auto vlan = make_links(result, gateways);
+    // The programs have to end before anything of theirs can be undone.
+    auto added = adding->finish();
+    if (!vlan) return Failure(vlan.error());
+    if (!added) return Failure(added.error());
+    return finish(std::move(result), *vlan);
+  }
+
+  // Everything that can be refused without touching anything.
+  auto look_first() -> Result<void> {
+    const auto there = container_.find(owner_.ifname);
+    if (!there) return Failure(there.error());
+    if (*there) {
+      return fail(text({"container veth name (", in_quotes(owner_.ifname), ") peer provided (",
+                        in_quotes(host_veth(request_->name, owner_)), ") already exists"}));
+    }
+    const auto bridge = find_bridge(host_, config_.bridge);
+    if (!bridge) return fail(text({"failed to create bridge ", in_quotes(config_.bridge), ": ", bridge.error().msg}));
+    return can_masquerade(config_);
+  }
+
+  auto lease() -> Result<AddResult> {
+    auto leased = run_ipam(*request_, Command::add, config_);
+    has_lease_ = !config_.ipam.empty() && leased.has_value();
+    if (!leased) {
+      // The specification wants a DEL here, and host-local needs none: it has undone its own. One that it
+      // refused as a duplicate must keep the lease that is there.
+      return leased;
+    }
+    if (!config_.ipam.empty() && leased->ips.empty()) return fail("IPAM plugin returned missing IP config");
+    leased->interfaces.clear();
+    return leased;
+  }
+
+  // Fills in gateways and default routes; returns what the bridge is to have.
+  auto choose_gateways(AddResult& result) -> std::vector<Prefix> {
+    std::vector<Prefix> gateways;
+    bool done[2] = {false, false};
+    for (auto& ip : result.ips) {
+      const bool v4 = ip.address.ip.is_v4();
+      ip.interface = 2;
+      if (!ip.gateway && config_.is_gateway) ip.gateway = ip.address.network().ip.next();
+      if (!config_.is_gateway) continue;
+      const Prefix everything{v4 ? Ip::v4({}) : Ip::v6({}), 0};
+      const bool has_default = std::any_of(result.routes.begin(), result.routes.end(), [&](const Route& route) {
+        return route.gateway && route.destination == everything;
+      });
+      if (config_.is_default_gateway && !std::exchange(done[v4 ? 0 : 1], true) && !has_default) {
+        result.routes.push_back({.destination = everything, .gateway = ip.gateway, .table = {}, .scope = {}});
+      }
+      const Prefix gateway{*ip.gateway, ip.address.length};
+      if (std::find(gateways.begin(), gateways.end(), gateway) == gateways.end()) gateways.push_back(gateway);
+    }
+    return gateways;
+  }
+
+  auto make_links(const AddResult& result, const std::vector<Prefix>& gateways) -> Result<std::optional<Link>> {
+    if (auto good = ensure_bridge(host_, config_, side_); !good) return Failure(good.error());
+    const PairWish pair{request_->name, owner_, result.ips, container_.netns(), container_mac_};
+    auto made = make_pair(host_, config_, pair, side_);
+    if (!made) return Failure(made.error());
+    auto vlan = set_gateways(host_, config_, gateways, side_);
+    if (!vlan) return vlan;
+    auto good = result.ips.empty() ? container_.configure_plain(config_, owner_.ifname)
+                                   : container_.configure(config_, owner_.ifname, result);
+    if (!good) return Failure(good.error());
+    if (!config_.container_interface_down) good = wait_for_port(host_, side_);
+    if (!good) return Failure(good.error());
+    return vlan;
+  }
+
+  auto finish(AddResult result, const std::optional<Link>& vlan) -> Result<AddResult> {
+    const auto bridge = find_bridge(host_, config_.bridge);
+    if (!bridge) return Failure(bridge.error());
+    if (!*bridge) return fail(text({"could not lookup ", in_quotes(config_.bridge), ": Link not found"}));
+    const bool says_mtu = at_least(request_->version, "1.1.0");
+    const auto named = [&](const Link& link) {
+      return Interface{.name = link.name,
+                       .mac = to_string(link.mac),
+                       .sandbox = {},
+                       .mtu = says_mtu ? link.mtu : 0,
+                       .socket_path = {},
+                       .pci_id = {}};
+    };
+    result.interfaces = {named(**bridge), named(side_.port), named(side_.port)};
+    result.interfaces[2].name = owner_.ifname;
+    result.interfaces[2].mac = to_string(container_mac_);
+    result.interfaces[2].sandbox = request_->environment.netns;
+    if (vlan) result.interfaces.push_back(named(*vlan));
+    if (config_.has_dns) result.dns = config_.dns;
+    return result;
+  }
+
+  auto undo() -> void {
+    if (has_rules_) {
+      (void)remove_rules(config_, RuleOwner{request_->name, owner_, addresses_});
+    }
+    if (side_.port.index != 0) {
+      (void)host_.send(delete_link(side_.port.index));
+    } else if (!side_.port.name.empty()) {
+      const auto link = find_link(host_, side_.port.name);
+      if (link && *link) (void)host_.send(delete_link((*link)->index));
+    }
+    undo_bridge(host_, side_);
+    if (has_lease_) (void)run_ipam(*request_, Command::del, config_);
+  }
+
+  const Request* request_;
+  Config config_;
+  Attachment owner_;
+  NetlinkSocket host_;
+  ContainerSide container_;
+  Mac container_mac_;
+  HostSide side_;
+  std::vector<Ip> addresses_;
+  bool has_lease_ = false;
+  bool has_rules_ = false;
+};
+
+}  // namespace
+
+auto add(const Request& request) -> Result<AddResult> {
+  auto config = parse_config(request);
+  if (!config) return Failure(config.error());
+  // The old result has no place for an attachment without addresses; the reference finds out at the end.
+  if (config->ipam.empty() && !at_least(request.version, "0.3.0")) {
+    return fail("cannot convert: no valid IP addresses");
+  }
+  auto container = ContainerSide::open(request.environment.netns);
+  if (!container) return Failure(container.error());
+  auto host = open_route_socket();
+  if (!host) return Failure(host.error());
+  return Adding(request, std::move(*config), std::move(*host), std::move(*container)).run();
+}
+
+}  // namespace weir::cni::bridge

@@ -1,0 +1,182 @@
+#include <linux/if.h>
+
+#include <algorithm>
+
+#include "cni/bridge/attachment_link.h"
+#include "cni/bridge/container_side.h"
+#include "cni/bridge/host_side.h"
+#include "cni/bridge/plugin.h"
+#include "cni/bridge/ports.h"
+#include "cni/bridge/rules.h"
+#include "cni/kernel/address.h"
+
+namespace weir::cni::bridge {
+namespace {
+
+auto is_mac(const std::string& said, const Link& link) -> bool { return said.empty() || said == to_string(link.mac); }
+
+// An attachment as prevResult has it, against what the kernel has. The order and the messages are the
+// reference's; what it does not look at comes last.
+class Checking {
+ public:
+  Checking(const Request& request, const Config& config, const AddResult& previous, NetlinkSocket host,
+           ContainerSide container)
+      : request_(&request),
+        config_(&config),
+        previous_(&previous),
+        host_(std::move(host)),
+        container_(std::move(container)) {}
+
+  auto run() -> Result<void> {
+    if (auto good = check_bridge(); !good) return good;
+    if (auto good = check_container(); !good) return good;
+    if (auto good = check_port(); !good) return good;
+    if (auto good = check_addresses(); !good) return good;
+    if (auto good = check_routes(); !good) return good;
+    if (auto good = check_settings(); !good) return good;
+    RuleWish rules{request_->name, attachment_of(*request_), {}, port_.name, inside_.mac};
+    rules.addresses = addresses_in(*previous_, request_->environment.ifname);
+    return check_rules(*config_, rules);
+  }
+
+ private:
+  auto check_bridge() -> Result<void> {
+    const auto said = std::find_if(previous_->interfaces.begin(), previous_->interfaces.end(),
+                                   [&](const Interface& each) { return each.name == config_->bridge; });
+    if (said == previous_->interfaces.end()) return fail("Interface name missing ");
+    const auto link = find_link(host_, said->name);
+    if (!link) return refused("failed to lookup " + said->name, link.error());
+    if (!*link) return fail(text({"Interface name ", said->name, " not found"}));
+    if (!said->sandbox.empty()) return fail(text({"Interface ", said->name, " should not be in sandbox"}));
+    if ((*link)->kind != "bridge") {
+      return fail(text({"Interface ", said->name, " does not have link type of bridge"}));
+    }
+    if (!is_mac(said->mac, **link)) {
+      return fail(text({"Bridge interface ", said->name, " Mac doesn't match: ", said->mac}));
+    }
+    const bool promiscuous = (*link)->promiscuity != 0;
+    const auto word = [](bool value) { return value ? "true" : "false"; };
+    if (promiscuous != config_->promiscuous) {
+      return fail(text({"Bridge interface ", said->name, " configured Promisc Mode ", word(config_->promiscuous),
+                        " doesn't match current state: ", word(promiscuous), " "}));
+    }
+    bridge_ = **link;
+    return {};
+  }
+
+  auto check_container() -> Result<void> {
+    const auto& ifname = request_->environment.ifname;
+    const auto& netns = request_->environment.netns;
+    const auto said = std::find_if(previous_->interfaces.begin(), previous_->interfaces.end(),
+                                   [&](const Interface& each) { return each.name == ifname && each.sandbox == netns; });
+    if (said == previous_->interfaces.end()) {
+      return fail(text({"Sandbox in prevResult  doesn't match configured netns: ", netns}));
+    }
+    const auto link = container_.find(ifname);
+    if (!link) return Failure(link.error());
+    if (!*link) return fail(text({"Interface name ", ifname, " not found"}));
+    if ((*link)->kind != "veth") return fail(text({"Error: Container interface ", ifname, " not of type veth"}));
+    if (!is_mac(said->mac, **link)) {
+      return fail(
+          text({"Interface ", ifname, " Mac ", said->mac, " doesn't match container Mac: ", to_string((*link)->mac)}));
+    }
+    inside_ = **link;
+    return {};
+  }
+
+  auto check_port() -> Result<void> {
+    for (const auto& said : previous_->interfaces) {
+      if (said.name == config_->bridge || !said.sandbox.empty()) continue;
+      const auto link = find_link(host_, said.name);
+      if (!link) return refused("failed to lookup " + said.name, link.error());
+      if (!*link) return fail(text({"Interface name ", said.name, " not found"}));
+      const bool is_it = (*link)->kind == "veth" && (*link)->index == inside_.peer && (*link)->peer == inside_.index &&
+                         (*link)->master == bridge_.index;
+      if (!is_it) continue;
+      if (!is_mac(said.mac, **link)) {
+        return fail(text({"Interface ", said.name, " Mac doesn't match: ", said.mac, " not found"}));
+      }
+      port_ = **link;
+      return {};
+    }
+    return fail(text({"CNI veth created for bridge ", config_->bridge, " was not found"}));
+  }
+
+  auto check_addresses() -> Result<void> {
+    const auto& ifname = request_->environment.ifname;
+    const auto now = list_addresses(container_.socket(), inside_.index);
+    if (!now) return refused("failed to list addresses of " + ifname, now.error());
+    auto routes = list_routes(container_.socket());
+    if (!routes) return refused("failed to list routes", routes.error());
+    routes_ = std::move(*routes);
+    for (const auto& wanted : addresses_in(*previous_, ifname)) {
+      const bool there = std::any_of(now->begin(), now->end(), [&](const auto& each) { return each.prefix == wanted; });
+      if (!there) return fail(text({"Failed to match addr ", wanted.to_string(), " on interface ", ifname}));
+      // The kernel's own route to the subnet; an address that is a subnet of its own needs none.
+      const bool connected = wanted.length == wanted.ip.bits() ||
+                             std::any_of(routes_.begin(), routes_.end(), [&](const KernelRoute& each) {
+                               return each.index == inside_.index && each.route.destination == wanted.network();
+                             });
+      if (!connected) return fail(text({"Failed to find route to ", wanted.network().to_string(), " on ", ifname}));
+    }
+    return {};
+  }
+
+  auto check_routes() -> Result<void> {
+    for (const auto& wanted : previous_->routes) {
+      const bool there = std::any_of(routes_.begin(), routes_.end(), [&](const KernelRoute& each) {
+        return each.route.destination == wanted.destination &&
+               (!wanted.gateway || each.route.gateway == wanted.gateway) &&
+               (!wanted.table || each.route.table == wanted.table) &&
+               (wanted.priority == 0 || each.route.priority == wanted.priority);
+      });
+      if (there) continue;
+      return fail(text({"Expected Route {Dst:", wanted.destination.to_string(), " GW:",
+                        wanted.gateway ? wanted.gateway->to_string() : "<nil>", "} not found in routing table"}));
+    }
+    return {};
+  }
+
+  // The port's flags, which anybody may have changed.
+  auto check_settings() -> Result<void> {
+    const auto differs = [&](std::string_view what, bool wanted) {
+      return fail(
+          text({"Interface ", port_.name, " ", what, " doesn't match: configured ", wanted ? "true" : "false"}));
+    };
+    if (port_.hairpin != config_->hairpin) return differs("hairpin mode", config_->hairpin);
+    if (port_.isolated != config_->isolated) return differs("port isolation", config_->isolated);
+    if (!config_->container_interface_down && (inside_.flags & IFF_UP) == 0) {
+      return fail(text({"Interface ", inside_.name, " is down"}));
+    }
+    return {};
+  }
+
+  const Request* request_;
+  const Config* config_;
+  const AddResult* previous_;
+  NetlinkSocket host_;
+  ContainerSide container_;
+  Link bridge_;
+  Link port_;
+  Link inside_;
+  std::vector<KernelRoute> routes_;
+};
+
+}  // namespace
+
+auto check(const Request& request) -> Result<void> {
+  const auto config = parse_config(request);
+  if (!config) return Failure(config.error());
+  auto container = ContainerSide::open(request.environment.netns);
+  if (!container) return Failure(container.error());
+  const auto ipam = run_ipam(request, Command::check, *config);
+  if (!ipam) return Failure(ipam.error());
+  const auto previous = previous_result(request.config, request.version);
+  if (!previous) return Failure(previous.error());
+  if (!*previous) return fail("Required prevResult missing");
+  auto host = open_route_socket();
+  if (!host) return Failure(host.error());
+  return Checking(request, *config, **previous, std::move(*host), std::move(*container)).run();
+}
+
+}  // namespace weir::cni::bridge

@@ -1,0 +1,167 @@
+#include "cni/bridge/config.h"
+
+#include <set>
+
+#include "cni/spec/arguments.h"
+
+namespace weir::cni::bridge {
+namespace {
+
+constexpr std::int64_t most_vlan = 4094;
+const std::string prefix = "failed to load netconf: ";
+
+auto trunk_id(std::optional<std::int64_t> id, std::string_view name) -> Result<std::int64_t> {
+  if (*id <= 0 || *id > most_vlan) return fail(text({"incorrect trunk ", name, " parameter"}));
+  return *id;
+}
+
+auto collect(const Reader& item, std::set<std::uint16_t>& into) -> Result<void> {
+  const auto least = item.integer("minID", INT32_MIN, INT32_MAX);
+  const auto most = item.integer("maxID", INT32_MIN, INT32_MAX);
+  const auto single = item.integer("id", INT32_MIN, INT32_MAX);
+  for (const auto* each : {&least, &most, &single}) {
+    if (!*each) return Failure(each->error());
+  }
+  if (*least && *most) {
+    const auto from = trunk_id(*least, "minID");
+    if (!from) return Failure(from.error());
+    const auto to = trunk_id(*most, "maxID");
+    if (!to) return Failure(to.error());
+    if (*to < *from) return fail("minID is greater than maxID in trunk parameter");
+    for (auto id = *from; id <= *to; ++id) into.insert(static_cast<std::uint16_t>(id));
+  } else if (*most) {
+    return fail("minID and maxID should be configured simultaneously, minID is missing");
+  } else if (*least) {
+    return fail("minID and maxID should be configured simultaneously, maxID is missing");
+  }
+  if (*single) {
+    const auto id = trunk_id(*single, "id");
+    if (!id) return Failure(id.error());
+    into.insert(static_cast<std::uint16_t>(*id));
+  }
+  return {};
+}
+
+auto parse_vlans(const Reader& reader, Config& config) -> Result<void> {
+  const auto vlan = reader.integer("vlan", INT32_MIN, INT32_MAX);
+  if (!vlan) return Failure(vlan.error());
+  const auto id = vlan->value_or(0);
+  if (id < 0 || id > most_vlan) {
+    return fail(text({"invalid VLAN ID ", std::to_string(id), " (must be between 0 and 4094)"}));
+  }
+  config.vlan = static_cast<std::uint16_t>(id);
+  const auto trunk = reader.array("vlanTrunk");
+  if (!trunk) return Failure(trunk.error());
+  if (*trunk == nullptr) return {};
+  config.has_trunk = true;
+  std::set<std::uint16_t> ids;
+  for (const auto& each : **trunk) {
+    if (!each.is_object()) return reader.wrong("vlanTrunk", "a list of objects", each);
+    if (auto good = collect(Reader(each, prefix, "vlanTrunk"), ids); !good) return good;
+  }
+  config.trunk.assign(ids.begin(), ids.end());
+  return {};
+}
+
+// runtimeConfig.mac before args.cni.mac before CNI_ARGS.
+auto parse_mac_wish(const Request& request, const Reader& reader, Config& config) -> Result<void> {
+  const auto arguments = Arguments::parse(request.environment.args);
+  if (!arguments) return Failure(arguments.error());
+  std::string wish(arguments->value("MAC"));
+  const auto args = reader.inside("args");
+  const auto cni = args ? args->inside("cni") : args;
+  const auto runtime = reader.inside("runtimeConfig");
+  for (const auto* section : {&cni, &runtime}) {
+    if (!*section) return Failure(section->error());
+    const auto mac = (*section)->string("mac");
+    if (!mac) return Failure(mac.error());
+    if (!mac->value_or("").empty()) wish = **mac;
+  }
+  if (wish.empty()) return {};
+  config.mac = parse_mac(wish);
+  if (!config.mac) return fail(text({"failed to make veth pair: address ", wish, ": invalid MAC address"}));
+  return {};
+}
+
+auto parse_switches(const Reader& reader, Config& config) -> Result<void> {
+  for (const auto& [key, into] :
+       {std::pair("isGateway", &config.is_gateway), std::pair("isDefaultGateway", &config.is_default_gateway),
+        std::pair("forceAddress", &config.force_address), std::pair("ipMasq", &config.masquerade),
+        std::pair("hairpinMode", &config.hairpin), std::pair("promiscMode", &config.promiscuous),
+        std::pair("preserveDefaultVlan", &config.preserve_default_vlan),
+        std::pair("macspoofchk", &config.mac_spoof_check),
+        std::pair("disableContainerInterface", &config.container_interface_down),
+        std::pair("portIsolation", &config.isolated), std::pair("enabledad", &config.detect_duplicates)}) {
+    const auto value = reader.boolean(key);
+    if (!value) return Failure(value.error());
+    *into = value->value_or(false);
+  }
+  if (config.is_default_gateway) config.is_gateway = true;
+  return {};
+}
+
+auto parse_backend(const Reader& reader, Config& config) -> Result<void> {
+  const auto backend = reader.string("ipMasqBackend");
+  if (!backend) return Failure(backend.error());
+  if (!*backend) return {};
+  if (**backend == "iptables") {
+    config.backend = MasqueradeBackend::iptables;
+  } else if (**backend == "nftables") {
+    config.backend = MasqueradeBackend::nftables;
+  } else if (config.masquerade) {
+    return fail(text({"unknown ipmasq backend ", in_quotes(**backend)}));
+  }
+  return {};
+}
+
+auto check_together(const Config& config) -> Result<void> {
+  if (config.container_interface_down && !config.ipam.empty()) {
+    return fail("cannot use IPAM when DisableContainerInterface flag is set");
+  }
+  if (config.hairpin && config.promiscuous) {
+    return fail("cannot set hairpin mode and promiscuous mode at the same time");
+  }
+  return {};
+}
+
+auto parse_names(const Reader& reader, Config& config) -> Result<void> {
+  const auto name = reader.string("bridge");
+  if (!name) return Failure(name.error());
+  // Go leaves its default only where the key is absent; an empty name is as good as none.
+  if (!name->value_or("").empty()) config.bridge = **name;
+  if (config.bridge.size() > 15 || config.bridge == "." || config.bridge == ".." ||
+      config.bridge.find_first_of("/: \t\n\v\f\r") != std::string::npos) {
+    return fail(text({prefix, "bridge: ", in_quotes(config.bridge),
+                      " is no interface name: use at most 15 bytes without '/', ':' and blanks"}));
+  }
+  const auto ipam = reader.inside("ipam");
+  if (!ipam) return Failure(ipam.error());
+  const auto type = ipam->string("type");
+  if (!type) return Failure(type.error());
+  config.ipam = type->value_or("");
+  auto dns = parse_dns(reader);
+  if (!dns) return Failure(dns.error());
+  config.has_dns = !dns->empty();
+  config.dns = std::move(*dns);
+  // An MTU below IPv4's least (RFC 791) would leave a link that no address fits on.
+  const auto mtu = reader.integer("mtu", 0, 65535);
+  if (!mtu) return Failure(mtu.error());
+  config.mtu = static_cast<std::uint32_t>(mtu->value_or(0));
+  return {};
+}
+
+}  // namespace
+
+auto parse_config(const Request& request) -> Result<Config> {
+  const Reader reader(request.config, prefix);
+  Config config;
+  if (auto good = parse_names(reader, config); !good) return Failure(good.error());
+  if (auto good = parse_switches(reader, config); !good) return Failure(good.error());
+  if (auto good = parse_backend(reader, config); !good) return Failure(good.error());
+  if (auto good = parse_vlans(reader, config); !good) return Failure(good.error());
+  if (auto good = parse_mac_wish(request, reader, config); !good) return Failure(good.error());
+  if (auto good = check_together(config); !good) return Failure(good.error());
+  return config;
+}
+
+}  // namespace weir::cni::bridge

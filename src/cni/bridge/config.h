@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cni/spec/ip.h"
+#include "cni/spec/request.h"
+#include "cni/spec/result.h"
+
+namespace weir::cni::bridge {
+
+enum class MasqueradeBackend { automatic, iptables, nftables };
+
+// A network configuration of type bridge, checked. docs/cni.md says what each key does.
+struct Config {
+  std::string bridge = "cni0";
+  bool is_gateway = false;  // also where isDefaultGateway is set
+  bool is_default_gateway = false;
+  bool force_address = false;
+  bool masquerade = false;
+  MasqueradeBackend backend = MasqueradeBackend::automatic;
+  std::uint32_t mtu = 0;  // 0: the kernel's
+  bool hairpin = false;
+  bool promiscuous = false;
+  std::uint16_t vlan = 0;            // 0: none
+  bool has_trunk = false;            // vlanTrunk is there, though perhaps empty
+  std::vector<std::uint16_t> trunk;  // sorted, without repeats
+  bool preserve_default_vlan = false;
+  bool mac_spoof_check = false;
+  bool container_interface_down = false;
+  bool isolated = false;
+  bool detect_duplicates = false;  // IPv6 DAD in the container
+  std::string ipam;                // type; "" for a network without addresses
+  Dns dns;
+  std::optional<Mac> mac;  // of the container's interface
+  bool has_dns = false;
+
+  [[nodiscard]] auto vlan_filtering() const -> bool { return vlan != 0 || has_trunk; }
+};
+
+// Every error has code 999 and the reference's message.
+[[nodiscard]] auto parse_config(const Request& request) -> Result<Config>;
+
+}  // namespace weir::cni::bridge

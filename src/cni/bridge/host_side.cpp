@@ -1,0 +1,305 @@
+#include "cni/bridge/host_side.h"
+
+#include <linux/if.h>
+#include <linux/rtnetlink.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+
+#include "cni/bridge/ports.h"
+#include "cni/kernel/address.h"
+
+namespace weir::cni::bridge {
+namespace {
+
+constexpr int port_wait_ms = 2550;
+
+auto create_failure(const Config& config, const std::string& why) -> Failure {
+  return fail(text({"failed to create bridge ", in_quotes(config.bridge), ": ", why}));
+}
+
+auto addresses_text(const std::vector<IpConfig>& ips) -> std::string {
+  std::string out;
+  for (const auto& ip : ips) out += (out.empty() ? "" : ",") + ip.address.ip.to_string();
+  return out;
+}
+
+}  // namespace
+
+auto find_bridge(NetlinkSocket& socket, const std::string& name) -> Result<std::optional<Link>> {
+  auto link = find_link(socket, name);
+  if (!link) return refused(text({"could not lookup ", in_quotes(name)}), link.error());
+  if (*link && (*link)->kind != "bridge") return fail(text({in_quotes(name), " already exists but is not a bridge"}));
+  return std::move(*link);
+}
+
+auto ensure_bridge(NetlinkSocket& socket, const Config& config, HostSide& side) -> Result<void> {
+  auto found = find_bridge(socket, config.bridge);
+  if (!found) return create_failure(config, found.error().msg);
+  if (!*found) {
+    const BridgeWish wish{config.bridge, random_mac(), config.mtu, config.vlan_filtering()};
+    const auto made = socket.send(new_bridge(wish));
+    // Another ADD may have been faster; then it is there.
+    if (!made && made.error().code != EEXIST) {
+      return create_failure(config, text({"could not add ", in_quotes(config.bridge), ": ", made.error().words()}));
+    }
+    side.made_bridge = made.has_value();
+    found = find_bridge(socket, config.bridge);
+    if (!found) return create_failure(config, found.error().msg);
+    if (!*found) return create_failure(config, "it vanished as soon as it was made");
+    // The host must not take routes from what its containers say.
+    if (side.made_bridge) (void)set_sysctl(text({"net/ipv6/conf/", config.bridge, "/accept_ra"}), "0");
+  }
+  side.bridge = **found;
+  Steps steps;
+  if ((side.bridge.flags & IFF_UP) == 0) steps.add(set_up(side.bridge.index), "failed to set " + config.bridge + " up");
+  if (config.promiscuous && side.bridge.promiscuity == 0) {
+    steps.add(set_promiscuous(side.bridge.index),
+              text({"could not set promiscuous mode on ", in_quotes(config.bridge)}));
+  }
+  if (config.mtu != 0 && side.bridge.mtu != config.mtu) {
+    steps.add(set_mtu(side.bridge.index, config.mtu), text({"could not set the MTU of ", in_quotes(config.bridge)}));
+  }
+  const bool filter = config.vlan_filtering() && !side.bridge.vlan_filtering;
+  if (filter) {
+    steps.add(set_vlan_filtering(side.bridge.index),
+              text({"could not set VLAN filtering on ", in_quotes(config.bridge)}));
+  }
+  if (steps.empty()) return {};
+  if (auto good = steps.run(socket); !good) return create_failure(config, good.error().msg);
+  found = find_bridge(socket, config.bridge);
+  if (found && *found) side.bridge = **found;
+  // A kernel without it takes the message and does nothing.
+  if (filter && !side.bridge.vlan_filtering) {
+    return create_failure(config,
+                          "this kernel has no bridge VLAN filtering (CONFIG_BRIDGE_VLAN_FILTERING), which vlan "
+                          "and vlanTrunk need");
+  }
+  return {};
+}
+
+namespace {
+
+auto port_steps(const Config& config, const PairWish& wish, const HostSide& side) -> Steps {
+  Steps steps;
+  const auto index = side.port.index;
+  const auto& name = side.port.name;
+  const Owner owner{wish.network, wish.owner, addresses_text(wish.addresses)};
+  steps.add(set_alias(index, alias_of(owner)), text({"failed to set the alias of ", name}));
+  // A new port has neither.
+  if (config.hairpin) {
+    steps.add(set_port(index, true, {}), text({"failed to setup hairpin mode for ", name}));
+  }
+  if (config.isolated) steps.add(set_port(index, {}, true), text({"failed to set isolated on for ", name}));
+  const auto tag = text({"failed to setup vlan tag on interface ", in_quotes(name)});
+  if ((config.vlan != 0 || !config.trunk.empty()) && !config.preserve_default_vlan && side.bridge.default_vlan != 0) {
+    steps.add(delete_vlan(index, side.bridge.default_vlan),
+              text({"failed to remove default vlan on interface ", in_quotes(name)}));
+  }
+  if (config.vlan != 0) steps.add(add_vlan(index, config.vlan, true), tag);
+  for (const auto id : config.trunk) steps.add(add_vlan(index, id, false), tag);
+  // Without a VLAN of its own, a trunk's untagged packets are of VLAN 1.
+  if (config.vlan == 0 && !config.trunk.empty()) steps.add(add_vlan(index, 1, true), tag);
+  return steps;
+}
+
+}  // namespace
+
+auto make_pair(NetlinkSocket& socket, const Config& config, const PairWish& wish, HostSide& side) -> Result<void> {
+  VethWish veth{.name = host_veth(wish.network, wish.owner),
+                .mac = {},
+                .master = side.bridge.index,
+                .mtu = config.mtu,
+                .peer_name = wish.owner.ifname,
+                .peer_mac = wish.container_mac,
+                .peer_netns = wish.netns};
+  veth.mac = host_mac(wish.network, veth.name);
+  const auto made = socket.send(new_veth(veth));
+  if (!made) {
+    if (made.error().code == EEXIST) {
+      return fail(text({"container veth name (", in_quotes(wish.owner.ifname), ") peer provided (",
+                        in_quotes(veth.name), ") already exists"}));
+    }
+    return refused("failed to make veth pair", made.error());
+  }
+  side.port.name = veth.name;  // from here on there is something to undo
+  side.port.mac = veth.mac;
+  const auto port = find_link(socket, veth.name);
+  if (!port) return refused(text({"failed to lookup ", in_quotes(veth.name)}), port.error());
+  if (!*port) return fail(text({"failed to lookup ", in_quotes(veth.name), ": Link not found"}));
+  side.port = **port;
+  (void)set_sysctl(text({"net/ipv6/conf/", veth.name, "/accept_ra"}), "0");
+  return port_steps(config, wish, side).run(socket);
+}
+
+namespace {
+
+// Which addresses have to go, and which to come. `ours` are all gateways of this attachment: with two range
+// sets of one family the bridge carries several, which the reference takes for somebody else's.
+auto address_steps(const Link& link, const std::vector<InterfaceAddress>& now, const std::vector<Prefix>& ours,
+                   bool force, std::vector<Prefix>& added) -> Result<Steps> {
+  Steps steps;
+  std::vector<Prefix> removed;
+  const auto is_there = [&](const Prefix& address) {
+    return std::any_of(now.begin(), now.end(), [&](const auto& each) { return each.prefix == address; });
+  };
+  for (const auto& wanted : ours) {
+    if (is_there(wanted) || std::find(added.begin(), added.end(), wanted) != added.end()) continue;
+    for (const auto& [each, tentative, duplicate] : now) {
+      if (each.ip.is_v4() != wanted.ip.is_v4() || std::find(ours.begin(), ours.end(), each) != ours.end()) continue;
+      const bool conflict = wanted.ip.is_v4() || each.contains(wanted.ip) || wanted.contains(each.ip);
+      if (!conflict) continue;
+      if (!force) {
+        return fail(text({"failed to set bridge addr: ", in_quotes(link.name),
+                          " already has an IP address different from ", wanted.to_string()}));
+      }
+      if (std::find(removed.begin(), removed.end(), each) != removed.end()) continue;
+      removed.push_back(each);
+      steps.add(delete_address(link.index, each),
+                text({"failed to set bridge addr: could not remove IP address from ", in_quotes(link.name)}));
+    }
+    steps.add(new_address(link.index, wanted, false), text({"failed to set bridge addr: could not add IP address ",
+                                                            wanted.to_string(), " to ", in_quotes(link.name)}));
+    added.push_back(wanted);
+  }
+  return steps;
+}
+
+// Finds or makes `<bridge>.<vlan>`: a pair within the host, one end in the VLAN, the other the gateway.
+auto ensure_vlan_gateway(NetlinkSocket& socket, const Config& config, const HostSide& side) -> Result<Link> {
+  const auto name = text({config.bridge, ".", std::to_string(config.vlan)});
+  const auto context = text({"failed to create vlan gateway ", in_quotes(name)});
+  auto found = find_link(socket, name);
+  if (!found) return refused(context, found.error());
+  if (!*found) {
+    const auto end = host_veth(config.bridge, {name, "gateway"});
+    const auto made = socket.send(new_veth({.name = end,
+                                            .mac = random_mac(),
+                                            .master = side.bridge.index,
+                                            .mtu = side.bridge.mtu,
+                                            .peer_name = name,
+                                            .peer_mac = random_mac(),
+                                            .peer_netns = -1}));
+    if (!made && made.error().code != EEXIST) return refused(context, made.error());
+    const auto port = find_link(socket, end);
+    if (!port) return refused(context, port.error());
+    if (made && *port) {
+      Steps steps;
+      if (!config.preserve_default_vlan && side.bridge.default_vlan != 0) {
+        steps.add(delete_vlan((*port)->index, side.bridge.default_vlan), context);
+      }
+      steps.add(add_vlan((*port)->index, config.vlan, true), context);
+      if (auto good = steps.run(socket); !good) return Failure(good.error());
+    }
+    found = find_link(socket, name);
+    if (!found) return refused(context, found.error());
+    if (!*found) return fail(context + ": Link not found");
+  }
+  if (const auto up = socket.send(set_up((*found)->index)); !up) return refused(context, up.error());
+  return **found;
+}
+
+auto enable_forwarding(const std::vector<Prefix>& gateways) -> Result<void> {
+  for (const bool v4 : {true, false}) {
+    const bool wanted =
+        std::any_of(gateways.begin(), gateways.end(), [&](const Prefix& each) { return each.ip.is_v4() == v4; });
+    if (wanted && !set_sysctl(v4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding", "1")) {
+      return fail(text({"failed to enable forwarding: ", errno_words(errno)}));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+auto set_gateways(NetlinkSocket& socket, const Config& config, const std::vector<Prefix>& gateways, HostSide& side)
+    -> Result<std::optional<Link>> {
+  std::optional<Link> vlan;
+  if (gateways.empty()) return vlan;
+  if (config.vlan != 0) {
+    auto made = ensure_vlan_gateway(socket, config, side);
+    if (!made) return Failure(made.error());
+    vlan = std::move(*made);
+  }
+  const Link& link = vlan ? *vlan : side.bridge;
+  std::vector<InterfaceAddress> now;
+  if (!side.made_bridge || vlan) {
+    auto listed = list_addresses(socket, link.index);
+    if (!listed) return refused("failed to set bridge addr: could not get list of IP addresses", listed.error());
+    now = std::move(*listed);
+  }
+  std::vector<Prefix> added;
+  auto steps = address_steps(link, now, gateways, config.force_address, added);
+  if (!steps) return Failure(steps.error());
+  // A bridge that was made without a MAC takes that of one port after the other, and 00:.. without any.
+  // Ours has had its own from the start; one that we find gets the one it has, or a new one.
+  if (!side.made_bridge) {
+    const bool none = side.bridge.mac == Mac{};
+    if (none) side.bridge.mac = random_mac();
+    steps->add(set_mac(side.bridge.index, side.bridge.mac), "could not set bridge's mac");
+  }
+  // An address that another ADD added meanwhile is refused with EEXIST, and that is as good.
+  auto done = steps->run(socket);
+  if (!done) {
+    const auto again = list_addresses(socket, link.index);
+    const bool all =
+        again && std::all_of(gateways.begin(), gateways.end(), [&](const Prefix& each) {
+          return std::any_of(again->begin(), again->end(), [&](const auto& one) { return one.prefix == each; });
+        });
+    if (!all) return Failure(done.error());
+  } else {
+    side.added_gateways = added;
+  }
+  if (auto good = enable_forwarding(gateways); !good) return Failure(good.error());
+  return vlan;
+}
+
+auto wait_for_port(NetlinkSocket& socket, HostSide& side) -> Result<void> {
+  constexpr std::uint8_t up = 6;  // RFC 2863: IF_OPER_UP
+  std::optional<NetlinkSocket> news;
+  struct timespec start {};
+  ::clock_gettime(CLOCK_MONOTONIC, &start);
+  while (true) {
+    const auto port = find_link(socket, side.port.index);
+    if (!port) return refused("failed to lookup the bridge port", port.error());
+    if (!*port) return fail("bridge port in error state: it vanished");
+    side.port = **port;
+    if (side.port.operstate == up) return {};
+    struct timespec now {};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    const auto passed = (now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1'000'000;
+    if (passed >= port_wait_ms) {
+      return fail(text({"bridge port in error state: ", side.port.operstate == 2 ? "down" : "not up"}));
+    }
+    if (!news) {
+      // Listen first, then look again: a change in between is not missed.
+      auto opened = open_route_socket();
+      if (!opened) return Failure(opened.error());
+      const int group = RTNLGRP_LINK;
+      (void)::setsockopt(opened->fd(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group));
+      news = std::move(*opened);
+      continue;
+    }
+    pollfd watched{news->fd(), POLLIN, 0};
+    (void)::poll(&watched, 1, static_cast<int>(port_wait_ms - passed));
+    std::uint8_t byte = 0;
+    while (::recv(news->fd(), &byte, 1, MSG_DONTWAIT | MSG_TRUNC) > 0) {
+    }
+  }
+}
+
+auto undo_bridge(NetlinkSocket& socket, const HostSide& side) -> void {
+  if (!side.made_bridge && side.added_gateways.empty()) return;
+  const auto ports = list_ports(socket, side.bridge.index);
+  if (!ports || !ports->empty()) return;
+  if (side.made_bridge) {
+    (void)socket.send(delete_link(side.bridge.index));
+    return;
+  }
+  for (const auto& address : side.added_gateways) (void)socket.send(delete_address(side.bridge.index, address));
+}
+
+}  // namespace weir::cni::bridge

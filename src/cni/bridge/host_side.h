@@ -1,0 +1,48 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cni/bridge/config.h"
+#include "cni/bridge/names.h"
+#include "cni/kernel/link.h"
+#include "cni/kernel/netlink.h"
+
+namespace weir::cni::bridge {
+
+// The host's half of an attachment: the bridge, our end of the pair as its port, the gateway's addresses.
+struct HostSide {
+  Link bridge;
+  bool made_bridge = false;
+  Link port;
+  std::vector<Prefix> added_gateways;  // that were not on the bridge before
+};
+
+// The bridge as it is; nullopt if there is none. Another kind of link of that name is an error.
+[[nodiscard]] auto find_bridge(NetlinkSocket& socket, const std::string& name) -> Result<std::optional<Link>>;
+// Finds or makes the bridge, and gives it what the configuration says of it.
+[[nodiscard]] auto ensure_bridge(NetlinkSocket& socket, const Config& config, HostSide& side) -> Result<void>;
+
+// Makes the pair; the other end appears in `netns` as `ifname`, down.
+struct PairWish {
+  std::string network;
+  Attachment owner;
+  std::vector<IpConfig> addresses;  // for the alias
+  int netns = -1;
+  Mac container_mac{};
+};
+[[nodiscard]] auto make_pair(NetlinkSocket& socket, const Config& config, const PairWish& wish, HostSide& side)
+    -> Result<void>;
+
+// Puts the gateways' addresses on the bridge, or with a VLAN on `<bridge>.<vlan>`, whose name and MAC then
+// come back as an interface of the result; pins the bridge's MAC; lets the host forward.
+[[nodiscard]] auto set_gateways(NetlinkSocket& socket, const Config& config, const std::vector<Prefix>& gateways,
+                                HostSide& side) -> Result<std::optional<Link>>;
+
+// Waits until the port forwards; the reference gives it 2.55 s.
+[[nodiscard]] auto wait_for_port(NetlinkSocket& socket, HostSide& side) -> Result<void>;
+
+// Undoes what a failed ADD made: addresses and the bridge, unless somebody else has a port on it by now.
+auto undo_bridge(NetlinkSocket& socket, const HostSide& side) -> void;
+
+}  // namespace weir::cni::bridge

@@ -1,0 +1,172 @@
+// The text that iptables-save writes and iptables-restore reads; no program is run here.
+#include "cni/bridge/iptables.h"
+
+#include <algorithm>
+
+#include "cni/bridge/names.h"
+
+namespace weir::cni::bridge {
+namespace {
+
+// The words of a line, quoted as iptables-save does it.
+auto words_of(std::string_view line) -> std::vector<std::string> {
+  std::vector<std::string> words;
+  bool in_word = false;
+  bool quoted = false;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (!quoted && c == ' ') {
+      in_word = false;
+      continue;
+    }
+    if (!std::exchange(in_word, true)) words.emplace_back();
+    if (c == '"') {
+      quoted = !quoted;
+    } else if (c == '\\' && i + 1 < line.size()) {
+      words.back() += line[++i];
+    } else {
+      words.back() += c;
+    }
+  }
+  return words;
+}
+
+auto parse_rule(std::string_view line) -> NatRule {
+  NatRule rule;
+  rule.line = line;
+  const auto words = words_of(line);
+  for (std::size_t i = 0; i + 1 < words.size(); ++i) {
+    const bool negated = i > 0 && words[i - 1] == "!";
+    if (words[i] == "-A") rule.chain = words[i + 1];
+    if (words[i] == "-j" || words[i] == "-g") rule.jump = words[i + 1];
+    if (words[i] == "--comment") rule.comment = words[i + 1];
+    if (words[i] == "-s" && !negated) {
+      rule.source = Prefix::parse(words[i + 1]);
+      if (const auto ip = Ip::parse(words[i + 1]); ip) rule.source = Prefix{*ip, ip->bits()};
+    }
+  }
+  return rule;
+}
+
+auto match(const std::string& comment) -> std::string { return " -m comment --comment " + in_quotes(comment); }
+
+struct Lines {
+  std::string chain;
+  std::string comment;
+
+  explicit Lines(const NatWish& wish)
+      : chain(iptables_chain(wish.network, wish.container)),
+        comment(match(iptables_comment(wish.network, wish.container))) {}
+
+  [[nodiscard]] auto accept(const Prefix& address) const -> std::string {
+    return text({chain, " -d ", address.network().to_string(), comment, " -j ACCEPT\n"});
+  }
+  [[nodiscard]] auto masquerade(const Prefix& address) const -> std::string {
+    return text({chain, " ! -d ", address.ip.is_v4() ? "224.0.0.0/4" : "ff00::/8", comment, " -j MASQUERADE\n"});
+  }
+  [[nodiscard]] auto jump(const Prefix& address) const -> std::string {
+    return text({"POSTROUTING -s ", Prefix{address.ip, address.ip.bits()}.to_string(), comment, " -j ", chain, "\n"});
+  }
+};
+
+auto in_nat(const std::string& lines) -> std::string { return "*nat\n" + lines + "COMMIT\n"; }
+
+// Whether the table has the rule that `line` (without -A) would add.
+auto has_rule(const NatTable& now, const std::string& line) -> bool {
+  const auto wanted = words_of("-A " + line.substr(0, line.size() - 1));
+  return std::any_of(now.rules.begin(), now.rules.end(),
+                     [&](const NatRule& rule) { return words_of(rule.line) == wanted; });
+}
+
+}  // namespace
+
+auto NatTable::has_chain(std::string_view name) const -> bool {
+  return std::find(chains.begin(), chains.end(), name) != chains.end();
+}
+
+auto parse_nat(std::string_view save) -> NatTable {
+  NatTable table;
+  bool in_table = false;
+  while (!save.empty()) {
+    const auto end = std::min(save.find('\n'), save.size());
+    const auto line = save.substr(0, end);
+    save.remove_prefix(std::min(end + 1, save.size()));
+    if (line.starts_with('*')) in_table = line == "*nat";
+    if (!in_table) continue;
+    if (line.starts_with(':')) table.chains.emplace_back(line.substr(1, line.find(' ') - 1));
+    if (line.starts_with("-A ")) table.rules.push_back(parse_rule(line));
+  }
+  return table;
+}
+
+auto parse_nat_comment(std::string_view comment) -> std::optional<NatOwner> {
+  const auto part = [&](std::string_view label) -> std::optional<std::string> {
+    if (!comment.starts_with(label)) return std::nullopt;
+    comment.remove_prefix(label.size());
+    const auto end = comment.find('"');
+    if (end == std::string_view::npos) return std::nullopt;
+    std::string name(comment.substr(0, end));
+    comment.remove_prefix(end + 1);
+    return name;
+  };
+  const auto network = part("name: \"");
+  const auto container = network ? part(" id: \"") : std::nullopt;
+  if (!container || !comment.empty()) return std::nullopt;
+  return NatOwner{*network, *container};
+}
+
+auto first_nat_input(const NatWish& wish) -> std::string {
+  const Lines lines(wish);
+  auto input = text({"-N ", lines.chain, "\n"});
+  return in_nat(input + missing_nat_input(wish, {}));
+}
+
+auto missing_nat_input(const NatWish& wish, const NatTable& now) -> std::string {
+  const Lines lines(wish);
+  const bool there = now.has_chain(lines.chain);
+  std::string input;
+  std::vector<std::string> accepted;
+  for (const auto& address : wish.addresses) {
+    auto line = lines.accept(address);
+    if (has_rule(now, line) || std::find(accepted.begin(), accepted.end(), line) != accepted.end()) continue;
+    // In front of the masquerade that an earlier interface's chain ends with.
+    input += text({there ? "-I " : "-A ", line});
+    accepted.push_back(std::move(line));
+  }
+  if (!wish.addresses.empty() && !has_rule(now, lines.masquerade(wish.addresses.front()))) {
+    input += "-A " + lines.masquerade(wish.addresses.front());
+  }
+  for (const auto& address : wish.addresses) {
+    if (!has_rule(now, lines.jump(address))) input += "-A " + lines.jump(address);
+  }
+  return input;
+}
+
+auto removal_nat_input(const NatTable& now, const Goes& goes) -> std::string {
+  std::string input;
+  std::vector<const NatRule*> gone;
+  std::vector<std::string> chains;
+  for (const auto& rule : now.rules) {
+    const auto owner = parse_nat_comment(rule.comment);
+    if (!owner) continue;
+    const auto chain = iptables_chain(owner->network, owner->container);
+    const bool is_jump = rule.chain == "POSTROUTING" && rule.jump == chain;
+    const bool is_inner = rule.chain == chain;
+    if ((!is_jump && !is_inner) || !goes(*owner, is_jump ? rule.source : std::nullopt)) continue;
+    if (is_jump) {
+      input += text({"-D ", std::string_view(rule.line).substr(3), "\n"});
+      gone.push_back(&rule);
+    }
+    if (std::find(chains.begin(), chains.end(), chain) == chains.end()) chains.push_back(chain);
+  }
+  for (const auto& chain : chains) {
+    const bool used = std::any_of(now.rules.begin(), now.rules.end(), [&](const NatRule& rule) {
+      return rule.jump == chain && std::find(gone.begin(), gone.end(), &rule) == gone.end();
+    });
+    if (used || !now.has_chain(chain)) continue;
+    input += text({"-F ", chain, "\n-X ", chain, "\n"});
+  }
+  return input.empty() ? input : in_nat(input);
+}
+
+}  // namespace weir::cni::bridge

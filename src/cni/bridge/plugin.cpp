@@ -1,0 +1,26 @@
+#include "cni/bridge/plugin.h"
+
+#include "cni/host_local/plugin.h"
+
+namespace weir::cni::bridge {
+
+auto plugin() -> const Plugin& {
+  static constexpr Plugin plugin{.name = "bridge", .add = add, .del = del, .check = check, .gc = gc, .status = status};
+  return plugin;
+}
+
+auto attachment_of(const Request& request) -> Attachment {
+  return {request.environment.container_id, request.environment.ifname};
+}
+
+auto run_ipam(const Request& request, Command command, const Config& config) -> Result<AddResult> {
+  if (config.ipam.empty()) return AddResult{};
+  return Delegate(host_local::plugin()).run(request, command, config.ipam);
+}
+
+auto leased_to(const Request& request, const Config& config) -> std::vector<Ip> {
+  if (config.ipam != host_local::plugin().name) return {};
+  return host_local::leased_addresses(request);
+}
+
+}  // namespace weir::cni::bridge

@@ -1,0 +1,53 @@
+#include "cni/bridge/ports.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+
+namespace weir::cni::bridge {
+
+auto Steps::add(Message message, std::string context) -> void {
+  messages_.push_back(std::move(message));
+  contexts_.push_back(std::move(context));
+}
+
+auto Steps::run(NetlinkSocket& socket) -> Result<void> {
+  const auto done = socket.send(std::move(messages_));
+  messages_.clear();
+  if (done) return {};
+  return refused(contexts_.at(done.error().message), done.error());
+}
+
+auto refused(std::string_view context, const Refusal& refusal) -> Failure {
+  return fail(text({context, ": ", refusal.words()}));
+}
+
+auto open_route_socket() -> Result<NetlinkSocket> {
+  auto socket = NetlinkSocket::open(NETLINK_ROUTE);
+  if (!socket) return refused("failed to open a netlink socket", socket.error());
+  return std::move(*socket);
+}
+
+auto open_filter_socket() -> Result<NetlinkSocket> {
+  auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
+  if (!socket) return refused("failed to open a netfilter socket", socket.error());
+  return std::move(*socket);
+}
+
+auto read_sysctl(const std::string& name) -> std::string {
+  const Fd file(::open(("/proc/sys/" + name).c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 64> buffer{};
+  const auto n = file ? ::read(file.get(), buffer.data(), buffer.size()) : -1;
+  if (n <= 0) return {};
+  const std::string_view text(buffer.data(), static_cast<std::size_t>(n));
+  return std::string(text.substr(0, text.find('\n')));
+}
+
+auto set_sysctl(const std::string& name, std::string_view value) -> bool {
+  if (read_sysctl(name) == value) return true;
+  const Fd file(::open(("/proc/sys/" + name).c_str(), O_WRONLY | O_CLOEXEC));
+  return file && ::write(file.get(), value.data(), value.size()) == static_cast<ssize_t>(value.size());
+}
+
+}  // namespace weir::cni::bridge

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cni/kernel/netlink.h"
+#include "cni/spec/error.h"
+
+namespace weir::cni::bridge {
+
+// Messages that go to the kernel in one datagram, each with the sentence for its refusal.
+class Steps {
+ public:
+  auto add(Message message, std::string context) -> void;
+  // The error is "<context>: <the kernel's words>" of the first that was refused.
+  [[nodiscard]] auto run(NetlinkSocket& socket) -> Result<void>;
+  [[nodiscard]] auto empty() const -> bool { return messages_.empty(); }
+
+ private:
+  std::vector<Message> messages_;
+  std::vector<std::string> contexts_;
+};
+
+[[nodiscard]] auto refused(std::string_view context, const Refusal& refusal) -> Failure;
+[[nodiscard]] auto open_route_socket() -> Result<NetlinkSocket>;
+[[nodiscard]] auto open_filter_socket() -> Result<NetlinkSocket>;
+
+// Writes a file under /proc/sys of the namespace that the thread is in, unless it says so already: every
+// write to some of them takes the kernel's network lock. False if it could not be written.
+auto set_sysctl(const std::string& name, std::string_view value) -> bool;
+[[nodiscard]] auto read_sysctl(const std::string& name) -> std::string;
+
+}  // namespace weir::cni::bridge

@@ -1,0 +1,215 @@
+#include "cni/bridge/rules.h"
+
+#include <algorithm>
+
+#include "cni/bridge/names.h"
+#include "cni/bridge/nft_rules.h"
+#include "cni/bridge/ports.h"
+#include "cni/kernel/link.h"
+
+namespace weir::cni::bridge {
+namespace {
+
+auto of_family(const std::vector<Prefix>& addresses, Family family) -> std::vector<Prefix> {
+  std::vector<Prefix> out;
+  std::copy_if(addresses.begin(), addresses.end(), std::back_inserter(out),
+               [&](const Prefix& each) { return each.ip.is_v4() == (family == Family::v4); });
+  return out;
+}
+
+auto contains(const std::vector<Ip>& list, const Ip& ip) -> bool {
+  return std::find(list.begin(), list.end(), ip) != list.end();
+}
+
+// Whether a jump from `source` is about one of `addresses`. Very old plugins wrote the whole subnet.
+auto is_about(const Prefix& source, const std::vector<Ip>& addresses) -> bool {
+  if (source.length == source.ip.bits()) return contains(addresses, source.ip);
+  return std::any_of(addresses.begin(), addresses.end(), [&](const Ip& ip) { return source.contains(ip); });
+}
+
+// The addresses of the links whose alias `matches` names.
+template <class Matches>
+auto addresses_in_aliases(Matches matches) -> std::vector<Ip> {
+  std::vector<Ip> found;
+  auto socket = open_route_socket();
+  const auto links = socket ? list_ports(*socket, 0) : Answer<std::vector<Link>>();
+  if (!links) return found;
+  for (const auto& link : *links) {
+    const auto owner = link.kind == "veth" ? parse_alias(link.alias) : std::nullopt;
+    if (!owner || !matches(*owner)) continue;
+    std::string_view rest = owner->addresses;
+    while (!rest.empty()) {
+      const auto one = rest.substr(0, rest.find(','));
+      if (const auto ip = Ip::parse(one)) found.push_back(*ip);
+      rest.remove_prefix(std::min(one.size() + 1, rest.size()));
+    }
+  }
+  return found;
+}
+
+auto both_families() -> std::vector<Family> { return {Family::v4, Family::v6}; }
+
+}  // namespace
+
+auto uses_iptables(const Config& config) -> bool {
+  if (config.backend != MasqueradeBackend::automatic) return config.backend == MasqueradeBackend::iptables;
+  return has_iptables(Family::v4);
+}
+
+auto can_masquerade(const Config& config) -> Result<void> {
+  if (!config.masquerade || config.backend != MasqueradeBackend::iptables || has_iptables(Family::v4)) return {};
+  return fail("failed to locate iptables: exec: \"iptables-restore\": executable file not found in $PATH");
+}
+
+auto AddingRules::start(const Config& config, const RuleWish& wish) -> Result<AddingRules> {
+  AddingRules adding;
+  const bool masquerade = config.masquerade && !wish.addresses.empty();
+  const bool by_iptables = masquerade && uses_iptables(config);
+  for (const auto family : both_families()) {
+    NatWish nat{wish.network, wish.owner.container_id, of_family(wish.addresses, family)};
+    if (!by_iptables || nat.addresses.empty()) continue;
+    auto child = start_restore(family, first_nat_input(nat));
+    if (!child) return Failure(child.error());
+    adding.running_.push_back({family, std::move(nat), std::move(*child)});
+  }
+  if (!config.mac_spoof_check && (!masquerade || by_iptables)) return adding;
+  auto socket = open_filter_socket();
+  if (!socket) return Failure(socket.error());
+  if (masquerade && !by_iptables) {
+    if (auto good = add_masquerade(*socket, wish.network, wish.owner, wish.addresses); !good)
+      return Failure(good.error());
+  }
+  if (config.mac_spoof_check) {
+    auto good = add_spoof_check(*socket, wish.owner, wish.host_veth, wish.container_mac);
+    if (!good) return Failure(good.error());
+  }
+  return adding;
+}
+
+auto AddingRules::finish() -> Result<void> {
+  Result<void> result;
+  for (auto& each : running_) {
+    auto done = finish_addition(each.family, each.wish, std::move(each.restore));
+    if (!done && result) result = Failure(done.error());
+  }
+  running_.clear();
+  return result;
+}
+
+auto remove_rules(const Config& config, const RuleOwner& owner) -> Result<void> {
+  Result<void> result;
+  if (config.masquerade || config.mac_spoof_check) {
+    const auto hash = nft_hash(owner.network, owner.owner);
+    const auto id = spoof_id(owner.owner);
+    NftRemoval removal;
+    if (config.masquerade) removal.masquerade_goes = [&](std::string_view each) { return each == hash; };
+    if (config.mac_spoof_check) {
+      removal.spoof_goes = [&](std::string_view each, std::string_view) { return each == id; };
+      removal.spoof_ids = {id};
+    }
+    auto socket = open_filter_socket();
+    result = socket ? remove_nft(*socket, removal) : Result<void>(Failure(socket.error()));
+  }
+  if (!config.masquerade) return result;
+  std::optional<std::vector<Ip>> others;  // looked for only if it matters
+  const auto goes = [&](const NatOwner& rule, const std::optional<Prefix>& source) {
+    if (rule.network != owner.network || rule.container != owner.owner.container_id) return false;
+    if (!source) return true;
+    if (!owner.own.empty()) return is_about(*source, owner.own);
+    if (!others) {
+      others = addresses_in_aliases([&](const Owner& link) {
+        return link.network == owner.network && link.attachment.container_id == owner.owner.container_id &&
+               link.attachment.ifname != owner.owner.ifname;
+      });
+    }
+    return !is_about(*source, *others);
+  };
+  std::vector<Family> families;
+  for (const auto family : both_families()) {
+    const bool wanted = owner.own.empty() || std::any_of(owner.own.begin(), owner.own.end(), [&](const Ip& ip) {
+                          return ip.is_v4() == (family == Family::v4);
+                        });
+    if (wanted) families.push_back(family);
+  }
+  auto removed = remove_nat(families, goes);
+  return removed ? result : removed;
+}
+
+auto collect_rules(const std::string& network, const std::vector<Attachment>& valid,
+                   const std::vector<KnownLease>& leases) -> Result<void> {
+  const auto is_valid = [&](const Attachment& each) {
+    return std::find(valid.begin(), valid.end(), each) != valid.end();
+  };
+  std::vector<std::string> hashes;
+  for (const auto& each : valid) hashes.push_back(nft_hash(network, each));
+  const auto mine = nft_network_hash(network) + "-";
+  NftRemoval removal;
+  removal.masquerade_goes = [&](std::string_view hash) {
+    return hash.starts_with(mine) && std::find(hashes.begin(), hashes.end(), hash) == hashes.end();
+  };
+  // A spoof check names no network, but the link that it is about does: its name is made of all three.
+  removal.spoof_goes = [&](std::string_view id, std::string_view link) {
+    for (auto dash = id.find('-'); dash != std::string_view::npos; dash = id.find('-', dash + 1)) {
+      const Attachment owner{std::string(id.substr(0, dash)), std::string(id.substr(dash + 1))};
+      if (link == host_veth(network, owner)) return !is_valid(owner);
+    }
+    return false;
+  };
+  auto socket = open_filter_socket();
+  auto result = socket ? remove_nft(*socket, removal) : Result<void>(Failure(socket.error()));
+  // iptables' comments name no interface: where some interfaces of a container are valid, a jump goes only
+  // if its address is known to be one's that is not.
+  const auto goes = [&](const NatOwner& rule, const std::optional<Prefix>& source) {
+    if (rule.network != network) return false;
+    const bool none = std::none_of(valid.begin(), valid.end(),
+                                   [&](const Attachment& each) { return each.container_id == rule.container; });
+    if (none) return true;
+    return source && std::any_of(leases.begin(), leases.end(), [&](const KnownLease& lease) {
+             return lease.owner.container_id == rule.container && !is_valid(lease.owner) &&
+                    is_about(*source, {lease.ip});
+           });
+  };
+  auto removed = remove_nat(both_families(), goes);
+  return removed ? result : removed;
+}
+
+namespace {
+
+auto check_masquerade(const Config& config, const RuleWish& wish, NetlinkSocket& socket) -> Result<void> {
+  const auto hashes = masquerade_hashes(socket);
+  if (!hashes) return Failure(hashes.error());
+  const auto mine = std::count(hashes->begin(), hashes->end(), nft_hash(wish.network, wish.owner));
+  if (static_cast<std::size_t>(mine) >= wish.addresses.size()) return {};
+  // A network may have been changed from one backend to the other: either one's rules will do.
+  if (config.backend == MasqueradeBackend::nftables || !has_iptables(Family::v4)) {
+    return fail(text({"Masquerade rules of container ", wish.owner.container_id, " not found"}));
+  }
+  for (const auto family : both_families()) {
+    const NatWish nat{wish.network, wish.owner.container_id, of_family(wish.addresses, family)};
+    if (nat.addresses.empty()) continue;
+    const auto now = read_nat(family);
+    if (!now) return Failure(now.error());
+    if (missing_nat_input(nat, *now).empty()) continue;
+    return fail(text({"Masquerade rules of container ", wish.owner.container_id, " not found in iptables' nat table"}));
+  }
+  return {};
+}
+
+}  // namespace
+
+auto check_rules(const Config& config, const RuleWish& wish) -> Result<void> {
+  const bool masquerade = config.masquerade && !wish.addresses.empty();
+  if (!masquerade && !config.mac_spoof_check) return {};
+  auto socket = open_filter_socket();
+  if (!socket) return Failure(socket.error());
+  if (masquerade) {
+    if (auto good = check_masquerade(config, wish, *socket); !good) return good;
+  }
+  if (!config.mac_spoof_check) return {};
+  const auto there = has_spoof_check(*socket, wish.owner, wish.host_veth);
+  if (!there) return Failure(there.error());
+  if (*there) return {};
+  return fail(text({"Spoof-check rules of container ", wish.owner.container_id, " not found"}));
+}
+
+}  // namespace weir::cni::bridge

@@ -1,0 +1,23 @@
+#include "cni/bridge/host_side.h"
+#include "cni/bridge/plugin.h"
+#include "cni/bridge/ports.h"
+#include "cni/bridge/rules.h"
+
+namespace weir::cni::bridge {
+
+// What an ADD would find out before it touched anything, and the IPAM plugin's own answer.
+auto status(const Request& request) -> Result<void> {
+  const auto config = parse_config(request);
+  if (!config) return Failure(config.error());
+  auto host = open_route_socket();
+  if (!host) return Failure(host.error());
+  const auto unavailable = [](const Error& error) { return fail(ErrorCode::plugin_not_available, error.msg); };
+  const auto bridge = find_bridge(*host, config->bridge);
+  if (!bridge) return unavailable(bridge.error());
+  if (auto good = can_masquerade(*config); !good) return unavailable(good.error());
+  const auto ipam = run_ipam(request, Command::status, *config);
+  if (!ipam) return Failure(ipam.error());
+  return {};
+}
+
+}  // namespace weir::cni::bridge

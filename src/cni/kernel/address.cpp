@@ -1,0 +1,139 @@
+#include "cni/kernel/address.h"
+
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+namespace weir::cni {
+namespace {
+
+auto family_of(const Ip& ip) -> std::uint8_t { return ip.is_v4() ? AF_INET : AF_INET6; }
+
+auto about(std::uint32_t index, const Prefix& address) -> ifaddrmsg {
+  ifaddrmsg info{};
+  info.ifa_family = family_of(address.ip);
+  info.ifa_prefixlen = static_cast<std::uint8_t>(address.length);
+  info.ifa_index = index;
+  return info;
+}
+
+auto parse_address(std::span<const std::uint8_t> payload, std::uint32_t index) -> std::optional<InterfaceAddress> {
+  ifaddrmsg info{};
+  if (payload.size() < sizeof(info)) return std::nullopt;
+  std::memcpy(&info, payload.data(), sizeof(info));
+  const Attributes attributes(payload.subspan(sizeof(info)));
+  const auto local = attributes.find(IFA_LOCAL);
+  const auto address = local ? local : attributes.find(IFA_ADDRESS);
+  const auto ip = address ? Ip::from_bytes(*address) : std::nullopt;
+  if (!ip || info.ifa_index != index) return std::nullopt;
+  const auto flags = attributes.number<std::uint32_t>(IFA_FLAGS).value_or(info.ifa_flags);
+  return InterfaceAddress{.prefix = {*ip, info.ifa_prefixlen},
+                          .tentative = (flags & IFA_F_TENTATIVE) != 0,
+                          .duplicate = (flags & IFA_F_DADFAILED) != 0};
+}
+
+}  // namespace
+
+auto list_addresses(NetlinkSocket& socket, std::uint32_t index) -> Answer<std::vector<InterfaceAddress>> {
+  std::vector<InterfaceAddress> addresses;
+  const auto make = [&] {
+    Message message(RTM_GETADDR, NLM_F_DUMP);
+    ifaddrmsg info{};
+    info.ifa_index = index;
+    message.put(info);
+    return message;
+  };
+  const auto answer = socket.dump(
+      make, [&] { addresses.clear(); },
+      [&](auto payload) {
+        if (const auto one = parse_address(payload, index)) addresses.push_back(*one);
+      });
+  if (!answer && answer.error().code != ENODEV) return tl::unexpected(answer.error());
+  return addresses;
+}
+
+auto new_address(std::uint32_t index, const Prefix& address, bool detect_duplicates) -> Message {
+  Message message(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
+  auto info = about(index, address);
+  if (!address.ip.is_v4() && !detect_duplicates) info.ifa_flags = IFA_F_NODAD;
+  message.put(info).bytes(IFA_LOCAL, address.ip.bytes()).bytes(IFA_ADDRESS, address.ip.bytes());
+  if (address.ip.is_v4() && address.length < 31) {
+    message.bytes(IFA_BROADCAST, address.ip.filled(address.length).bytes());
+  }
+  return message;
+}
+
+auto delete_address(std::uint32_t index, const Prefix& address) -> Message {
+  Message message(RTM_DELADDR, NLM_F_ACK);
+  message.put(about(index, address)).bytes(IFA_LOCAL, address.ip.bytes()).bytes(IFA_ADDRESS, address.ip.bytes());
+  return message;
+}
+
+auto new_route(std::uint32_t index, const Route& route) -> Message {
+  Message message(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE);
+  rtmsg info{};
+  info.rtm_family = family_of(route.destination.ip);
+  info.rtm_dst_len = static_cast<std::uint8_t>(route.destination.length);
+  info.rtm_table = RT_TABLE_MAIN;
+  info.rtm_protocol = RTPROT_BOOT;
+  info.rtm_type = RTN_UNICAST;
+  info.rtm_scope = static_cast<std::uint8_t>(route.scope.value_or(RT_SCOPE_UNIVERSE));
+  if (route.table && *route.table > 255) info.rtm_table = RT_TABLE_UNSPEC;
+  message.put(info);
+  if (route.destination.length > 0) message.bytes(RTA_DST, route.destination.ip.bytes());
+  if (route.gateway) message.bytes(RTA_GATEWAY, route.gateway->bytes());
+  message.number(RTA_OIF, index);
+  if (route.table && *route.table > 0) message.number(RTA_TABLE, static_cast<std::uint32_t>(*route.table));
+  if (route.priority > 0) message.number(RTA_PRIORITY, static_cast<std::uint32_t>(route.priority));
+  if (route.mtu == 0 && route.advmss == 0) return message;
+  message.nest(RTA_METRICS, [&](Message& metrics) {
+    if (route.mtu > 0) metrics.number(RTAX_MTU, static_cast<std::uint32_t>(route.mtu));
+    if (route.advmss > 0) metrics.number(RTAX_ADVMSS, static_cast<std::uint32_t>(route.advmss));
+  });
+  return message;
+}
+
+namespace {
+
+auto parse_route(std::span<const std::uint8_t> payload) -> std::optional<KernelRoute> {
+  rtmsg info{};
+  if (payload.size() < sizeof(info)) return std::nullopt;
+  std::memcpy(&info, payload.data(), sizeof(info));
+  if (info.rtm_type != RTN_UNICAST || (info.rtm_family != AF_INET && info.rtm_family != AF_INET6)) return std::nullopt;
+  const Attributes attributes(payload.subspan(sizeof(info)));
+  KernelRoute found;
+  const auto any = info.rtm_family == AF_INET ? Ip::v4({}) : Ip::v6({});
+  const auto destination = attributes.find(RTA_DST);
+  found.route.destination = {destination ? Ip::from_bytes(*destination).value_or(any) : any, info.rtm_dst_len};
+  if (const auto gateway = attributes.find(RTA_GATEWAY)) found.route.gateway = Ip::from_bytes(*gateway);
+  found.route.priority = attributes.number<std::uint32_t>(RTA_PRIORITY).value_or(0);
+  found.route.table = attributes.number<std::uint32_t>(RTA_TABLE).value_or(info.rtm_table);
+  found.route.scope = info.rtm_scope;
+  found.index = attributes.number<std::uint32_t>(RTA_OIF).value_or(0);
+  const auto metrics = attributes.nested(RTA_METRICS);
+  found.route.mtu = metrics.number<std::uint32_t>(RTAX_MTU).value_or(0);
+  found.route.advmss = metrics.number<std::uint32_t>(RTAX_ADVMSS).value_or(0);
+  return found;
+}
+
+}  // namespace
+
+auto list_routes(NetlinkSocket& socket) -> Answer<std::vector<KernelRoute>> {
+  std::vector<KernelRoute> routes;
+  const auto make = [] {
+    Message message(RTM_GETROUTE, NLM_F_DUMP);
+    message.put(rtmsg{});
+    return message;
+  };
+  const auto answer = socket.dump(
+      make, [&] { routes.clear(); },
+      [&](auto payload) {
+        if (auto one = parse_route(payload)) routes.push_back(std::move(*one));
+      });
+  if (!answer) return tl::unexpected(answer.error());
+  return routes;
+}
+
+}  // namespace weir::cni

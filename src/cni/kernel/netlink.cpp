@@ -1,0 +1,282 @@
+#include "cni/kernel/netlink.h"
+
+#include <arpa/inet.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "cni/spec/error.h"
+
+namespace weir::cni {
+namespace {
+
+// A kernel reply is at most this large (rtnetlink(7): NLMSG_GOODSIZE; dumps use up to 32 KiB).
+constexpr std::size_t reply_bytes = 65536;
+constexpr int most_restarts = 10;
+
+auto aligned(std::size_t size) -> std::size_t { return (size + 3) & ~std::size_t{3}; }
+
+}  // namespace
+
+auto Refusal::words() const -> std::string {
+  return said.empty() ? errno_words(code) : cni::text({errno_words(code), " (", said, ")"});
+}
+
+Message::Message(std::uint16_t type, std::uint16_t flags) {
+  nlmsghdr header{};
+  header.nlmsg_type = type;
+  header.nlmsg_flags = static_cast<std::uint16_t>(flags | NLM_F_REQUEST);
+  append(&header, sizeof(header));
+}
+
+auto Message::append(const void* data, std::size_t size) -> void {
+  const auto* first = static_cast<const std::uint8_t*>(data);
+  bytes_.insert(bytes_.end(), first, first + size);
+  bytes_.resize(aligned(bytes_.size()));
+}
+
+auto Message::bytes(std::uint16_t type, std::span<const std::uint8_t> value) -> Message& {
+  const nlattr attribute{.nla_len = static_cast<std::uint16_t>(sizeof(nlattr) + value.size()), .nla_type = type};
+  append(&attribute, sizeof(attribute));
+  if (!value.empty()) append(value.data(), value.size());
+  return *this;
+}
+
+auto Message::text(std::uint16_t type, std::string_view value) -> Message& {
+  std::vector<std::uint8_t> raw(value.begin(), value.end());
+  raw.push_back(0);
+  return bytes(type, raw);
+}
+
+auto Message::begin(std::uint16_t type) -> std::size_t {
+  const auto at = bytes_.size();
+  bytes(static_cast<std::uint16_t>(type | NLA_F_NESTED), {});
+  return at;
+}
+
+auto Message::end(std::size_t at) -> void {
+  const auto size = static_cast<std::uint16_t>(bytes_.size() - at);
+  std::memcpy(&bytes_[at], &size, sizeof(size));
+}
+
+auto Message::finish(std::uint32_t sequence) -> std::span<const std::uint8_t> {
+  nlmsghdr header{};
+  std::memcpy(&header, bytes_.data(), sizeof(header));
+  header.nlmsg_len = static_cast<std::uint32_t>(bytes_.size());
+  header.nlmsg_seq = sequence;
+  std::memcpy(bytes_.data(), &header, sizeof(header));
+  return bytes_;
+}
+
+auto Attributes::take(std::span<const std::uint8_t>& rest) -> std::optional<One> {
+  nlattr attribute{};
+  if (rest.size() < sizeof(attribute)) return std::nullopt;
+  std::memcpy(&attribute, rest.data(), sizeof(attribute));
+  if (attribute.nla_len < sizeof(attribute) || attribute.nla_len > rest.size()) return std::nullopt;
+  const One one{.type = static_cast<std::uint16_t>(attribute.nla_type & NLA_TYPE_MASK),
+                .value = rest.subspan(sizeof(attribute), attribute.nla_len - sizeof(attribute))};
+  rest = rest.subspan(std::min(aligned(attribute.nla_len), rest.size()));
+  return one;
+}
+
+auto Attributes::find(std::uint16_t type) const -> std::optional<std::span<const std::uint8_t>> {
+  auto rest = bytes_;
+  while (const auto one = take(rest)) {
+    if (one->type == type) return one->value;
+  }
+  return std::nullopt;
+}
+
+auto Attributes::text(std::uint16_t type) const -> std::string {
+  const auto found = find(type);
+  if (!found) return {};
+  return {found->begin(), std::find(found->begin(), found->end(), std::uint8_t{0})};
+}
+
+auto Attributes::nested(std::uint16_t type) const -> Attributes {
+  return Attributes(find(type).value_or(std::span<const std::uint8_t>{}));
+}
+
+auto NetlinkSocket::open(int protocol) -> Answer<NetlinkSocket> {
+  Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
+  if (!fd) return tl::unexpected(Refusal{errno, "netlink socket", 0});
+  const int on = 1;
+  // Sentences instead of bare numbers, and dumps that the kernel filters; old kernels do without.
+  (void)::setsockopt(fd.get(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
+  (void)::setsockopt(fd.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
+  (void)::setsockopt(fd.get(), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
+  return NetlinkSocket(std::move(fd));
+}
+
+auto NetlinkSocket::write(std::span<const std::uint8_t> datagram) -> Answer<void> {
+  while (::send(fd_.get(), datagram.data(), datagram.size(), 0) < 0) {
+    if (errno != EINTR) return tl::unexpected(Refusal{errno, "netlink send", 0});
+  }
+  return {};
+}
+
+auto NetlinkSocket::read() -> Answer<std::span<const std::uint8_t>> {
+  buffer_.resize(reply_bytes);
+  while (true) {
+    const auto n = ::recv(fd_.get(), buffer_.data(), buffer_.size(), 0);
+    if (n >= 0) return std::span<const std::uint8_t>(buffer_.data(), static_cast<std::size_t>(n));
+    if (errno != EINTR) return tl::unexpected(Refusal{errno, "netlink receive", 0});
+  }
+}
+
+namespace {
+
+// Takes the next message off a received datagram.
+struct Received {
+  nlmsghdr header;
+  std::span<const std::uint8_t> payload;
+};
+auto take_message(std::span<const std::uint8_t>& rest) -> std::optional<Received> {
+  Received one{};
+  if (rest.size() < sizeof(one.header)) return std::nullopt;
+  std::memcpy(&one.header, rest.data(), sizeof(one.header));
+  if (one.header.nlmsg_len < sizeof(one.header) || one.header.nlmsg_len > rest.size()) return std::nullopt;
+  one.payload = rest.subspan(sizeof(one.header), one.header.nlmsg_len - sizeof(one.header));
+  rest = rest.subspan(std::min(aligned(one.header.nlmsg_len), rest.size()));
+  return one;
+}
+
+// The refusal that an NLMSG_ERROR carries; code 0 is an acknowledgement.
+auto refusal_of(const Received& message) -> Refusal {
+  nlmsgerr error{};
+  if (message.payload.size() < sizeof(error.error)) return {};
+  std::memcpy(&error, message.payload.data(), std::min(message.payload.size(), sizeof(error)));
+  Refusal refusal{-error.error, {}, 0};
+  if ((message.header.nlmsg_flags & NLM_F_ACK_TLVS) == 0) return refusal;
+  std::size_t skip = sizeof(error);
+  if ((message.header.nlmsg_flags & NLM_F_CAPPED) == 0 && error.msg.nlmsg_len >= sizeof(nlmsghdr)) {
+    skip += aligned(error.msg.nlmsg_len - sizeof(nlmsghdr));
+  }
+  if (skip < message.payload.size()) refusal.said = Attributes(message.payload.subspan(skip)).text(NLMSGERR_ATTR_MSG);
+  return refusal;
+}
+
+}  // namespace
+
+auto NetlinkSocket::await(std::uint32_t first, std::size_t count) -> Answer<void> {
+  std::optional<Refusal> refused;
+  for (std::size_t seen = 0; seen < count;) {
+    auto datagram = read();
+    if (!datagram) return tl::unexpected(datagram.error());
+    while (const auto message = take_message(*datagram)) {
+      const auto number = message->header.nlmsg_seq - first;
+      if (message->header.nlmsg_type != NLMSG_ERROR || number >= count) continue;
+      ++seen;
+      auto refusal = refusal_of(*message);
+      refusal.message = number;
+      if (refusal.code != 0 && !refused) refused = std::move(refusal);
+    }
+  }
+  if (refused) return tl::unexpected(*refused);
+  return {};
+}
+
+auto NetlinkSocket::send(std::vector<Message> messages) -> Answer<void> {
+  if (messages.empty()) return {};
+  std::vector<std::uint8_t> datagram;
+  const auto first = sequence_;
+  for (auto& message : messages) {
+    const auto bytes = message.finish(sequence_++);
+    datagram.insert(datagram.end(), bytes.begin(), bytes.end());
+  }
+  if (auto sent = write(datagram); !sent) return sent;
+  return await(first, messages.size());
+}
+
+auto NetlinkSocket::send(Message message) -> Answer<void> {
+  std::vector<Message> one;
+  one.push_back(std::move(message));
+  return send(std::move(one));
+}
+
+auto NetlinkSocket::replies(std::uint32_t sequence, const Each& each) -> Answer<End> {
+  auto end = End::done;
+  while (true) {
+    auto datagram = read();
+    if (!datagram) return tl::unexpected(datagram.error());
+    while (const auto message = take_message(*datagram)) {
+      const auto& header = message->header;
+      if (header.nlmsg_seq != sequence) continue;
+      if ((header.nlmsg_flags & NLM_F_DUMP_INTR) != 0) end = End::interrupted;
+      if (header.nlmsg_type == NLMSG_DONE) return end;
+      if (header.nlmsg_type == NLMSG_ERROR) {
+        auto refusal = refusal_of(*message);
+        if (refusal.code != 0) return tl::unexpected(std::move(refusal));
+        return end;
+      }
+      each(message->payload);
+    }
+  }
+}
+
+auto NetlinkSocket::ask(Message message, const Each& each) -> Answer<void> {
+  const auto sequence = sequence_++;
+  if (auto sent = write(message.finish(sequence)); !sent) return sent;
+  auto end = replies(sequence, each);
+  if (!end) return tl::unexpected(end.error());
+  return {};
+}
+
+auto NetlinkSocket::dump(const std::function<Message()>& make, const std::function<void()>& restart, const Each& each)
+    -> Answer<void> {
+  for (int tries = 0; tries < most_restarts; ++tries) {
+    const auto sequence = sequence_++;
+    auto message = make();
+    if (auto sent = write(message.finish(sequence)); !sent) return sent;
+    auto end = replies(sequence, each);
+    if (!end && end.error().code != EINTR) return tl::unexpected(end.error());
+    if (end && *end == End::done) return {};
+    restart();
+  }
+  return tl::unexpected(Refusal{EINTR, "the kernel's list changed while it was read, ten times over", 0});
+}
+
+auto NetlinkSocket::transact(std::vector<Message> messages) -> Answer<void> {
+  if (messages.empty()) return {};
+  const auto edge = [&](std::uint16_t type) {
+    Message message(type, 0);
+    message.put(nfgenmsg{.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0, .res_id = htons(NFNL_SUBSYS_NFTABLES)});
+    return message;
+  };
+  std::vector<std::uint8_t> datagram;
+  const auto append = [&](Message& message) {
+    const auto bytes = message.finish(sequence_++);
+    datagram.insert(datagram.end(), bytes.begin(), bytes.end());
+  };
+  auto begin = edge(NFNL_MSG_BATCH_BEGIN);
+  const auto edge_sequence = sequence_;
+  append(begin);
+  const auto first = sequence_;
+  for (auto& message : messages) append(message);
+  auto end = edge(NFNL_MSG_BATCH_END);
+  append(end);
+  if (auto sent = write(datagram); !sent) return sent;
+  // A refusal of the whole batch, such as EPERM, answers to its edge and is the only answer.
+  std::optional<Refusal> refused;
+  for (std::size_t seen = 0; seen < messages.size();) {
+    auto received = read();
+    if (!received) return tl::unexpected(received.error());
+    while (const auto message = take_message(*received)) {
+      if (message->header.nlmsg_type != NLMSG_ERROR) continue;
+      auto refusal = refusal_of(*message);
+      if (message->header.nlmsg_seq == edge_sequence && refusal.code != 0) return tl::unexpected(std::move(refusal));
+      refusal.message = message->header.nlmsg_seq - first;
+      if (refusal.message >= messages.size()) continue;
+      ++seen;
+      if (refusal.code != 0 && !refused) refused = std::move(refusal);
+    }
+  }
+  if (refused) return tl::unexpected(*refused);
+  return {};
+}
+
+}  // namespace weir::cni
