@@ -79,8 +79,8 @@ struct Listed {
 [[nodiscard]] auto list_rules(NetlinkSocket& socket, const Table& table, std::string_view chain)
     -> Answer<std::vector<Listed>>;
 
-// A comment may have this many bytes (nft: NFTNL_UDATA_COMMENT_MAXLEN, with its zero).
-inline constexpr std::size_t most_comment = 127;
+// A comment may have this many bytes (nft: NFTNL_UDATA_COMMENT_MAXLEN, without its zero).
+inline constexpr std::size_t most_comment = 128;
 // User data is a list of (type, length, value) that only nft(8) reads: type 0 is a comment with its zero.
 [[nodiscard]] auto user_data(std::string_view comment) -> std::vector<std::uint8_t>;
 
