@@ -18,6 +18,7 @@ How they are made:
   name_server.py        a DNS server that knows one name and answers late
   scene.py              one weir between one client and one server, with what came of it
   network_room.py       a network namespace where packets vanish and names resolve elsewhere (root only)
+  cni_host.py           a host of its own for CNI plugins: namespaces and leases (root only)
   close_cause_table.py  the table of enemies in docs/close-causes.md, which test_enemies.py must cover
   deadline.py           the only way to wait: poll with a deadline
 Nothing sleeps to synchronise; silences in these files are traffic under test. A test that cannot run

@@ -16,6 +16,8 @@ namespace weir::cni::bridge {
 namespace {
 
 constexpr int port_wait_ms = 2550;
+constexpr std::string_view no_vlans =
+    "this kernel has no bridge VLAN filtering (CONFIG_BRIDGE_VLAN_FILTERING), which vlan and vlanTrunk need";
 
 auto create_failure(const Config& config, const std::string& why) -> Failure {
   return fail(text({"failed to create bridge ", in_quotes(config.bridge), ": ", why}));
@@ -43,6 +45,9 @@ auto ensure_bridge(NetlinkSocket& socket, const Config& config, HostSide& side) 
     const BridgeWish wish{config.bridge, random_mac(), config.mtu, config.vlan_filtering()};
     const auto made = socket.send(new_bridge(wish));
     // Another ADD may have been faster; then it is there.
+    if (!made && made.error().code == EOPNOTSUPP && config.vlan_filtering()) {
+      return create_failure(config, std::string(no_vlans));
+    }
     if (!made && made.error().code != EEXIST) {
       return create_failure(config, text({"could not add ", in_quotes(config.bridge), ": ", made.error().words()}));
     }
@@ -69,14 +74,15 @@ auto ensure_bridge(NetlinkSocket& socket, const Config& config, HostSide& side) 
               text({"could not set VLAN filtering on ", in_quotes(config.bridge)}));
   }
   if (steps.empty()) return {};
-  if (auto good = steps.run(socket); !good) return create_failure(config, good.error().msg);
+  if (auto good = steps.run(socket); !good) {
+    const bool unsupported = filter && good.error().msg.find(errno_words(EOPNOTSUPP)) != std::string::npos;
+    return create_failure(config, unsupported ? std::string(no_vlans) : good.error().msg);
+  }
   found = find_bridge(socket, config.bridge);
   if (found && *found) side.bridge = **found;
   // A kernel without it takes the message and does nothing.
   if (filter && !side.bridge.vlan_filtering) {
-    return create_failure(config,
-                          "this kernel has no bridge VLAN filtering (CONFIG_BRIDGE_VLAN_FILTERING), which vlan "
-                          "and vlanTrunk need");
+    return create_failure(config, std::string(no_vlans));
   }
   return {};
 }

@@ -1,0 +1,181 @@
+"""Plugins that are killed at every system call, called all at once, and given anything at all."""
+
+import collections
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+import cni_host
+from cni_host import OURS, REFERENCE, CniHost, bridge_config, ipam_config
+
+pytestmark = pytest.mark.slow
+
+CONFIG = bridge_config("1.1.0", isGateway=True, ipMasq=True, ipMasqBackend="nftables", macspoofchk=True,
+                       ipam=ipam_config("10.1.0.0/24", "fd00:9::/64"))
+IPTABLES = {**CONFIG, "ipMasqBackend": "iptables"}
+NONE_VALID = {"cni.dev/valid-attachments": []}
+
+
+@pytest.fixture
+def host():
+    if reason := cni_host.why_unavailable():
+        pytest.skip(reason)
+    with CniHost(OURS) as it:
+        yield it
+
+
+def calls_of(host, command, config):
+    """Every system call that the plugin makes by itself, as (name, how often)."""
+    trace = host.leases / "trace"
+    answer = host.call(command, config, wrapper=("strace", "-qq", "-o", "/run/netns/leases/trace"))
+    assert answer.code == 0, answer
+    names = re.findall(r"^(\w+)\(", trace.read_text(), re.MULTILINE)
+    trace.unlink()
+    return collections.Counter(name for name in names if name not in ("execve", "exit_group", "vfork", "fork", "clone"))
+
+
+def killed(host, command, config, name, when):
+    done = host.call(command, config, wrapper=("strace", "-qq", "-o", "/dev/null", "-e",
+                                               f"inject={name}:signal=KILL:when={when}"))
+    return done.code
+
+
+def left(host):
+    rules = [line for line in host.rules().splitlines() if "CNI-" in line or "comment \"" in line and "net1" in line
+             or "cni-br-iface" in line]
+    return {"veths": host.veths(), "leases": host.leased(), "rules": rules,
+            "inside": [name for name in host.links("c1") if name != "lo"]}
+
+
+NOTHING = {"veths": [], "leases": [], "rules": [], "inside": []}
+
+ENDS = {
+    "DEL": lambda host, config: host.call("DEL", config),
+    "DEL without namespace": lambda host, config: host.call("DEL", config, netns=""),
+    "GC": lambda host, config: host.call("GC", {**config, **NONE_VALID}, container=""),
+}
+
+
+@pytest.mark.parametrize("command", ["ADD", "DEL"])
+@pytest.mark.parametrize("config", [CONFIG, IPTABLES], ids=["nftables", "iptables"])
+def test_killed_at_every_system_call(host, command, config):
+    """The next DEL or GC, in turn, leaves no lease, no link and no rule."""
+    if shutil.which("strace") is None:
+        pytest.skip("needs `strace`, which is not installed")
+    host.container("c1")
+    if command == "DEL":
+        assert host.call("ADD", config).code == 0
+    calls = calls_of(host, command, config)
+    if command == "ADD":
+        assert host.call("DEL", config).code == 0
+    assert left(host) == NOTHING
+    points = [(name, when) for name, count in sorted(calls.items()) for when in range(1, count + 1)]
+    assert len(points) > 50
+    kills = 0
+    for number, (name, when) in enumerate(points):
+        if command == "DEL":
+            assert host.call("ADD", config).code == 0
+        kills += killed(host, command, config, name, when) != 0
+        how = list(ENDS)[number % len(ENDS)]
+        answer = ENDS[how](host, config)
+        assert answer.code == 0, (name, when, how, answer)
+        assert left(host) == NOTHING, (command, name, when, how)
+    # A call of the first run that a later one has no need of is no point to be killed at.
+    assert kills > 0.7 * len(points)
+
+
+def start(host, plugin, command, config, **environment):
+    process = subprocess.Popen([*host.enter, str(plugin)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, env=host.environment(command, **environment))
+    process.stdin.write(json.dumps(config))
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+def test_64_at_once_never_get_the_same_address(host):
+    """Ours and the reference's on one store, as far as it is installed."""
+    config = {"cniVersion": "1.0.0", "name": "net1", "type": "host-local", "ipam": ipam_config("10.1.0.0/24")}
+    plugins = [OURS / "host-local"]
+    if (REFERENCE / "host-local").exists():
+        plugins.append(REFERENCE / "host-local")
+    for turn in range(3):
+        running = [start(host, plugins[number % len(plugins)], "ADD", config, container=f"c{turn}-{number}")
+                   for number in range(64)]
+        results = [process.communicate() for process in running]
+        addresses = [json.loads(out)["ips"][0]["address"].split("/")[0] for out, _ in results]
+        assert len(set(addresses)) == 64
+        assert sorted(addresses) == host.leased()
+        ending = [start(host, plugins[(number + 1) % len(plugins)], "DEL", config, container=f"c{turn}-{number}")
+                  for number in range(64)]
+        assert [process.wait() for process in ending if process.communicate() is not None] == [0] * 64
+        assert host.leased() == []
+
+
+def test_16_attachments_at_once_agree_on_the_bridge(host):
+    for number in range(16):
+        host.container(f"c{number}")
+    running = [start(host, OURS / "bridge", "ADD", IPTABLES, container=f"c{number}") for number in range(16)]
+    results = []
+    for process in running:
+        out, err = process.communicate()
+        assert process.returncode == 0, (out, err)
+        results.append(json.loads(out))
+    assert {result["interfaces"][0]["mac"] for result in results} == {host.links()["br1"]["address"]}
+    assert len({result["ips"][0]["address"] for result in results}) == 16
+    ending = [start(host, OURS / "bridge", "DEL", IPTABLES, container=f"c{number}") for number in range(16)]
+    for process in ending:
+        out, err = process.communicate()
+        assert process.returncode == 0, (out, err)
+    assert (host.veths(), host.leased()) == ([], []) and "CNI-" not in host.rules()
+
+
+HOSTILE = {
+    "nothing": "",
+    "half": '{"cniVersion":"1.0.0","name":"net1","type":"bri',
+    "no object": "[1,2]",
+    "deep": '{"name":"net1","x":' + "[" * 100_000 + "]" * 100_000 + "}",
+    "invalid UTF-8": b'{"cniVersion":"1.0.0","name":"net\xff1","type":"bridge"}'.decode("latin-1"),
+    "path as name": '{"cniVersion":"1.0.0","name":"../../etc","type":"bridge"}',
+    "name of a number": '{"cniVersion":"1.0.0","name":5,"type":"bridge"}',
+    "ipam of a string": '{"cniVersion":"1.0.0","name":"net1","type":"bridge","ipam":"host-local"}',
+    "huge mtu": json.dumps(bridge_config(mtu=10**30)),
+    "bridge with slash": json.dumps(bridge_config(bridge="../br1")),
+    "prevResult of a number": json.dumps({**bridge_config(), "prevResult": 7}),
+    "routes of null": json.dumps(bridge_config(ipam=ipam_config("10.1.0.0/24", routes=[None]))),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("plugin", ["bridge", "host-local"])
+def test_hostile_input_is_refused_and_changes_nothing(host, plugin, name):
+    host.container("c1")
+    answer = host.call("ADD" if "prevResult" not in name else "CHECK", HOSTILE[name], plugin=plugin)
+    if answer.code != 0:
+        assert answer.json["msg"], answer
+        assert answer.code == 1
+    if plugin == "bridge":
+        assert answer.code == 1
+        assert host.veths() == [] and "br1" not in host.links() and host.leased() == []
+
+
+def test_reclaim_after_a_reboot_touches_only_our_own_stamped_leases(host):
+    """Another boot is played by another boot id over the kernel's, in the host's own mount namespace."""
+    config = {"cniVersion": "1.0.0", "name": "net1", "type": "host-local",
+              "ipam": ipam_config("10.1.0.0/24", reclaimAfterReboot=True)}
+    plain = {**config, "ipam": ipam_config("10.1.0.0/24")}
+    host.run("sh", "-c", "echo 0123456789abcdef >/run/netns/machine && mount --bind /run/netns/machine /etc/machine-id")
+    assert host.call("ADD", config, container="stamped").code == 0
+    if not os.getxattr(host.leases / "net1" / "10.1.0.2", "user.weir.boot"):
+        pytest.skip("this file system keeps no user attributes")
+    assert host.call("ADD", plain, container="plain").code == 0
+    host.run("sh", "-c", "echo other-boot >/run/netns/boot && "
+                         "mount --bind /run/netns/boot /proc/sys/kernel/random/boot_id")
+    assert host.call("ADD", plain, container="later").code == 0
+    assert host.leased() == ["10.1.0.2", "10.1.0.3", "10.1.0.4"]
+    assert host.call("ADD", config, container="now").code == 0
+    assert host.leased() == ["10.1.0.3", "10.1.0.4", "10.1.0.5"]

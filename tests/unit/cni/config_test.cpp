@@ -1,0 +1,74 @@
+// Configurations of bridge: what is refused, in the reference's words.
+#include <gtest/gtest.h>
+
+#include "cni/bridge/config.h"
+
+namespace weir::cni::bridge {
+namespace {
+
+auto config(const std::string& keys, std::string args = {}) -> Result<Config> {
+  Environment environment{
+      .command = "ADD", .container_id = "c1", .netns = "/x", .ifname = "eth0", .args = std::move(args), .path = "/x"};
+  const auto request = parse_request(Command::add, environment, R"({"cniVersion":"1.0.0","name":"net1")" + keys + "}");
+  return parse_config(*request);
+}
+
+auto refusal(const std::string& keys, std::string args = {}) -> std::string {
+  const auto parsed = config(keys, std::move(args));
+  return parsed ? "accepted" : parsed.error().msg;
+}
+
+TEST(BridgeConfig, HasTheReferencesDefaults) {
+  const auto plain = config("");
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->bridge, "cni0");
+  EXPECT_EQ(plain->ipam, "");
+  EXPECT_FALSE(plain->is_gateway || plain->masquerade || plain->hairpin || plain->mac || plain->vlan_filtering());
+}
+
+TEST(BridgeConfig, KnowsTheLimitsOfVlans) {
+  EXPECT_EQ(refusal(R"(,"vlan":4095)"), "invalid VLAN ID 4095 (must be between 0 and 4094)");
+  EXPECT_EQ(refusal(R"(,"vlan":-1)"), "invalid VLAN ID -1 (must be between 0 and 4094)");
+  EXPECT_EQ(refusal(R"(,"vlanTrunk":[{"minID":5}])"),
+            "minID and maxID should be configured simultaneously, maxID is missing");
+  EXPECT_EQ(refusal(R"(,"vlanTrunk":[{"maxID":5}])"),
+            "minID and maxID should be configured simultaneously, minID is missing");
+  EXPECT_EQ(refusal(R"(,"vlanTrunk":[{"minID":9,"maxID":5}])"), "minID is greater than maxID in trunk parameter");
+  EXPECT_EQ(refusal(R"(,"vlanTrunk":[{"minID":0,"maxID":5}])"), "incorrect trunk minID parameter");
+  EXPECT_EQ(refusal(R"(,"vlanTrunk":[{"minID":1,"maxID":4095}])"), "incorrect trunk maxID parameter");
+  EXPECT_EQ(refusal(R"(,"vlanTrunk":[{"id":4095}])"), "incorrect trunk id parameter");
+  const auto good = config(R"(,"vlan":7,"vlanTrunk":[{"id":9},{"minID":3,"maxID":5},{"id":4}])");
+  EXPECT_EQ(good->vlan, 7);
+  EXPECT_EQ(good->trunk, (std::vector<std::uint16_t>{3, 4, 5, 9}));
+}
+
+TEST(BridgeConfig, RefusesWhatCannotGoTogether) {
+  EXPECT_EQ(refusal(R"(,"hairpinMode":true,"promiscMode":true)"),
+            "cannot set hairpin mode and promiscuous mode at the same time");
+  EXPECT_EQ(refusal(R"(,"disableContainerInterface":true,"ipam":{"type":"host-local"})"),
+            "cannot use IPAM when DisableContainerInterface flag is set");
+  EXPECT_EQ(refusal(R"(,"ipMasq":true,"ipMasqBackend":"pf")"), "unknown ipmasq backend \"pf\"");
+  EXPECT_EQ(refusal(R"(,"ipMasqBackend":"pf")"), "accepted");
+}
+
+TEST(BridgeConfig, TakesTheMacOfTheClosestSource) {
+  const std::string args = R"(,"args":{"cni":{"mac":"02:00:00:00:00:02"}})";
+  const std::string runtime = R"(,"runtimeConfig":{"mac":"02:00:00:00:00:03"})";
+  EXPECT_EQ(to_string(*config("", "MAC=02:00:00:00:00:01")->mac), "02:00:00:00:00:01");
+  EXPECT_EQ(to_string(*config(args, "MAC=02:00:00:00:00:01")->mac), "02:00:00:00:00:02");
+  EXPECT_EQ(to_string(*config(args + runtime, "MAC=02:00:00:00:00:01")->mac), "02:00:00:00:00:03");
+  EXPECT_EQ(refusal("", "MAC=zz"), "failed to make veth pair: address zz: invalid MAC address");
+}
+
+TEST(BridgeConfig, NamesAKeyOfTheWrongType) {
+  EXPECT_EQ(refusal(R"(,"isGateway":"yes")"),
+            "failed to load netconf: isGateway: expected true or false, got the string \"yes\"");
+  EXPECT_EQ(refusal(R"(,"mtu":-1)"),
+            "failed to load netconf: mtu: expected an integer from 0 to 65535, got the number -1");
+  EXPECT_NE(refusal(R"(,"bridge":"a/b")"), "accepted");
+  EXPECT_NE(refusal(R"(,"bridge":"0123456789abcdef")"), "accepted");
+  EXPECT_NE(refusal(R"(,"ipam":[])"), "accepted");
+}
+
+}  // namespace
+}  // namespace weir::cni::bridge

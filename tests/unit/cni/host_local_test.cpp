@@ -1,0 +1,174 @@
+// Ranges and their walk, the lease table, and the store on a folder of its own.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "cni/host_local/config.h"
+#include "cni/host_local/lease_table.h"
+#include "cni/host_local/plugin.h"
+#include "cni/host_local/resolv_conf.h"
+#include "cni/host_local/store.h"
+
+namespace weir::cni::host_local {
+namespace {
+
+auto ip(std::string_view text) -> Ip { return *Ip::parse(text); }
+
+auto set_of(std::vector<RangeWish> wishes) -> RangeSet { return *RangeSet::make(wishes); }
+auto range(std::string_view subnet, std::string_view start = {}, std::string_view end = {}) -> RangeWish {
+  return {.subnet = Prefix::parse(subnet), .start = Ip::parse(start), .end = Ip::parse(end), .gateway = {}};
+}
+
+auto walked(const RangeSet& set, std::optional<Ip> last) -> std::string {
+  Walk walk(set, last);
+  std::string out;
+  while (const auto place = walk.next()) out += place->ip.to_string() + " ";
+  return out;
+}
+
+TEST(Range_, HasTheReferencesDefaultsAndMessages) {
+  const auto plain = make_range(range("10.1.0.0/24"));
+  EXPECT_EQ(plain->to_string(), "10.1.0.1-10.1.0.254");
+  EXPECT_EQ(plain->gateway, ip("10.1.0.1"));
+  EXPECT_EQ(make_range(range("fd00::/64"))->to_string(), "fd00::1-fd00::ffff:ffff:ffff:ffff");
+  EXPECT_EQ(make_range(range("10.1.0.0/31")).error().msg, "Network 10.1.0.0/31 too small to allocate from");
+  EXPECT_EQ(make_range(range("10.1.0.5/24")).error().msg,
+            "Network has host bits set. For a subnet mask of length 24 the network address is 10.1.0.0");
+  EXPECT_EQ(make_range(range("10.1.0.0/24", "10.2.0.1")).error().msg, "RangeStart 10.2.0.1 not in network 10.1.0.0/24");
+  EXPECT_EQ(make_range(range("10.1.0.0/24", "10.1.0.9", "10.1.0.5")).error().msg,
+            "RangeStart 10.1.0.9 not in network 10.1.0.0/24");
+  EXPECT_EQ(make_range(range("10.1.0.0/24", "", "10.2.0.1")).error().msg,
+            "RangeEnd 10.2.0.1 not in network 10.1.0.0/24");
+}
+
+TEST(Walk_, GoesAroundWithoutGatewaysAndEndsAtTheLast) {
+  const auto set = set_of({range("10.1.0.0/29", "10.1.0.1", "10.1.0.4")});
+  EXPECT_EQ(walked(set, {}), "10.1.0.2 10.1.0.3 10.1.0.4 ");
+  EXPECT_EQ(walked(set, ip("10.1.0.3")), "10.1.0.4 10.1.0.2 10.1.0.3 ");
+  EXPECT_EQ(walked(set, ip("10.1.0.4")), "10.1.0.2 10.1.0.3 10.1.0.4 ");
+  EXPECT_EQ(walked(set, ip("10.9.0.1")), "10.1.0.2 10.1.0.3 10.1.0.4 ");
+  const auto two = set_of({range("10.1.0.0/24", "10.1.0.5", "10.1.0.6"), range("10.2.0.0/24", "10.2.0.8", "10.2.0.9")});
+  EXPECT_EQ(walked(two, ip("10.2.0.8")), "10.2.0.9 10.1.0.5 10.1.0.6 10.2.0.8 ");
+}
+
+TEST(RangeSet_, CountsWithoutEnumerating) {
+  EXPECT_EQ(set_of({range("10.1.0.0/24")}).size(), 253U);
+  EXPECT_EQ(set_of({range("10.1.0.0/24", "10.1.0.5", "10.1.0.6")}).size(), 2U);
+  EXPECT_EQ(set_of({range("fd00::/64")}).size(), UINT64_MAX - 1);
+  EXPECT_EQ(set_of({range("fd00::/48")}).size(), UINT64_MAX);
+}
+
+TEST(LeaseTable_, FindsAndForgetsThroughGrowth) {
+  LeaseTable table;
+  Ip each = ip("10.1.0.0");
+  for (int i = 0; i < 5000; ++i, each = each.next()) table.add(each, "owner" + std::to_string(i));
+  EXPECT_EQ(table.all().size(), 5000U);
+  EXPECT_EQ(table.candidates("owner300"), std::vector{ip("10.1.1.44")});
+  table.remove(ip("10.1.1.44"), "owner300");
+  EXPECT_FALSE(table.is_leased(ip("10.1.1.44")));
+  EXPECT_TRUE(table.is_leased(ip("10.1.1.45")));
+  EXPECT_TRUE(table.candidates("owner300").empty());
+  table.add(ip("fd00::5"), "six");
+  EXPECT_EQ(table.candidates("six"), std::vector{ip("fd00::5")});
+  EXPECT_EQ(table.all().size(), 5000U);
+}
+
+class StoreFolder : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string path = testing::TempDir() + "weir-store-XXXXXX";
+    ASSERT_NE(::mkdtemp(path.data()), nullptr);
+    root_ = path;
+  }
+  void TearDown() override { std::filesystem::remove_all(root_); }
+
+  [[nodiscard]] auto open() const -> Store { return *Store::open({.data_dir = root_, .network = "net1"}); }
+  [[nodiscard]] auto file(const std::string& name) const -> std::string { return root_ + "/net1/" + name; }
+  [[nodiscard]] auto content(const std::string& name) const -> std::string {
+    std::ifstream in(file(name), std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  auto write(const std::string& name, const std::string& text) const -> void {
+    std::ofstream(file(name), std::ios::binary) << text;
+  }
+
+  std::string root_;
+};
+
+TEST_F(StoreFolder, IsByteForByteTheReferences) {
+  EXPECT_EQ(open().reserve(ip("10.1.0.2"), {"c1", "eth0"}, 0), true);
+  EXPECT_EQ(content("10.1.0.2"), "c1\r\neth0");
+  EXPECT_EQ(content("last_reserved_ip.0"), "10.1.0.2");
+  EXPECT_EQ(content("lock"), "");
+  struct stat about {};
+  ASSERT_EQ(::stat(file("10.1.0.2").c_str(), &about), 0);
+  EXPECT_EQ(about.st_mode & 0777U, 0600U);
+  EXPECT_EQ(open().reserve(ip("10.1.0.2"), {"c2", "eth0"}, 0), false);
+}
+
+TEST_F(StoreFolder, SeesWhatAnotherPluginDidMeanwhile) {
+  EXPECT_EQ(open().reserve(ip("10.1.0.2"), {"c1", "eth0"}, 0), true);
+  write("10.1.0.3", "c2\r\neth0");
+  EXPECT_EQ(open().reserve(ip("10.1.0.3"), {"c3", "eth0"}, 0), false);
+  EXPECT_EQ(open().leases_of({"c2", "eth0"}), std::vector{ip("10.1.0.3")});
+  std::filesystem::remove(file("10.1.0.2"));
+  EXPECT_TRUE(open().leases_of({"c1", "eth0"}).empty());
+  EXPECT_EQ(open().reserve(ip("10.1.0.2"), {"c4", "eth0"}, 0), true);
+}
+
+TEST_F(StoreFolder, ADamagedTableIsBuiltAgain) {
+  EXPECT_EQ(open().reserve(ip("10.1.0.2"), {"c1", "eth0"}, 0), true);
+  std::ofstream(root_ + "/.weir/net1", std::ios::binary) << std::string(3152, 'x');
+  EXPECT_EQ(open().leases_of({"c1", "eth0"}), std::vector{ip("10.1.0.2")});
+  std::filesystem::resize_file(root_ + "/.weir/net1", 7);
+  EXPECT_EQ(open().leases_of({"c1", "eth0"}), std::vector{ip("10.1.0.2")});
+  std::filesystem::remove_all(root_ + "/.weir");
+  write("../.weir", "in the way");
+  EXPECT_EQ(open().leases_of({"c1", "eth0"}), std::vector{ip("10.1.0.2")});
+}
+
+TEST_F(StoreFolder, AnEmptyFileIsFreeAndAnOldLeaseIsAnyInterfaces) {
+  (void)open();
+  write("10.1.0.2", "");
+  write("10.1.0.3", "c1");
+  write("10.1.0.4", "c1\n");
+  auto store = open();
+  EXPECT_EQ(store.leases_of({"c1", "eth5"}).size(), 2U);
+  EXPECT_EQ(store.reserve(ip("10.1.0.2"), {"c2", "eth0"}, 0), true);
+  store.release({"c1", "eth5"});
+  EXPECT_EQ(store.all(), std::vector{ip("10.1.0.2")});
+}
+
+TEST_F(StoreFolder, CollectsWhatIsNotValidAndNothingElse) {
+  {
+    auto store = open();
+    for (const auto* each : {"10.1.0.2", "10.1.0.3", "10.1.0.4"}) {
+      EXPECT_EQ(store.reserve(ip(each), {std::string("c") + each[7], "eth0"}, 0), true);
+    }
+  }
+  write("10.1.0.5", "");
+  write("10.1.0.6", "c3");
+  write("stranger", "c9\r\neth0");
+  open().release_all_but({{"c3", "eth0"}});
+  EXPECT_FALSE(std::filesystem::exists(file("10.1.0.2")));
+  EXPECT_TRUE(std::filesystem::exists(file("10.1.0.3")));
+  EXPECT_FALSE(std::filesystem::exists(file("10.1.0.4")));
+  EXPECT_FALSE(std::filesystem::exists(file("10.1.0.5")));
+  EXPECT_TRUE(std::filesystem::exists(file("10.1.0.6")));
+  EXPECT_TRUE(std::filesystem::exists(file("stranger")));
+}
+
+TEST(ResolvConf, KeepsItsFourKindsOfLines) {
+  const auto dns =
+      parse_resolv_conf("# x\nnameserver 1.1.1.1\n;y\nsearch a b\noptions ndots:2\ndomain d\nfoo bar\nnameserver\n");
+  EXPECT_EQ(dns.nameservers, std::vector<std::string>{"1.1.1.1"});
+  EXPECT_EQ(dns.search, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(dns.options, std::vector<std::string>{"ndots:2"});
+  EXPECT_EQ(dns.domain, "d");
+}
+
+}  // namespace
+}  // namespace weir::cni::host_local

@@ -1,0 +1,74 @@
+// Netlink messages: what is written can be read again; VLAN messages, which this kernel may not take, byte
+// for byte.
+#include <gtest/gtest.h>
+#include <linux/if_bridge.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+
+#include "cni/kernel/link.h"
+#include "cni/kernel/nft.h"
+
+namespace weir::cni {
+namespace {
+
+auto attributes_of(Message& message, std::size_t fixed) -> Attributes {
+  return Attributes(message.finish(1).subspan(sizeof(nlmsghdr) + fixed));
+}
+
+TEST(Netlink, AttributesComeBack) {
+  Message message(RTM_NEWLINK, NLM_F_ACK);
+  message.put(ifinfomsg{}).text(IFLA_IFNAME, "eth0").number(IFLA_MTU, std::uint32_t{1400});
+  message.nest(IFLA_LINKINFO, [](Message& inner) { inner.text(IFLA_INFO_KIND, "veth"); });
+  const auto read = attributes_of(message, sizeof(ifinfomsg));
+  EXPECT_EQ(read.text(IFLA_IFNAME), "eth0");
+  EXPECT_EQ(read.number<std::uint32_t>(IFLA_MTU), 1400U);
+  EXPECT_EQ(read.nested(IFLA_LINKINFO).text(IFLA_INFO_KIND), "veth");
+  EXPECT_FALSE(read.find(IFLA_ADDRESS));
+}
+
+TEST(Netlink, ADamagedAttributeEndsTheList) {
+  const std::vector<std::uint8_t> cut{8, 0, 3, 0, 'x'};
+  const std::vector<std::uint8_t> tiny{2, 0, 3, 0, 0, 0, 0, 0};
+  EXPECT_FALSE(Attributes(cut).find(3));
+  EXPECT_FALSE(Attributes(tiny).find(3));
+}
+
+TEST(Vlan, IsNativeOrTagged) {
+  for (const bool native : {true, false}) {
+    auto message = add_vlan(9, 7, native);
+    const auto info =
+        attributes_of(message, sizeof(ifinfomsg)).nested(IFLA_AF_SPEC).number<bridge_vlan_info>(IFLA_BRIDGE_VLAN_INFO);
+    ASSERT_TRUE(info);
+    EXPECT_EQ(info->vid, 7);
+    EXPECT_EQ(info->flags, native ? BRIDGE_VLAN_INFO_PVID | BRIDGE_VLAN_INFO_UNTAGGED : 0);
+  }
+}
+
+TEST(Link_, IsReadFromWhatTheKernelSays) {
+  Message message(RTM_NEWLINK, 0);
+  ifinfomsg info{};
+  info.ifi_index = 5;
+  message.put(info)
+      .text(IFLA_IFNAME, "veth1")
+      .number(IFLA_MASTER, std::uint32_t{3})
+      .number(IFLA_LINK, std::uint32_t{2});
+  message.nest(IFLA_LINKINFO, [](Message& inner) {
+    inner.text(IFLA_INFO_KIND, "veth").text(IFLA_INFO_SLAVE_KIND, "bridge");
+    inner.nest(IFLA_INFO_SLAVE_DATA, [](Message& port) { port.number(IFLA_BRPORT_MODE, std::uint8_t{1}); });
+  });
+  const auto link = parse_link(message.finish(1).subspan(sizeof(nlmsghdr)));
+  EXPECT_EQ(link.index, 5U);
+  EXPECT_EQ(link.master, 3U);
+  EXPECT_EQ(link.peer, 2U);
+  EXPECT_EQ(link.kind, "veth");
+  EXPECT_TRUE(link.hairpin);
+  EXPECT_FALSE(link.isolated);
+  EXPECT_EQ(parse_link({}).index, 0U);
+}
+
+TEST(NftComment, HasItsTypeItsLengthAndItsZero) {
+  EXPECT_EQ(nft::user_data("ab"), (std::vector<std::uint8_t>{0, 3, 'a', 'b', 0}));
+}
+
+}  // namespace
+}  // namespace weir::cni

@@ -1,0 +1,151 @@
+// What the skeleton refuses, in the reference's order and words, and what it answers by itself.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cni/spec/plugin.h"
+
+namespace weir::cni {
+namespace {
+
+using testing::HasSubstr;
+
+auto environment(std::string command) -> Environment {
+  return {.command = std::move(command),
+          .container_id = "c1",
+          .netns = "/nowhere",
+          .ifname = "eth0",
+          .args = {},
+          .path = "/x"};
+}
+
+int calls = 0;
+
+auto counting() -> const Plugin& {
+  static constexpr auto nothing = [](const Request&) -> Result<void> {
+    ++calls;
+    return {};
+  };
+  static constexpr Plugin plugin{.name = "test",
+                                 .add = [](const Request&) -> Result<AddResult> {
+                                   ++calls;
+                                   return AddResult{};
+                                 },
+                                 .del = nothing,
+                                 .check = nothing,
+                                 .gc = nothing,
+                                 .status = nothing};
+  return plugin;
+}
+
+std::string given;
+
+auto call(Environment environment, std::string input) -> Streams {
+  given = std::move(input);
+  calls = 0;
+  Streams streams{.read_input = [] { return Result<std::string>(given); }, .out = {}, .err = {}};
+  (void)call_plugin(counting(), std::move(environment), streams);
+  return streams;
+}
+
+TEST(Environment_, NamesEveryMissingVariable) {
+  EXPECT_EQ(check_environment({}).error().msg, "required env variables [CNI_COMMAND] missing");
+  Environment add{.command = "ADD"};
+  EXPECT_EQ(check_environment(add).error().msg,
+            "required env variables [CNI_CONTAINERID,CNI_NETNS,CNI_IFNAME,CNI_PATH] missing");
+  Environment del{.command = "DEL"};
+  EXPECT_EQ(check_environment(del).error().msg, "required env variables [CNI_CONTAINERID,CNI_IFNAME,CNI_PATH] missing");
+  Environment gc{.command = "GC"};
+  EXPECT_EQ(check_environment(gc).error().msg, "required env variables [CNI_PATH] missing");
+  EXPECT_EQ(check_environment(environment("FOO")).error().msg, "unknown CNI_COMMAND: FOO");
+}
+
+TEST(Environment_, RefusesWhatWouldBecomeAPath) {
+  for (const auto* id : {"../x", "a/b", ".a", "-a", "a b"}) {
+    auto wrong = environment("ADD");
+    wrong.container_id = id;
+    EXPECT_EQ(check_environment(wrong).error().msg, "invalid characters in containerID") << id;
+  }
+  const auto refusal = [](std::string ifname) {
+    auto wrong = environment("ADD");
+    wrong.ifname = std::move(ifname);
+    return check_environment(wrong).error().msg;
+  };
+  EXPECT_EQ(refusal("0123456789abcdef"), "interface name is too long");
+  EXPECT_EQ(refusal(".."), "interface name is . or ..");
+  for (const auto* name : {"a/b", "a:b", "a b", "a\xc2\xa0"}) {
+    EXPECT_EQ(refusal(name), "interface name contains / or : or whitespace characters") << name;
+  }
+}
+
+TEST(Request_, IsCheckedInOrderBeforeAnythingIsCalled) {
+  const struct {
+    const char* command;
+    const char* input;
+    const char* code;
+    const char* words;
+  } cases[] = {
+      {"ADD", "", "\"code\": 6", "unexpected end of JSON input"},
+      {"ADD", "[]", "\"code\": 6", "error unmarshall network config"},
+      {"ADD", "{}", "\"code\": 7", "missing network name"},
+      {"ADD", R"({"name":"a/b"})", "\"code\": 7", "invalid characters found in network name"},
+      {"ADD", R"({"name":"n","cniVersion":"9.0.0"})", "\"code\": 1", "incompatible CNI versions"},
+      {"CHECK", R"({"name":"n","cniVersion":"0.3.1"})", "\"code\": 1", "config version does not allow CHECK"},
+      {"GC", R"({"name":"n","cniVersion":"1.0.0"})", "\"code\": 1", "config version does not allow GC"},
+      {"STATUS", R"({"name":"n","cniVersion":"1.0.0"})", "\"code\": 1", "config version does not allow STATUS"},
+  };
+  for (const auto& each : cases) {
+    const auto said = call(environment(each.command), each.input).out;
+    EXPECT_THAT(said, HasSubstr(each.code)) << each.input;
+    EXPECT_THAT(said, HasSubstr(each.words)) << each.input;
+    EXPECT_THAT(said, HasSubstr("\"cniVersion\""));
+    EXPECT_EQ(calls, 0) << each.input;
+  }
+}
+
+TEST(Request_, InOurOwnNamespaceIsRefusedBeforeTheCall) {
+  auto own = environment("ADD");
+  own.netns = "/proc/self/ns/net";
+  EXPECT_THAT(call(own, R"({"name":"n","cniVersion":"1.0.0"})").out, HasSubstr("\"code\": 8"));
+  EXPECT_EQ(calls, 0);
+  own.netns_override = true;
+  EXPECT_THAT(call(own, R"({"name":"n","cniVersion":"1.0.0"})").out, HasSubstr("\"cniVersion\": \"1.0.0\""));
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(Request_, WithoutCommandGetsTheAboutTextOnStderr) {
+  const auto said = call({}, "");
+  EXPECT_EQ(said.out, "");
+  EXPECT_THAT(said.err, testing::StartsWith("CNI test plugin "));
+  EXPECT_THAT(said.err,
+              HasSubstr("CNI protocol versions supported: 0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0\n"));
+}
+
+TEST(Request_, VersionIsOneCompactLine) {
+  EXPECT_EQ(call(environment("VERSION"), "not even JSON").out,
+            "{\"cniVersion\":\"1.1.0\",\"supportedVersions\":"
+            "[\"0.1.0\",\"0.2.0\",\"0.3.0\",\"0.3.1\",\"0.4.0\",\"1.0.0\",\"1.1.0\"]}\n");
+}
+
+TEST(Request_, AResultThatCannotBeWrittenIsUndone) {
+  const auto said = call(environment("ADD"), R"({"name":"n","cniVersion":"0.2.0"})");
+  EXPECT_THAT(said.out, HasSubstr("cannot convert: no valid IP addresses"));
+  EXPECT_EQ(calls, 2);  // ADD, DEL
+}
+
+TEST(Gc, NeedsItsList) {
+  const auto list = [](const char* text) {
+    auto request = parse_request(Command::gc, environment("GC"), text);
+    return valid_attachments(*request);
+  };
+  EXPECT_EQ(list(R"({"name":"n","cniVersion":"1.1.0"})").error().code, 7U);
+  EXPECT_EQ(list(R"({"name":"n","cniVersion":"1.1.0","cni.dev/valid-attachments":null})").error().code, 7U);
+  EXPECT_TRUE(list(R"({"name":"n","cniVersion":"1.1.0","cni.dev/valid-attachments":[]})")->empty());
+  EXPECT_EQ(
+      list(R"({"name":"n","cniVersion":"1.1.0","cni.dev/attachments":[{"containerID":"c","ifname":"e"}]})")->size(),
+      1U);
+  EXPECT_FALSE(list(R"({"name":"n","cniVersion":"1.1.0","cni.dev/attachments":[{"containerID":"c"}]})"));
+  EXPECT_FALSE(list(R"({"name":"n","cniVersion":"1.1.0","cni.dev/attachments":[7]})"));
+}
+
+}  // namespace
+}  // namespace weir::cni

@@ -1,0 +1,78 @@
+// Results in every version of the specification.
+#include <gtest/gtest.h>
+
+#include "cni/spec/result.h"
+
+namespace weir::cni {
+namespace {
+
+auto sample() -> AddResult {
+  AddResult result;
+  result.interfaces = {
+      {.name = "br1", .mac = "02:00:00:00:00:01", .sandbox = {}, .mtu = 1500, .socket_path = {}, .pci_id = {}},
+      {.name = "eth0", .mac = {}, .sandbox = "/run/netns/c1", .socket_path = {}, .pci_id = {}}};
+  result.ips = {{.interface = 1, .address = *Prefix::parse("10.1.0.2/24"), .gateway = Ip::parse("10.1.0.1")},
+                {.interface = 1, .address = *Prefix::parse("fd00::2/64"), .gateway = {}}};
+  result.routes = {{.destination = *Prefix::parse("0.0.0.0/0"),
+                    .gateway = Ip::parse("10.1.0.1"),
+                    .priority = 3,
+                    .table = 0,
+                    .scope = {}}};
+  return result;
+}
+
+auto compact(std::string_view version) -> std::string {
+  const auto text = print_result(sample(), version);
+  std::string out;
+  for (const char c : *text) {
+    if (c != '\n' && c != ' ') out += c;
+  }
+  return out;
+}
+
+TEST(Result_, HasTheAlphabetsOrderFrom100On) {
+  const std::string rest =
+      R"(,"interfaces":[{"mac":"02:00:00:00:00:01","mtu":1500,"name":"br1"},{"name":"eth0","sandbox":"/run/netns/c1"}],)"
+      R"("ips":[{"address":"10.1.0.2/24","gateway":"10.1.0.1","interface":1},{"address":"fd00::2/64","interface":1}],)"
+      R"("routes":[{"dst":"0.0.0.0/0","gw":"10.1.0.1","priority":3,"table":0}]})";
+  EXPECT_EQ(compact("1.0.0"), R"({"cniVersion":"1.0.0")" + rest);
+  EXPECT_EQ(compact("1.1.0"), R"({"cniVersion":"1.1.0")" + rest);
+}
+
+TEST(Result_, HasVersionsOfAddressesAndAnEmptyDnsBefore) {
+  EXPECT_EQ(compact("0.4.0"),
+            R"({"cniVersion":"0.4.0","interfaces":[{"name":"br1","mac":"02:00:00:00:00:01"},)"
+            R"({"name":"eth0","sandbox":"/run/netns/c1"}],"ips":[{"version":"4","interface":1,"address":"10.1.0.2/24",)"
+            R"("gateway":"10.1.0.1"},{"version":"6","interface":1,"address":"fd00::2/64"}],)"
+            R"("routes":[{"dst":"0.0.0.0/0","gw":"10.1.0.1","priority":3,"table":0}],"dns":{}})");
+}
+
+TEST(Result_, HasOneAddressAFamilyAtFirst) {
+  EXPECT_EQ(compact("0.2.0"), R"({"cniVersion":"0.2.0","ip4":{"ip":"10.1.0.2/24","gateway":"10.1.0.1",)"
+                              R"("routes":[{"dst":"0.0.0.0/0","gw":"10.1.0.1"}]},"ip6":{"ip":"fd00::2/64"},"dns":{}})");
+  EXPECT_FALSE(print_result(AddResult{}, "0.1.0"));
+}
+
+TEST(Result_, ComesBackFromEveryVersion) {
+  for (const auto* version : {"0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"}) {
+    const auto text = print_result(sample(), version);
+    const auto again = parse_result(*parse_json(*text), version);
+    ASSERT_TRUE(again) << version;
+    EXPECT_EQ(*print_result(*again, version), *text) << version;
+  }
+}
+
+TEST(Result_, OfAnOldVersionGivesRoutesTheirFamilysGateway) {
+  const auto json = parse_json(R"({"ip4":{"ip":"10.1.0.2/24","gateway":"10.1.0.1","routes":[{"dst":"0.0.0.0/0"}]}})");
+  EXPECT_EQ(parse_result(*json, "0.2.0")->routes.at(0).gateway, Ip::parse("10.1.0.1"));
+}
+
+TEST(Result_, RefusesWhatIsNone) {
+  for (const auto* text : {R"({"ips":[{"address":"x"}]})", R"({"ips":{}})", R"({"routes":[{"dst":"1.2.3.4"}]})",
+                           R"({"interfaces":[5]})", R"({"ips":[{"address":"10.1.0.2/24","gateway":"x"}]})"}) {
+    EXPECT_FALSE(parse_result(*parse_json(text), "1.0.0")) << text;
+  }
+}
+
+}  // namespace
+}  // namespace weir::cni

@@ -1,0 +1,118 @@
+// Addresses, hashes, JSON: the small values of the plugins.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cni/spec/arguments.h"
+#include "cni/spec/ip.h"
+#include "cni/spec/json.h"
+#include "cni/spec/sha512.h"
+#include "cni/spec/utf8.h"
+
+namespace weir::cni {
+namespace {
+
+auto shown(std::string_view text) -> std::string {
+  const auto ip = Ip::parse(text);
+  return ip ? ip->to_string() : "none";
+}
+
+TEST(Ip, IsWrittenAsRfc5952Says) {
+  EXPECT_EQ(shown("10.1.0.2"), "10.1.0.2");
+  EXPECT_EQ(shown("2001:DB8:0:0:1:0:0:1"), "2001:db8::1:0:0:1");     // the first of two equal runs
+  EXPECT_EQ(shown("2001:db8:0:1:1:1:1:1"), "2001:db8:0:1:1:1:1:1");  // one group alone stays
+  EXPECT_EQ(shown("::"), "::");
+  EXPECT_EQ(shown("::1"), "::1");
+  EXPECT_EQ(shown("1::"), "1::");
+  EXPECT_EQ(shown("::ffff:10.0.0.1"), "10.0.0.1");
+  for (const auto* wrong : {"", "10.1.0", "10.01.0.2", "256.0.0.1", "fe80::1%eth0", "1:2", "10.1.0.2 "}) {
+    EXPECT_EQ(shown(wrong), "none") << wrong;
+  }
+}
+
+TEST(Ip, StepsAcrossBytes) {
+  EXPECT_EQ(Ip::parse("10.0.255.255")->next().to_string(), "10.1.0.0");
+  EXPECT_EQ(Ip::parse("10.1.0.0")->previous().to_string(), "10.0.255.255");
+  EXPECT_EQ(Ip::parse("fd00::ffff:ffff:ffff:ffff")->next().to_string(), "fd00:0:0:1::");
+}
+
+TEST(Prefix, KeepsHostBitsAndChecksItsLength) {
+  EXPECT_EQ(Prefix::parse("10.1.2.3/16")->to_string(), "10.1.2.3/16");
+  EXPECT_EQ(Prefix::parse("10.1.2.3/20")->network().to_string(), "10.1.0.0/20");
+  EXPECT_TRUE(Prefix::parse("10.1.0.0/16")->contains(*Ip::parse("10.1.255.1")));
+  EXPECT_FALSE(Prefix::parse("10.1.0.0/16")->contains(*Ip::parse("fd00::1")));
+  for (const auto* wrong : {"10.1.2.3", "10.1.2.3/", "10.1.2.3/33", "10.1.2.3/024", "fd00::/129", "10.1.2.3/-1"}) {
+    EXPECT_FALSE(Prefix::parse(wrong)) << wrong;
+  }
+}
+
+TEST(Mac, IsReadInGosThreeForms) {
+  const Mac wanted{0, 0x1a, 0xff, 3, 4, 5};
+  for (const auto* text : {"00:1a:ff:03:04:05", "00-1A-FF-03-04-05", "001a.ff03.0405"}) {
+    EXPECT_EQ(parse_mac(text), wanted) << text;
+  }
+  for (const auto* wrong : {"", "zz", "00:1a:ff:03:04", "00:1a-ff:03:04:05", "001a:ff03:0405", "00:1a:ff:03:04:0g"}) {
+    EXPECT_FALSE(parse_mac(wrong)) << wrong;
+  }
+  EXPECT_EQ(to_string(wanted), "00:1a:ff:03:04:05");
+}
+
+TEST(Sha512, HasTheStandardsOwnExamples) {
+  // FIPS 180-4's examples, and lengths about the edge of a block.
+  EXPECT_EQ(sha512_hex("abc", 32), "ddaf35a193617abacc417349ae204131");
+  EXPECT_EQ(sha512_hex("", 32), "cf83e1357eefb8bdf1542850d66d8007");
+  EXPECT_EQ(
+      sha512_hex("abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmno"
+                 "pqrstnopqrstu",
+                 32),
+      "8e959b75dae313da8cf4f72814fc143f");
+}
+
+TEST(Utf8, ReplacesWhatIsNotWellFormed) {
+  EXPECT_EQ(valid_utf8("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"), "a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80");
+  EXPECT_EQ(valid_utf8("\xff"), "\xef\xbf\xbd");
+  EXPECT_EQ(valid_utf8("\xc0\x80"), "\xef\xbf\xbd\xef\xbf\xbd");       // overlong
+  EXPECT_EQ(valid_utf8("\xed\xa0\x80").substr(0, 3), "\xef\xbf\xbd");  // surrogate
+  EXPECT_EQ(valid_utf8("x\xe2\x82"), "x\xef\xbf\xbd\xef\xbf\xbd");     // cut
+}
+
+TEST(Json, IsReadAsGoReadsIt) {
+  const auto json = parse_json(R"({"A":1,"b":null,"c":2,"c":3,"Exact":4,"exact":5})");
+  ASSERT_TRUE(json);
+  EXPECT_EQ(*member(*json, "a"), 1);
+  EXPECT_EQ(member(*json, "B"), nullptr);
+  EXPECT_EQ(*member(*json, "c"), 3);
+  EXPECT_EQ(*member(*json, "exact"), 5);
+  EXPECT_EQ(parse_json("{\"a\":").error().msg, "unexpected end of JSON input");
+  EXPECT_EQ(parse_json("").error().msg, "unexpected end of JSON input");
+  EXPECT_THAT(parse_json("{\"a\":x}").error().msg, testing::StartsWith("invalid character 'x'"));
+  EXPECT_FALSE(parse_json(std::string(65, '[') + std::string(65, ']')));
+  EXPECT_TRUE(parse_json(std::string(64, '[') + std::string(64, ']')));
+  EXPECT_TRUE(parse_json("[\"" + std::string(100, '[') + "\"]"));
+}
+
+TEST(Json, NamesTheMemberAndWhatItTakes) {
+  const auto json = parse_json(R"({"mtu":"x","on":1,"vlan":5000,"big":18446744073709551615,"list":[1]})");
+  const Reader reader(*json, "config: ", "outer");
+  EXPECT_EQ(reader.integer("mtu", 0, 9).error().msg,
+            "config: outer.mtu: expected an integer from 0 to 9, got the string \"x\"");
+  EXPECT_EQ(reader.boolean("on").error().msg, "config: outer.on: expected true or false, got the number 1");
+  EXPECT_FALSE(reader.integer("vlan", 0, 4094));
+  EXPECT_FALSE(reader.integer("big", 0, INT64_MAX));
+  EXPECT_FALSE(reader.strings("list"));
+  EXPECT_EQ(reader.string("absent")->value_or("none"), "none");
+}
+
+TEST(Arguments, KnowBothPluginsKeys) {
+  const auto good = Arguments::parse("IP=10.1.0.5;MAC=02:00:00:00:00:01;K8S_POD_NAME=p");
+  ASSERT_TRUE(good);
+  EXPECT_EQ(good->value("IP"), "10.1.0.5");
+  EXPECT_EQ(good->value("MAC"), "02:00:00:00:00:01");
+  EXPECT_EQ(Arguments::parse("A=1;B=2").error().msg, "ARGS: unknown args [\"A=1\" \"B=2\"]");
+  EXPECT_TRUE(Arguments::parse("A=1;IgnoreUnknown=true"));
+  EXPECT_EQ(Arguments::parse("IP=1;x").error().msg, "ARGS: invalid pair \"x\"");
+  EXPECT_EQ(Arguments::parse("IP=1=2").error().msg, "ARGS: invalid pair \"IP=1=2\"");
+  EXPECT_TRUE(Arguments::parse(""));
+}
+
+}  // namespace
+}  // namespace weir::cni
