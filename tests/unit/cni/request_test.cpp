@@ -49,12 +49,15 @@ auto call(Environment environment, std::string input) -> Streams {
 
 TEST(Environment_, NamesEveryMissingVariable) {
   EXPECT_EQ(check_environment({}).error().msg, "required env variables [CNI_COMMAND] missing");
-  Environment add{.command = "ADD"};
+  Environment add;
+  add.command = "ADD";
   EXPECT_EQ(check_environment(add).error().msg,
             "required env variables [CNI_CONTAINERID,CNI_NETNS,CNI_IFNAME,CNI_PATH] missing");
-  Environment del{.command = "DEL"};
+  Environment del;
+  del.command = "DEL";
   EXPECT_EQ(check_environment(del).error().msg, "required env variables [CNI_CONTAINERID,CNI_IFNAME,CNI_PATH] missing");
-  Environment gc{.command = "GC"};
+  Environment gc;
+  gc.command = "GC";
   EXPECT_EQ(check_environment(gc).error().msg, "required env variables [CNI_PATH] missing");
   EXPECT_EQ(check_environment(environment("FOO")).error().msg, "unknown CNI_COMMAND: FOO");
 }
