@@ -27,9 +27,9 @@ mount -t cgroup2 none /sys/fs/cgroup || true
 mount -t tmpfs none /var/lib/cni
 ip link set lo up
 ip netns add outside
-ip link add up type veth peer name down netns outside
-ip addr add 192.0.2.2/24 dev up; ip link set up up
-ip -n outside addr add 192.0.2.1/24 dev down; ip -n outside link set down up; ip -n outside link set lo up
+ip link add wire type veth peer name wire netns outside
+ip addr add 192.0.2.2/24 dev wire; ip link set wire up
+ip -n outside addr add 192.0.2.1/24 dev wire; ip -n outside link set wire up; ip -n outside link set lo up
 mkdir -p $WORK/bin $WORK/rootfs/bin $WORK/rootfs/etc $WORK/rootfs/proc $WORK/rootfs/sys $WORK/rootfs/dev \
   $WORK/rootfs/tmp $WORK/rootfs/run $WORK/store
 mount -t tmpfs none $WORK/store
@@ -40,7 +40,7 @@ rm -f $WORK/bin/bridge $WORK/bin/host-local
 ln $OURS/bridge $WORK/bin/bridge 2>/dev/null || cp $OURS/bridge $WORK/bin/bridge
 ln $WORK/bin/bridge $WORK/bin/host-local
 set +e
-left() { echo "== veths"; ip -br link show type veth | grep -v '^up@'; echo "== rules"; iptables-save -t nat | grep CNI-
+left() { echo "== veths"; ip -br link show type veth | grep -v '^wire@'; echo "== rules"; iptables-save -t nat | grep CNI-
   ip6tables-save -t nat | grep CNI-; echo "== leases"; find /var/lib/cni -name '[0-9f]*[.:]*'; echo "== end"; }
 """
 
