@@ -229,6 +229,7 @@ void Session::connected() {
   worker_.loop().alarms().clear(*this);
   const Nanos took = worker_.loop().clock().mono() - accepted_;
   worker_.counters().connect_times.add(took);
+  proxy_.counters.add_connect(took);
   Slice prefilled;
   if (!setup_->preface_bytes.empty()) prefilled = worker_.blocks().copy(setup_->preface_bytes);
   setup_.reset();
@@ -360,7 +361,10 @@ auto Session::age_cause(CloseReason reason, std::optional<LegName> leg) const ->
 
 void Session::fail(CloseCause cause, std::string detail) {
   const bool client_gone = cause.leg == LegName::client;
-  if (!client_gone) ++worker_.counters().connect_failures;
+  if (!client_gone) {
+    ++worker_.counters().connect_failures;
+    ++proxy_.counters.connect_failures;
+  }
   relay_.end(cause, proxy_.settings->on_connect_failure == OnConnectFailure::reset, now());
   finish(std::move(detail));
 }
@@ -368,6 +372,12 @@ void Session::fail(CloseCause cause, std::string detail) {
 void Session::end(const CloseCause& cause, const std::string& detail) {
   if (phase_ == SessionPhase::closing) return;
   relay_.end(cause, true, now());
+  finish(detail);
+}
+
+void Session::close(const std::string& detail) {
+  if (phase_ == SessionPhase::closing) return;
+  relay_.end(age_cause(CloseReason::shutdown), false, now());
   finish(detail);
 }
 

@@ -38,6 +38,8 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   void begin();
   // Ends it from outside (a second signal, the drain time): RST on both legs.
   void end(const event::CloseCause& cause, const std::string& detail);
+  // Ends it from outside with FIN on both legs (its proxy was disabled, or it was asked for).
+  void close(const std::string& detail);
   // An observer's ring has room again.
   void resume();
 
@@ -45,6 +47,9 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   [[nodiscard]] auto number() const -> SessionNumber { return number_; }
   [[nodiscard]] auto proxy() const -> ProxyOnWorker& { return proxy_; }
   [[nodiscard]] auto client_address() const -> const Address& { return client_address_; }
+  // Of relaying sessions; while connecting, the address tried now.
+  [[nodiscard]] auto upstream_address() const -> const Address& { return upstream_address_; }
+  [[nodiscard]] auto accepted() const -> MonoTime { return accepted_; }
   [[nodiscard]] auto relay() const -> const SocketRelay& { return relay_; }
   [[nodiscard]] auto watchdog_trips() const -> unsigned { return relay_.watchdog_trips(); }
 
