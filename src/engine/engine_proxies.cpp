@@ -22,6 +22,7 @@ auto make_settings(ProxyId id, const ProxySpec& spec) -> std::shared_ptr<const p
   settings->on_connect_failure = spec.on_connect_failure;
   settings->max_sessions = spec.max_sessions;
   settings->accept_limit = spec.accept_limit;
+  settings->forbidden = spec.forbidden;
   return settings;
 }
 

@@ -157,6 +157,11 @@ void Session::connect_next() {
       attempt_failed(attempt.error().code, attempt.error().message);
       continue;
     }
+    if (proxy_.settings->forbidden &&
+        net::leads_to(attempt->fd.get(), upstream_address_, *proxy_.settings->forbidden)) {
+      attempt_failed(EACCES, fmt::format("{}: Weir's own API is no upstream", upstream_address_.to_string()));
+      continue;
+    }
     relay_.server() = Leg<SocketEnd>{.end = SocketEnd(std::move(attempt->fd), upstream_address_.is_ip())};
     if (!watch(server_watch_, relay_.server().end.fd())) {
       drop_attempt();

@@ -66,6 +66,7 @@ struct ProxySettings {
   OnConnectFailure on_connect_failure = OnConnectFailure::reset;
   std::optional<std::uint64_t> max_sessions;  // live at a time, over all workers
   std::optional<std::uint64_t> accept_limit;  // accepted in all, then the listener closes (--once)
+  std::optional<Address> forbidden;           // never connected to: Weir's own API, whatever name leads there
 
   [[nodiscard]] auto stream_options() const -> net::StreamOptions {
     using enum event::TimeoutName;
