@@ -21,6 +21,7 @@ auto complain(const std::string& message, int code) -> int;
 void add_tap(CLI::App& app, int& exit_code);
 // `program`: how it was called, for what to type next.
 void add_demo(CLI::App& app, const std::string& program, int& exit_code);
+void add_serve(CLI::App& app, int& exit_code);
 void add_syslog(CLI::App& app, int& exit_code);
 void add_help_json(CLI::App& app, int& exit_code);
 

@@ -54,6 +54,7 @@ auto run(int argc, char** argv) -> int {
   int exit_code = exit_ok;
   add_tap(app, exit_code);
   add_demo(app, argv[0], exit_code);
+  add_serve(app, exit_code);
   add_syslog(app, exit_code);
   add_help_json(app, exit_code);
   try {
