@@ -2,6 +2,7 @@
 #include <exception>
 
 #include "cli/command.h"
+#include "cli/go_flags.h"
 
 namespace weir::cli {
 
@@ -41,6 +42,11 @@ auto usage_error(const CLI::App& app, const CLI::ParseError& error) -> int {
 }
 
 auto run(int argc, char** argv) -> int {
+  const std::string_view called(argv[0]);
+  const auto name = called.substr(called.rfind('/') == std::string_view::npos ? 0 : called.rfind('/') + 1);
+  const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
+  if (name == "toxiproxy-server") return run_toxiproxy_server(words);
+  if (name == "toxiproxy-cli") return run_toxiproxy_cli(words);
   CLI::App app("See, time and break one raw TCP stream in one place.", "weir");
   app.set_version_flag("-V,--version", version_text());
   app.set_help_flag("-h,--help", "Print this help");
@@ -54,7 +60,12 @@ auto run(int argc, char** argv) -> int {
   int exit_code = exit_ok;
   add_tap(app, exit_code);
   add_demo(app, argv[0], exit_code);
+  add_check(app, exit_code);
   add_serve(app, exit_code);
+  add_proxy(app, exit_code);
+  add_fault(app, exit_code);
+  add_sessions(app, exit_code);
+  add_events(app, exit_code);
   add_syslog(app, exit_code);
   add_help_json(app, exit_code);
   try {

@@ -7,6 +7,7 @@
 
 #include "base/duration.h"
 #include "cli/command.h"
+#include "control/config.h"
 #include "control/server.h"
 #include "event/timeout_name.h"
 
@@ -14,10 +15,11 @@ namespace weir::cli {
 namespace {
 
 struct ServeArguments {
-  std::string api = "127.0.0.1:8474";
+  std::string config;
+  std::string api;
   std::optional<std::uint64_t> seed;
   std::optional<unsigned> workers;
-  std::string drain = "30s";
+  std::string drain;
   bool compat_open = false;
   bool quiet = false;
   std::optional<int> ready_fd;
@@ -36,12 +38,17 @@ auto announce(const std::string& where, const ServeArguments& arguments) -> Resu
 
 auto run_serve(const ServeArguments& arguments) -> int {
   control::ServeOptions options;
-  auto api = ListenAddress::parse(arguments.api);
-  if (!api) return complain("--api: " + api.error().message, exit_usage);
-  options.api = *std::move(api);
-  const auto drain = parse_duration_or_off(arguments.drain);
-  if (!drain) return complain("--drain: " + drain.error().message, exit_usage);
-  options.drain = *drain;
+  if (!arguments.api.empty()) {
+    auto api = ListenAddress::parse(arguments.api);
+    if (!api) return complain("--api: " + api.error().message, exit_usage);
+    options.api = *std::move(api);
+  }
+  if (!arguments.drain.empty()) {
+    const auto drain = parse_duration_or_off(arguments.drain);
+    if (!drain) return complain("--drain: " + drain.error().message, exit_usage);
+    options.drain = *drain;
+  }
+  options.config = arguments.config;
   // From the environment alone: a command line is readable by every user of the machine.
   if (const char* token = std::getenv("WEIR_TOKEN")) options.token = token;
   options.compat_open = arguments.compat_open;
@@ -58,21 +65,40 @@ auto run_serve(const ServeArguments& arguments) -> int {
 
 }  // namespace
 
+void add_check(CLI::App& app, int& exit_code) {
+  auto file = std::make_shared<std::string>();
+  CLI::App* check = app.add_subcommand("check", "Check a configuration file and print every value it puts in force");
+  check->add_option("-c,--config", *file, "The file to check")->type_name("FILE")->required();
+  check->callback([file, &exit_code] {
+    const auto config = control::read_config(*file);
+    if (!config) {
+      exit_code = complain(config.error().message, exit_usage);
+      return;
+    }
+    fmt::print("{}", control::effective_config(*config));
+    exit_code = exit_ok;
+  });
+}
+
 void add_serve(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<ServeArguments>();
   CLI::App* serve = app.add_subcommand("serve", "Serve proxies and faults that an HTTP API rules");
-  serve->add_option("--api", arguments->api, "Where the API listens; unix:/path is readable to its owner alone")
-      ->type_name("ADDRESS")
-      ->capture_default_str();
+  serve->add_option("-c,--config", arguments->config, "Proxies and faults to begin with; SIGHUP reads the file again")
+      ->type_name("FILE");
+  serve
+      ->add_option("--api", arguments->api,
+                   "Where the API listens (default: 127.0.0.1:8474); unix:/path is readable to its owner alone")
+      ->type_name("ADDRESS");
   serve->add_option("--seed", arguments->seed, "What all faults draw from: the same seed, the same faults")
       ->type_name("N")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{9'007'199'254'740'991}));
   serve->add_option("--workers", arguments->workers, "Threads that relay (default: one per usable core)")
       ->type_name("N")
       ->check(CLI::Range(1U, 256U));
-  serve->add_option("--drain", arguments->drain, "How long sessions may go on after SIGINT or SIGTERM; off: no limit")
-      ->type_name("DURATION")
-      ->capture_default_str();
+  serve
+      ->add_option("--drain", arguments->drain,
+                   "How long sessions may go on after SIGINT or SIGTERM; off: no limit (default: 30s)")
+      ->type_name("DURATION");
   serve->add_flag("--compat-open", arguments->compat_open,
                   "Bound beyond this machine without a token: open toxiproxy's routes to everybody, and nothing else");
   serve->add_flag("-q,--quiet", arguments->quiet, "Nothing on stderr but errors");

@@ -4,6 +4,21 @@
 
 namespace weir::control {
 
+namespace {
+
+// The last id written goes to `seen`.
+auto as_text(const std::vector<EventLog::Entry>& entries, std::uint64_t missed, std::uint64_t& seen) -> std::string {
+  std::string text;
+  if (missed > 0) text += fmt::format("event: gap\ndata: {{\"missed\":{}}}\n\n", missed);
+  for (const auto& entry : entries) {
+    text += fmt::format("id: {}\nevent: {}\ndata: {}\n\n", entry.id, entry.type, entry.data);
+    seen = entry.id;
+  }
+  return text;
+}
+
+}  // namespace
+
 class EventLog::Follower final : public HttpStream {
  public:
   Follower(EventLog& log, std::uint64_t seen) : log_(log), seen_(seen) { log_.followers_.push_back(this); }
@@ -21,11 +36,7 @@ class EventLog::Follower final : public HttpStream {
     while (text.size() < room) {
       std::uint64_t missed = 0;
       const auto entries = log_.after(seen_, batch, missed);
-      if (missed > 0) text += fmt::format("event: gap\ndata: {{\"missed\":{}}}\n\n", missed);
-      for (const Entry& entry : entries) {
-        text += fmt::format("id: {}\nevent: {}\ndata: {}\n\n", entry.id, entry.type, entry.data);
-        seen_ = entry.id;
-      }
+      text += as_text(entries, missed, seen_);
       if (entries.size() < batch) break;
     }
     return text;
@@ -53,6 +64,12 @@ auto EventLog::after(std::uint64_t id, std::size_t most, std::uint64_t& missed) 
   const std::uint64_t from = std::max(id + 1, first);
   for (std::size_t at = from - first; at < entries_.size() && found.size() < most; ++at) found.push_back(entries_[at]);
   return found;
+}
+
+auto EventLog::so_far(std::uint64_t id) const -> std::string {
+  std::uint64_t missed = 0;
+  const auto entries = after(id, remembered, missed);
+  return as_text(entries, missed, id);
 }
 
 auto EventLog::follow(std::uint64_t id) -> std::unique_ptr<HttpStream> {

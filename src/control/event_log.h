@@ -26,6 +26,8 @@ class EventLog {
   void add(std::string type, const Json& data);
   // Those after `id`, at most `most`; `missed`: how many after `id` are forgotten.
   [[nodiscard]] auto after(std::uint64_t id, std::size_t most, std::uint64_t& missed) const -> std::vector<Entry>;
+  // The same as server-sent events.
+  [[nodiscard]] auto so_far(std::uint64_t id) const -> std::string;
   [[nodiscard]] auto last_id() const -> std::uint64_t { return last_id_; }
 
   // Server-sent events from after `id` on. Null: most_streams are there already.

@@ -255,6 +255,12 @@ auto NativeRoutes::get_events(const HttpRequest& request, const Parts&) -> HttpA
     if (!number) return refusal(400, "Last-Event-ID: write the number of an event", "Last-Event-ID");
     id = *number;
   }
+  if (const auto follow = request.query.find("follow"); follow != request.query.end() && follow->second == "false") {
+    HttpAnswer answer;
+    answer.set("Content-Type", "text/event-stream");
+    answer.body = events_.so_far(id);
+    return answer;
+  }
   auto stream = events_.follow(id);
   if (!stream) {
     return refusal(503, fmt::format("{} event streams are open already; close one first", EventLog::most_streams));

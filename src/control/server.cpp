@@ -11,6 +11,7 @@
 
 #include "base/duration.h"
 #include "control/access.h"
+#include "control/config.h"
 #include "control/event_log.h"
 #include "control/http_server.h"
 #include "control/metrics.h"
@@ -77,8 +78,11 @@ auto served_signals() -> sigset_t {
 // The control thread: one loop for the API, signals and the engine's news.
 class Server final : private net::Timer {
  public:
-  Server(const ServeOptions& options, std::unique_ptr<net::EventLoop> loop, std::unique_ptr<engine::Engine> engine)
+  Server(const ServeOptions& options, Config config, std::unique_ptr<net::EventLoop> loop,
+         std::unique_ptr<engine::Engine> engine)
       : options_(options),
+        config_(std::move(config)),
+        drain_(options.drain.value_or(config_.timeouts[event::TimeoutName::drain])),
         log_(options.say),
         loop_(std::move(loop)),
         engine_(std::move(engine)),
@@ -95,15 +99,19 @@ class Server final : private net::Timer {
 
  private:
   [[nodiscard]] auto handle(const HttpRequest& request) -> HttpAnswer;
+  [[nodiscard]] auto apply_first_config() -> Result<void>;
   [[nodiscard]] auto bind_api() -> Result<std::string>;
   void on_change(const Change& change);
   void on_sessions(std::vector<SessionWatch::Item>&& items);
   void on_signal();
   void on_news();
+  void reload();
   void on_timer() override;
   void end_now(const event::CloseCause& cause, const std::string& detail);
 
   const ServeOptions& options_;
+  Config config_;               // as the file was last read
+  std::optional<Nanos> drain_;  // none: no limit
   SayLog log_;
   std::unique_ptr<net::EventLoop> loop_;
   std::unique_ptr<engine::Engine> engine_;
@@ -111,6 +119,7 @@ class Server final : private net::Timer {
   Registry registry_;
   ToxiproxyRoutes toxiproxy_;
   NativeRoutes native_;
+  ListenAddress api_;
   AccessRules rules_;
   HttpServer http_;
   Fd signals_;
@@ -130,13 +139,13 @@ auto Server::handle(const HttpRequest& request) -> HttpAnswer {
 
 auto Server::bind_api() -> Result<std::string> {
   engine::ProxySpec wanted;
-  wanted.listen = engine::BindAddress{options_.api};
+  wanted.listen = engine::BindAddress{api_};
   // A Unix socket is born readable to its owner alone.
   const mode_t mask = ::umask(0177);
   auto listeners = engine::make_listeners(wanted, {});
   ::umask(mask);
   if (!listeners) {
-    return failure(fmt::format("the API cannot listen on {}: {}", options_.api.text, listeners.error().message));
+    return failure(fmt::format("the API cannot listen on {}: {}", api_.text, listeners.error().message));
   }
   unix_paths_ = listeners->unix_paths;
   for (const auto& socket : listeners->sockets) {
@@ -149,7 +158,8 @@ auto Server::bind_api() -> Result<std::string> {
 }
 
 auto Server::start() -> Result<void> {
-  auto rules = make_rules(options_.api.addresses, options_.token, options_.compat_open);
+  api_ = options_.api ? *options_.api : config_.api ? *config_.api : *ListenAddress::parse("127.0.0.1:8474");
+  auto rules = make_rules(api_.addresses, options_.token, options_.compat_open || config_.compat_open.value_or(false));
   if (!rules) return tl::make_unexpected(rules.error());
   rules_ = *std::move(rules);
   const sigset_t set = served_signals();
@@ -164,6 +174,7 @@ auto Server::start() -> Result<void> {
   engine_->start();
   const auto where = bind_api();
   if (!where) return tl::make_unexpected(where.error());
+  if (auto failed = apply_first_config(); !failed) return failed;
   if (!options_.toxiproxy_config.empty()) {
     if (auto loaded = load_toxiproxy_file(options_.toxiproxy_config, registry_, log_); !loaded) return loaded;
   }
@@ -172,6 +183,17 @@ auto Server::start() -> Result<void> {
         "warning: toxiproxy's routes are open to everybody who reaches this address; the rest of the API is closed");
   }
   return options_.on_listening(*where);
+}
+
+// Unlike later, whatever of it cannot be done is an end: nobody has come to rely on the rest yet.
+auto Server::apply_first_config() -> Result<void> {
+  for (const ProxyRule& rule : config_.proxies) {
+    const auto faults = std::make_shared<fault::FaultList>(rule.faults);
+    const auto made = registry_.create(rule.wish, faults);
+    if (!made) return failure(fmt::format("{}: proxy {}: {}", options_.config, rule.wish.name, made.error().message));
+    for (const auto& spec : faults->entries()) registry_.set_fault_owner(rule.wish.name, spec->name, Owner::config);
+  }
+  return {};
 }
 
 void Server::run() { loop_->run(); }
@@ -207,7 +229,7 @@ void Server::on_signal() {
   signalfd_siginfo info{};
   while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGHUP) {
-      log_.info("SIGHUP: there is no configuration file to read again");
+      reload();
       continue;
     }
     if (draining_) {
@@ -217,17 +239,35 @@ void Server::on_signal() {
     draining_ = true;
     http_.stop();
     engine_->stop_accepting();
-    if (options_.drain) loop_->wheel().arm(*this, loop_->now() + *options_.drain);
-    if (const auto live = engine_->live_sessions(); live > 0 && options_.drain != Nanos{0}) {
+    if (drain_) loop_->wheel().arm(*this, loop_->now() + *drain_);
+    if (const auto live = engine_->live_sessions(); live > 0 && drain_ != Nanos{0}) {
       log_.info(fmt::format("draining: {} sessions open, {}; a second signal ends them now", live,
-                            options_.drain ? "at most " + format_duration(*options_.drain) : "no limit"));
+                            drain_ ? "at most " + format_duration(*drain_) : "no limit"));
     }
     on_news();
   }
 }
 
+void Server::reload() {
+  if (options_.config.empty()) return log_.info("SIGHUP: there is no configuration file to read again");
+  auto config = read_config(options_.config);
+  if (!config) return log_.error(config.error().message + "; nothing was changed");
+  if (auto applied = apply_config(config_, *config, registry_, log_); !applied) {
+    return log_.error(fmt::format("{}: {}; nothing was changed", options_.config, applied.error().message));
+  }
+  const bool restart_needed = config->seed != config_.seed || config->workers != config_.workers ||
+                              config->fault_bytes != config_.fault_bytes ||
+                              (config->api ? config->api->text : "") != (config_.api ? config_.api->text : "");
+  config_ = *std::move(config);
+  if (!options_.drain) drain_ = config_.timeouts[event::TimeoutName::drain];
+  log_.info(fmt::format("{}: read again{}", options_.config,
+                        restart_needed ? "; seed, workers, api and limits change with the next start" : ""));
+}
+
 void Server::on_timer() {
-  end_now({.reason = event::CloseReason::timeout, .timeout = event::TimeoutName::drain, .after = *options_.drain}, "");
+  end_now(
+      {.reason = event::CloseReason::timeout, .timeout = event::TimeoutName::drain, .after = drain_.value_or(Nanos{0})},
+      "");
 }
 
 void Server::on_news() {
@@ -242,12 +282,21 @@ auto serve(const ServeOptions& options) -> Result<void> {
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   (void)net::raise_descriptor_limit();
+  Config config;
+  if (!options.config.empty()) {
+    auto read = read_config(options.config);
+    if (!read) return tl::make_unexpected(read.error());
+    config = *std::move(read);
+  }
+  const auto workers = options.workers ? options.workers : config.workers;
+  const auto seed = options.seed ? options.seed : config.seed;
   auto loop = net::EventLoop::create(SystemClock::instance());
   if (!loop) return tl::make_unexpected(loop.error());
-  auto engine = engine::Engine::create(
-      {.workers = options.workers.value_or(engine::usable_cores()), .seed = options.seed.value_or(random_seed())});
+  auto engine = engine::Engine::create({.workers = workers.value_or(engine::usable_cores()),
+                                        .seed = seed.value_or(random_seed()),
+                                        .fault_bytes = config.fault_bytes.value_or(fault::ByteBudget::default_limit)});
   if (!engine) return tl::make_unexpected(engine.error());
-  Server server(options, *std::move(loop), *std::move(engine));
+  Server server(options, std::move(config), *std::move(loop), *std::move(engine));
   if (auto started = server.start(); !started) return started;
   server.run();
   return {};

@@ -115,14 +115,13 @@ auto Engine::each_worker(const std::function<void(WorkerThread&)>& task, std::ch
   return all;
 }
 
-// Runs `task` on every loop, however late; it must own what it touches. False: not within a second.
-auto Engine::tell_workers(const std::function<void(WorkerThread&)>& task) -> bool {
+// Runs `task` on every loop, however late; it must own what it touches. False: not within `patience`.
+auto Engine::tell_workers(const std::function<void(WorkerThread&)>& task, std::chrono::milliseconds patience) -> bool {
   if (!running_) {
     for (const auto& worker : workers_) task(*worker);
     return true;
   }
   for (const auto& worker : workers_) worker->loop->post([task, target = worker.get()] { task(*target); });
-  constexpr std::chrono::milliseconds patience{1000};
   return each_worker([](WorkerThread&) {}, patience);
 }
 

@@ -145,7 +145,8 @@ class Engine {
   struct WorkerThread;
   explicit Engine(const EngineOptions& options);
   auto each_worker(const std::function<void(WorkerThread&)>& task, std::chrono::milliseconds patience) -> bool;
-  auto tell_workers(const std::function<void(WorkerThread&)>& task) -> bool;
+  auto tell_workers(const std::function<void(WorkerThread&)>& task,
+                    std::chrono::milliseconds patience = std::chrono::milliseconds{1000}) -> bool;
   void notify();
 
   const Clock& clock_;
@@ -159,13 +160,13 @@ class Engine {
   struct Proxy {
     ProxySpec spec;
     std::shared_ptr<proxy::ProxyShared> shared;
+    std::shared_ptr<fault::ProxyFaults> faults;
     std::vector<std::string> unix_paths;  // of its listeners; removed when they close
     bool open = false;
   };
   [[nodiscard]] auto proxy_of(ProxyId id) -> Proxy&;
   std::map<ProxyId, Proxy> proxies_;
   std::uint32_t next_id_ = 0;
-  std::vector<std::shared_ptr<fault::ProxyFaults>> faults_;
   struct Observing {
     std::unique_ptr<ObserverThread> thread;
     std::vector<event::EventRing*> rings;  // by worker

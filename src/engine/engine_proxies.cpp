@@ -23,6 +23,7 @@ auto make_settings(ProxyId id, const ProxySpec& spec) -> std::shared_ptr<const p
   settings->max_sessions = spec.max_sessions;
   settings->accept_limit = spec.accept_limit;
   settings->forbidden = spec.forbidden;
+  settings->fault_queue_limit = spec.fault_queue_limit;
   return settings;
 }
 
@@ -55,7 +56,9 @@ auto Engine::create_proxy(ProxySpec spec) -> ProxyId {
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     for (const auto& observing : observers_) fanouts[i].add(*observing.rings[i]);
   }
-  (void)tell_workers([settings, shared, peers, fanouts,
+  const auto fault_state = std::make_shared<fault::ProxyFaults>(seed_, spec.name);
+  const auto faults = spec.faults ? spec.faults : std::make_shared<const fault::FaultList>();
+  (void)tell_workers([settings, shared, peers, fanouts, fault_state, faults, budget = &fault_budget_,
                       network_namespace = spec.network_namespace](WorkerThread& each) {
     auto added = std::make_unique<proxy::ProxyOnWorker>();
     added->settings = settings;
@@ -64,10 +67,13 @@ auto Engine::create_proxy(ProxySpec spec) -> ProxyId {
     added->peers = peers;
     added->index = index_of(settings->id);
     added->observers = fanouts[static_cast<std::size_t>(std::ranges::find(peers, each.worker.get()) - peers.begin())];
+    added->faults = faults;
+    added->fault_state = fault_state;
+    added->fault_budget = budget;
     added->open = false;
     each.worker->add_proxy(std::move(added));
   });
-  proxies_.emplace(id, Proxy{std::move(spec), std::move(shared), {}, false});
+  proxies_.emplace(id, Proxy{std::move(spec), std::move(shared), fault_state, {}, false});
   return id;
 }
 
@@ -131,6 +137,19 @@ void Engine::remove_proxy(ProxyId id) {
   (void)tell_workers([id](WorkerThread& each) { each.worker->remove_proxy(index_of(id)); });
   proxies_.erase(id);
 }
+
+auto Engine::set_faults(ProxyId proxy, const std::shared_ptr<const fault::FaultList>& list,
+                        std::chrono::milliseconds patience) -> bool {
+  const bool all = tell_workers(
+      [proxy, list](WorkerThread& each) {
+        if (auto* on_worker = each.worker->find_proxy(index_of(proxy))) each.worker->set_faults(*on_worker, list);
+      },
+      patience);
+  proxy_of(proxy).faults->forget_all_but(*list);
+  return all;
+}
+
+auto Engine::faults(ProxyId proxy) const -> const fault::ProxyFaults& { return *proxies_.at(proxy).faults; }
 
 auto Engine::sessions(std::optional<ProxyId> proxy, std::size_t most, std::chrono::milliseconds patience)
     -> SessionList {

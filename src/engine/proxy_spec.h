@@ -40,7 +40,7 @@ struct ProxySpec {
   proxy::OnConnectFailure on_connect_failure = proxy::OnConnectFailure::reset;
   std::optional<std::uint64_t> max_sessions;
   std::optional<std::uint64_t> accept_limit;
-  std::optional<Address> forbidden;  // never dialled: our own API
+  std::optional<Address> forbidden;                              // never dialled: our own API
   std::shared_ptr<const fault::FaultList> faults;                // null: none
   std::uint64_t fault_queue_limit = fault::default_queue_limit;  // bytes that faults may hold in one direction
 };

@@ -55,13 +55,18 @@ struct ProxyOnWorker final : net::Disposable {
   std::unique_ptr<net::SocketFactory> sockets;
   event::Fanout observers;
   std::vector<std::unique_ptr<Acceptor>> acceptors;
-  std::vector<Worker*> peers;  // all workers of the proxy by index, this one included; for handing over
-  std::size_t index = 0;       // by which each worker finds this proxy
-  bool open = true;            // false: what another worker hands over is closed at once
+  // Both null: a proxy that never has faults.
+  std::shared_ptr<const fault::FaultList> faults;
+  std::shared_ptr<fault::ProxyFaults> fault_state;
+  fault::ByteBudget* fault_budget = nullptr;  // the engine's
+  std::vector<Worker*> peers;                 // all workers of the proxy by index, this one included; for handing over
+  std::size_t index = 0;                      // by which each worker finds this proxy
+  bool open = true;                           // false: what another worker hands over is closed at once
   ProxyCounters counters;
 
   // Null unless somebody observes: the data path's one branch.
   [[nodiscard]] auto fanout() -> event::Fanout* { return observers.empty() ? nullptr : &observers; }
+  [[nodiscard]] auto has_faults() const -> bool { return faults != nullptr && !faults->empty(); }
   ~ProxyOnWorker() override;
 };
 
@@ -93,6 +98,8 @@ class Worker {
   void close_sessions(const ProxyOnWorker& proxy, const std::string& detail);
   // With its sessions, at the end of the turn.
   void remove_proxy(std::size_t index);
+  // Open sessions take the list at once; it is in force when this returns.
+  void set_faults(ProxyOnWorker& proxy, std::shared_ptr<const fault::FaultList> faults);
   void stop_accepting();
   // For good: what another worker hands over later is ended in the same way.
   void end_all(const event::CloseCause& cause, const std::string& detail);
