@@ -120,7 +120,7 @@ auto make_plan(const TapArguments& arguments) -> Result<TapPlan> {
   if (!color) return tl::make_unexpected(color.error());
   plan.color = *color;
   if (!arguments.filter_client.empty()) {
-    const auto filter = in("--filter-client", view::ClientFilter::parse(arguments.filter_client));
+    const auto filter = in("--filter-client", ClientFilter::parse(arguments.filter_client));
     if (!filter) return tl::make_unexpected(filter.error());
     plan.view.filter = *filter;
   }

@@ -13,6 +13,8 @@
 #include "engine/observer_thread.h"
 #include "engine/proxy_spec.h"
 #include "event/event.h"
+#include "fault/fault_list.h"
+#include "fault/proxy_faults.h"
 #include "net/resolver.h"
 #include "proxy/worker.h"
 
@@ -20,6 +22,8 @@ namespace weir::engine {
 
 struct EngineOptions {
   unsigned workers = 1;
+  std::uint64_t seed = 0;                                        // of all that faults draw
+  std::uint64_t fault_bytes = fault::ByteBudget::default_limit;  // that all faults together may hold
   const Clock* clock = &SystemClock::instance();
 };
 
@@ -57,6 +61,17 @@ class Engine {
   [[nodiscard]] auto add_proxy(const ProxySpec& spec) -> Result<std::string>;
   void start();
 
+  // Puts another list of faults in force, on open sessions too. True when every worker has taken it: a
+  // byte that is sent after that meets the new list. It takes one turn of each loop and waits for no
+  // peer. False: a loop was late; it takes the list as soon as it can, and in order with later ones.
+  auto set_faults(ProxyId proxy, const std::shared_ptr<const fault::FaultList>& list,
+                  std::chrono::milliseconds patience) -> bool;
+  // What all workers know of a proxy's faults: how often each applied. Any thread.
+  [[nodiscard]] auto faults(ProxyId proxy) const -> const fault::ProxyFaults&;
+  // How much all faults hold, and how often the bound held. Any thread.
+  [[nodiscard]] auto fault_budget() const -> const fault::ByteBudget& { return fault_budget_; }
+  [[nodiscard]] auto seed() const -> std::uint64_t { return seed_; }
+
   // What the control thread waits for, as a readable descriptor: clear it with take_news().
   [[nodiscard]] auto news_fd() const -> int { return news_.get(); }
   struct News {
@@ -88,6 +103,8 @@ class Engine {
   void notify();
 
   const Clock& clock_;
+  std::uint64_t seed_;
+  fault::ByteBudget fault_budget_;
   Fd news_;
   std::atomic<bool> observer_closed_{false};
   std::atomic<bool> wants_session_ends_{false};  // a wake-up per session costs more than a small session
@@ -95,6 +112,7 @@ class Engine {
   net::SystemResolver resolver_;  // after the workers: it goes before their loops, to which it posts
   std::vector<std::shared_ptr<proxy::ProxyShared>> shared_;
   std::vector<std::shared_ptr<const proxy::ProxySettings>> settings_;
+  std::vector<std::shared_ptr<fault::ProxyFaults>> faults_;
   std::vector<std::string> unix_paths_;  // of our listeners; removed when they close
   struct Observing {
     std::unique_ptr<ObserverThread> thread;

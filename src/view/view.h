@@ -23,7 +23,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "event/event.h"
-#include "view/client_filter.h"
+#include "base/client_filter.h"
 #include "view/output.h"
 #include "view/terminal.h"
 
