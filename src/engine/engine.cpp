@@ -22,7 +22,10 @@ struct Engine::WorkerThread {
 };
 
 Engine::Engine(const EngineOptions& options)
-    : clock_(*options.clock), news_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+    : clock_(*options.clock),
+      seed_(options.seed),
+      fault_budget_(options.fault_bytes),
+      news_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 auto Engine::create(const EngineOptions& options) -> Result<std::unique_ptr<Engine>> {
   std::unique_ptr<Engine> engine(new Engine(options));
@@ -128,12 +131,15 @@ auto Engine::add_proxy(const ProxySpec& spec) -> Result<std::string> {
   settings->on_connect_failure = spec.on_connect_failure;
   settings->max_sessions = spec.max_sessions;
   settings->accept_limit = spec.accept_limit;
+  settings->fault_queue_limit = spec.fault_queue_limit;
 
   Listeners listeners;
   auto text = add_listeners(*settings, spec, listeners);
   if (!text) return text;
 
   auto shared = std::make_shared<proxy::ProxyShared>();
+  auto fault_state = std::make_shared<fault::ProxyFaults>(seed_, spec.name);
+  const auto faults = spec.faults ? spec.faults : std::make_shared<const fault::FaultList>();
   if (spec.accept_limit) wants_session_ends_.store(true);
   shared->on_place_free = [this] {
     // In one order with `places` and with those who set it and then look at `places`: else both sides could
@@ -147,6 +153,9 @@ auto Engine::add_proxy(const ProxySpec& spec) -> Result<std::string> {
     on_worker->settings = settings;
     on_worker->shared = shared;
     on_worker->sockets = std::make_unique<net::KernelSockets>(spec.network_namespace);
+    on_worker->faults = faults;
+    on_worker->fault_state = fault_state;
+    on_worker->fault_budget = &fault_budget_;
     on_worker->peers = peers;
     on_worker->index = settings_.size();
     for (const auto& observing : observers_) on_worker->observers.add(*observing.rings[i]);
@@ -159,7 +168,41 @@ auto Engine::add_proxy(const ProxySpec& spec) -> Result<std::string> {
   }
   settings_.push_back(std::move(settings));
   shared_.push_back(std::move(shared));
+  faults_.push_back(std::move(fault_state));
   return text;
+}
+
+auto Engine::set_faults(ProxyId proxy, const std::shared_ptr<const fault::FaultList>& list,
+                        std::chrono::milliseconds patience) -> bool {
+  const auto at = static_cast<std::size_t>(proxy);
+  const auto take = [at, list](proxy::Worker& worker) { worker.set_faults(worker.proxy(at), list); };
+  if (!running_) {
+    for (const auto& worker : workers_) take(*worker->worker);
+    return true;
+  }
+  // Not each_worker(): what is late is to be done all the same.
+  struct Progress {
+    std::mutex mutex;
+    std::condition_variable done;
+    std::size_t left = 0;
+  };
+  auto progress = std::make_shared<Progress>();
+  progress->left = workers_.size();
+  for (const auto& worker : workers_) {
+    worker->loop->post([take, progress, target = worker->worker.get()] {
+      take(*target);
+      const std::lock_guard lock(progress->mutex);
+      if (--progress->left == 0) progress->done.notify_all();
+    });
+  }
+  std::unique_lock lock(progress->mutex);
+  const bool all = progress->done.wait_for(lock, patience, [&] { return progress->left == 0; });
+  faults_[at]->forget_all_but(*list);
+  return all;
+}
+
+auto Engine::faults(ProxyId proxy) const -> const fault::ProxyFaults& {
+  return *faults_[static_cast<std::size_t>(proxy)];
 }
 
 void Engine::start() {

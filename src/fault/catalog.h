@@ -42,6 +42,7 @@ struct AttributeInfo {
   // toxiproxy's attribute of this name is an integer in units of so many base units (1'000'000: it is
   // in milliseconds); 0: toxiproxy has none.
   std::int64_t classic_unit = 0;
+  bool optional = false;  // its default means "not given", and is not shown
 };
 
 // Where in a session a fault acts.
@@ -62,6 +63,8 @@ struct FaultInfo {
   FaultDirection default_direction = FaultDirection::downstream;
   // Is one of the faults that count or cap over their scope.
   bool shares = false;
+  // Accept and connect faults: the session ends at once with RST; else it waits for their attribute "delay".
+  bool refuses = false;
   // What no single attribute's range can say; empty: nothing.
   Result<void> (*check)(const FaultSpec&) = nullptr;
   // Stream faults: their state in one direction of one session.
@@ -69,6 +72,10 @@ struct FaultInfo {
 
   [[nodiscard]] auto attribute(std::string_view name) const -> const AttributeInfo*;
 };
+
+#define WEIR_FAULT(type) extern const FaultInfo type##_fault;
+#include "fault/faults.def"
+#undef WEIR_FAULT
 
 // In the order of the documentation.
 [[nodiscard]] auto catalog() -> std::span<const FaultInfo* const>;

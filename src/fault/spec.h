@@ -41,15 +41,15 @@ using Value = std::variant<std::int64_t, double, std::string>;
 
 struct FaultSpec {
   const FaultInfo* type = nullptr;  // never null in a list; the catalog's, so for ever
-  std::string name;                 // unique in a proxy; "<type>_<direction>" unless given
+  std::string name = {};            // unique in a proxy; "<type>_<direction>" unless given
   FaultDirection direction = FaultDirection::downstream;
   double probability = 1;  // it applies to a session iff the session's draw u in [0, 1) is less
   FaultScope scope = FaultScope::session;
-  std::optional<ClientFilter> match;  // none: every client
-  std::string match_text;             // as the user wrote it; empty if none
+  std::optional<ClientFilter> match = {};  // none: every client
+  std::string match_text = {};             // as the user wrote it; empty if none
   After after = Nanos{0};
-  std::optional<Nanos> duration;  // "for": from when it begins; none: to the session's end
-  std::vector<Value> values;      // by the place of the attribute in type->attributes
+  std::optional<Nanos> duration = {};  // "for": from when it begins; none: to the session's end
+  std::vector<Value> values = {};      // by the place of the attribute in type->attributes
 
   // By name; the type must have it, and of this kind.
   [[nodiscard]] auto integer(std::string_view attribute) const -> std::int64_t;

@@ -58,10 +58,12 @@ class Stage {
   virtual void on_update(StageContext&, const FaultSpec&) {}
   // The last call: hands on at once and in order all that the stage holds, and the end if it holds that.
   virtual void on_remove(StageContext&) {}
-  // The session is being ended in order: what is held goes out at once, and the end behind it.
+  // To the stage that the pump has: the session is being ended in order.
   virtual void on_session_end(StageContext& context) { on_end(context); }
   // False: it wants no more bytes yet, so none are read.
   [[nodiscard]] virtual auto takes_more() const -> bool { return true; }
+  // True: it does nothing any more, so it may be taken out of the path.
+  [[nodiscard]] virtual auto is_spent() const -> bool { return false; }
 };
 
 }  // namespace weir::fault

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <deque>
 #include <memory>
 #include <type_traits>
 #include <utility>
 
 #include "base/block.h"
+#include "base/fifo.h"
 #include "base/ids.h"
 #include "event/ring.h"
 #include "fault/byte_budget.h"
@@ -38,8 +38,8 @@ using fault::default_queue_limit;
 // The faults of one direction: null until one applies, so that an idle session owns one pointer.
 struct StageRun {
   std::unique_ptr<fault::Stage> stage;
-  std::deque<Slice> released;  // emitted, not yet at the sink; each is one send
-  std::uint64_t held = 0;      // taken in, and neither emitted nor dropped
+  Fifo<Slice> released;    // emitted, not yet at the sink; each is one send
+  std::uint64_t held = 0;  // taken in, and neither emitted nor dropped
   std::uint64_t queue_limit = default_queue_limit;
   fault::ByteBudget* budget = nullptr;  // of the process; null: none
   bool full_told = false;               // that it is full was counted

@@ -68,9 +68,12 @@ auto Pump<Source, Sink>::run(Leg<Source>& source, Leg<Sink>& sink, Context& cont
       finish(sink);
       return PumpStep::waiting;
     }
-    if (stage_is_full()) {
-      stage_->count_full();
-      return PumpStep::waiting;
+    if (stage_) {
+      if (stage_->full()) {
+        stage_->count_full();
+        return PumpStep::waiting;
+      }
+      if (stage_->stage->is_spent()) remove_idle_stage();
     }
     if (!source.can_read()) return PumpStep::waiting;
     const Took took = splicing_ ? splice_in(source, context, now) : copy_in(source, sink, context, observation, now);
@@ -176,9 +179,9 @@ void Pump<Source, Sink>::source_stopped(Leg<Source>& source, const IoResult& res
 
 template <Endpoint Source, Endpoint Sink>
 void Pump<Source, Sink>::end_reading(MonoTime now) {
-  if (state_ != PumpState::flowing) return;
-  state_ = PumpState::finishing;
-  if (stage_) call_stage(now, [](fault::Stage& stage, StageView& view) { stage.on_session_end(view); });
+  if (ended() || (state_ != PumpState::flowing && !stage_)) return;
+  if (state_ == PumpState::flowing) state_ = PumpState::finishing;
+  if (stage_ && !stage_->end) call_stage(now, [](fault::Stage& stage, StageView& view) { stage.on_session_end(view); });
 }
 
 template <Endpoint Source, Endpoint Sink>

@@ -83,6 +83,14 @@ void Worker::resume_parked() {
   }
 }
 
+void Worker::set_faults(ProxyOnWorker& proxy, std::shared_ptr<const fault::FaultList> faults) {
+  if (proxy.faults && faults->revision() <= proxy.faults->revision()) return;  // an older one that came late
+  proxy.faults = std::move(faults);
+  each_session([&proxy](Session& session) {
+    if (&session.proxy() == &proxy) session.faults_changed();
+  });
+}
+
 void Worker::stop_accepting() {
   for (const auto& proxy : proxies_) proxy->acceptors.clear();
 }

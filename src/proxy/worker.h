@@ -32,11 +32,16 @@ struct ProxyOnWorker {
   std::unique_ptr<net::SocketFactory> sockets;
   event::Fanout observers;
   std::vector<std::unique_ptr<Acceptor>> acceptors;
-  std::vector<Worker*> peers;  // all workers of the proxy by index, this one included; for handing over
-  std::size_t index = 0;       // this proxy's place in each worker's list
+  // Both null: a proxy that never has faults.
+  std::shared_ptr<const fault::FaultList> faults;
+  std::shared_ptr<fault::ProxyFaults> fault_state;
+  fault::ByteBudget* fault_budget = nullptr;  // the engine's
+  std::vector<Worker*> peers;                 // all workers of the proxy by index, this one included; for handing over
+  std::size_t index = 0;                      // this proxy's place in each worker's list
 
   // Null unless somebody observes: the data path's one branch.
   [[nodiscard]] auto fanout() -> event::Fanout* { return observers.empty() ? nullptr : &observers; }
+  [[nodiscard]] auto has_faults() const -> bool { return faults != nullptr && !faults->empty(); }
   ~ProxyOnWorker();
 };
 
@@ -63,6 +68,8 @@ class Worker {
   // A connection that this worker, or another, accepted.
   void adopt(ProxyOnWorker& proxy, Fd client, Address client_address, SessionNumber number);
   [[nodiscard]] auto proxy(std::size_t index) -> ProxyOnWorker& { return *proxies_[index]; }
+  // Open sessions take the list at once; it is in force when this returns.
+  void set_faults(ProxyOnWorker& proxy, std::shared_ptr<const fault::FaultList> faults);
   void stop_accepting();
   // For good: what another worker hands over later is ended in the same way.
   void end_all(const event::CloseCause& cause, const std::string& detail);
