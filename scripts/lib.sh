@@ -45,3 +45,47 @@ build() {
   local command=(cmake --build "build/$preset" -j "$jobs" "${targets[@]}")
   if [ -t 1 ]; then "${command[@]}"; else quietly "build/logs/build-$preset.log" "${command[@]}"; fi
 }
+
+# Tests against a clock, other processes and the kernel can fail because a shared machine stood still.
+# The two below run what failed once more, by itself, if it is little, and say so in the summary: a test
+# that keeps failing fails, and one that is unsteady is seen.
+most_rerun=3
+summary_line='' # of the last suite that ran
+
+# ctest_suite PRESET LOG [CTEST ARGS...]
+ctest_suite() {
+  local preset=$1 log=$2 failed
+  shift 2
+  local command=(ctest --test-dir "build/$preset" -j "$jobs" --output-on-failure --no-tests=error)
+  if "${command[@]}" "$@" 2>&1 | tee "$log"; then
+    summary_line=$(closing_line "$log" '^[0-9]+% tests passed')
+    return 0
+  fi
+  summary_line=$(closing_line "$log" '^[0-9]+% tests passed')
+  failed=$(sed -nE 's/^\t *[0-9]+ - (.*) \((Failed|Timeout|SEGFAULT|Subprocess aborted)\).*/\1/p' "$log")
+  few "$failed" || return 1
+  say "once more, by itself: $failed"
+  "${command[@]}" --rerun-failed 2>&1 | tee "$log.again" || return 1
+  summary_line+="; passed when run again: $(echo $failed)"
+}
+
+# pytest_suite NAME LOG [PYTEST ARGS...]: tests/integration, with WEIR_BIN and the like from outside.
+pytest_suite() {
+  local name=$1 log=$2 failed color=no
+  shift 2
+  [ ! -t 1 ] || color=yes
+  local command=(/usr/bin/python3 -m pytest tests/integration -rfEs --color="$color" -o "cache_dir=$PWD/build/pytest/$name")
+  if PYTHONUNBUFFERED=1 "${command[@]}" "$@" 2>&1 | tee "$log"; then
+    summary_line=$(tail -n 1 "$log")
+    return 0
+  fi
+  summary_line=$(tail -n 1 "$log")
+  failed=$(sed -nE 's/^(FAILED|ERROR) ([^ ].*)/\2/p' "$log" | sed 's/ - .*//' | sort -u)
+  few "$failed" || return 1
+  say "once more, by itself: $failed"
+  PYTHONUNBUFFERED=1 "${command[@]}" --last-failed --last-failed-no-failures none "$@" 2>&1 | tee "$log.again" || return 1
+  summary_line+="; passed when run again: $(echo $failed)"
+}
+
+few() { [ -n "$1" ] && [ "$(wc -l <<<"$1")" -le "$most_rerun" ]; }
+closing_line() { grep -E "$2" "$1" || echo "no summary: see $1"; }

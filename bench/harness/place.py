@@ -1,5 +1,6 @@
 """Where a run happens: its temporary folder, its two CPUs, its priority, its log."""
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -28,6 +29,16 @@ class Place:
     def close(self):
         for folder in {self.folder, self.memory}:
             shutil.rmtree(folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def unpinned(self):
+        """Processes that are started meanwhile run where the scheduler puts them."""
+        pinned = self.load_cpu, self.proxy_cpu
+        self.load_cpu = self.proxy_cpu = None
+        try:
+            yield
+        finally:
+            self.load_cpu, self.proxy_cpu = pinned
 
     def file(self, name, text):
         path = self.folder / name

@@ -120,8 +120,8 @@ def cell_table(cell):
 
 
 def _steadiness(cell):
-    spread = cell.direct_spread()
-    return "" if spread is None else f" (direct varied by {spread:.1%})"
+    variation = cell.direct_variation()
+    return "" if variation is None else f" (direct varied by {variation:.1%})"
 
 
 def claims_table(claims):
@@ -160,7 +160,7 @@ def _cell_data(cell):
     columns = sorted({metric for piece in cell.slices for metric in piece.values})
     rows = [json.dumps([piece.subject, piece.block, piece.position, piece.dirty,
                         *[piece.values.get(metric) for metric in columns]]) for piece in cell.slices]
-    return {"cell": cell.name, "direct_spread": cell.direct_spread(), "notes": cell.notes, "extra": cell.extra,
+    return {"cell": cell.name, "direct_variation": cell.direct_variation(), "notes": cell.notes, "extra": cell.extra,
             "columns": " ".join(["subject", "block", "position", "dirty", *columns]), "slices": rows}
 
 

@@ -1,6 +1,7 @@
 """bench/run --self-test: the statistics and the histogram on inputs whose answers are known."""
 
 import json
+import math
 import random
 import subprocess
 
@@ -16,8 +17,8 @@ def check_quantiles():
     close(stats.median([4, 1, 2, 3]), 2.5)
     close(stats.quantile([0, 10], 0.9), 9)
     close(stats.quantile([5], 0.1), 5)
-    # Eleven values 95..105: p10 = 96, p90 = 104, median 100.
-    close(stats.spread(range(95, 106)), 0.08)
+    # Eleven values 95..105: mean 100, variance (11 * 11 - 1) / 12 = 10.
+    close(stats.variation(range(95, 106)), math.sqrt(10) / 100)
     close(stats.geometric_mean([0.5, 2.0]), 1.0)
 
 

@@ -4,7 +4,7 @@ from . import stats
 
 MAX_STEAL = 0.01  # of all CPU time of the window, taken by other guests of the host
 MAX_FOREIGN = 0.05  # of all CPU time, used by processes that are not ours; ticks tell no finer
-MAX_SPREAD = 0.15  # (p90 - p10) / median of direct's rate
+MAX_VARIATION = 0.15  # standard deviation / mean of direct's rate
 
 
 class Slice:
@@ -64,18 +64,18 @@ class Cell:
         pieces = [piece for piece in self.slices if piece.subject == subject and piece.block == block]
         return sorted(pieces, key=lambda piece: piece.position)
 
-    def direct_spread(self):
-        """(p90 - p10) / median of direct, or None if it was measured fewer than three times."""
+    def direct_variation(self):
+        """Standard deviation / mean of direct, or None if it was measured fewer than three times."""
         metric = self.gauge_metric
         values = [piece.values[metric] for piece in self.clean("direct") if metric in piece.values]
-        return stats.spread(values) if len(values) >= 3 else None
+        return stats.variation(values) if len(values) >= 3 else None
 
     def void_reason(self):
-        spread = self.direct_spread()
-        if spread is None:
+        variation = self.direct_variation()
+        if variation is None:
             return f"{len(self.clean('direct'))} undisturbed slices of direct, three are needed"
-        if spread > MAX_SPREAD:
-            return f"direct varied by {spread:.0%}"
+        if variation > MAX_VARIATION:
+            return f"direct varied by {variation:.0%}"
         return ""
 
 

@@ -22,10 +22,11 @@ def median(values):
     return quantile(values, 0.5)
 
 
-def spread(values):
-    """(p90 - p10) / median: how much `values` vary. The void rule looks at this of direct."""
-    middle = median(values)
-    return (quantile(values, 0.9) - quantile(values, 0.1)) / middle if middle else math.inf
+def variation(values):
+    """Coefficient of variation, standard deviation / mean: how much `values` vary. The void rule looks at
+    this of direct."""
+    mean = sum(values) / len(values)
+    return math.sqrt(sum((value - mean) ** 2 for value in values) / len(values)) / mean if mean else math.inf
 
 
 def geometric_mean(values):

@@ -7,7 +7,7 @@
 
 namespace weir {
 
-// A queue that owns nothing while it is empty: std::deque keeps 576 bytes (libstdc++ 12), which is more
+// A queue that owns little while it is empty: std::deque keeps 576 bytes (libstdc++ 12), which is more
 // than all else that an idle faulted direction owns.
 template <class T>
 class Fifo {
@@ -30,9 +30,12 @@ class Fifo {
     if (++head_ == items_.size()) clear();
   }
   void clear() {
-    items_ = {};
+    if (items_.capacity() > kept_when_empty) items_ = {};
+    items_.clear();
     head_ = 0;
   }
+
+  static constexpr std::size_t kept_when_empty = sizeof(T) < 128 ? 128 / sizeof(T) : 1;
 
  private:
   std::vector<T> items_;

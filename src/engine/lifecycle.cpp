@@ -1,11 +1,11 @@
 #include "engine/lifecycle.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <sys/signalfd.h>
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 
 #include "base/duration.h"
 

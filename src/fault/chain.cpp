@@ -136,7 +136,11 @@ void Chain::input_ended(StageContext& outer, std::size_t at) {
 void Chain::ended(StageContext& outer, std::size_t at, End how) {
   Slot& slot = *slots_[at];
   if (how != End::fin) slot.fault->ended_session = true;
-  if (how == End::session_reset) return outer.end(how);
+  if (how == End::session_reset) {
+    if (!std::exchange(reset_, true)) outer.end(how);
+    out_ended_ = true;  // no FIN after it
+    return;
+  }
   if (how == End::session_fin) last_ = End::session_fin;
   if (std::exchange(slot.ended, true)) return;
   slot.alarm.reset();

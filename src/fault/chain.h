@@ -77,6 +77,7 @@ class Chain final : public Stage {
   End last_ = End::fin;   // how the direction's end is told to the pump
   bool input_ended_ = false;
   bool out_ended_ = false;  // and it was
+  bool reset_ = false;      // it asked for RST
   Direction direction_;
 };
 

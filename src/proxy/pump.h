@@ -43,6 +43,7 @@ struct StageRun {
   std::uint64_t queue_limit = default_queue_limit;
   fault::ByteBudget* budget = nullptr;  // of the process; null: none
   bool full_told = false;               // that it is full was counted
+  bool blocked_told = false;            // the stage knows that the sink is blocked, and is to hear when it is not
   std::optional<MonoTime> alarm;
   std::optional<fault::End> end;
 
@@ -134,6 +135,8 @@ class Pump {
   // Nothing but an empty source keeps it from reading.
   [[nodiscard]] auto takes_more() const -> bool { return state_ == PumpState::flowing && !due() && !stage_is_full(); }
   [[nodiscard]] auto held_by_stage() const -> std::uint64_t { return stage_ ? stage_->held : 0; }
+  // A stage holds bytes and has set itself an alarm.
+  [[nodiscard]] auto will_release() const -> bool { return held_by_stage() > 0 && stage_->alarm.has_value(); }
   [[nodiscard]] auto alarm() const -> std::optional<MonoTime> { return stage_ ? stage_->alarm : std::nullopt; }
   // A stage asked for the session's end; the relay carries it out.
   [[nodiscard]] auto stage_end() const -> std::optional<fault::End> { return stage_ ? stage_->end : std::nullopt; }

@@ -21,7 +21,7 @@ class Pump<Source, Sink>::StageView final : public fault::StageContext {
   void disarm() override { run_.alarm.reset(); }
   void end(fault::End how) override { run_.end = how; }
   [[nodiscard]] auto offset() const -> std::uint64_t override { return offset_; }
-  [[nodiscard]] auto sink_is_blocked() const -> bool override { return blocked_; }
+  [[nodiscard]] auto sink_is_blocked() const -> bool override { return run_.blocked_told |= blocked_, blocked_; }
 
  private:
   StageRun& run_;
@@ -55,11 +55,11 @@ auto Pump<Source, Sink>::run(Leg<Source>& source, Leg<Sink>& sink, Context& cont
       cut();
       return PumpStep::waiting;
     }
-    const bool was_blocked = blocked_;
+    if (stage_ && stage_->end == fault::End::session_reset) return PumpStep::waiting;  // no FIN before the RST
     if (!deliver(sink, context, observation, now)) {
       return blocked_ || sink.broken ? PumpStep::waiting : PumpStep::again;
     }
-    if (was_blocked && stage_) {
+    if (stage_ && std::exchange(stage_->blocked_told, false)) {
       call_stage(now, [](fault::Stage& stage, StageView& view) { stage.on_room(view); });
       if (due()) continue;
     }

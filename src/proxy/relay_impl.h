@@ -19,19 +19,19 @@ void Relay<C, S>::start(MonoTime now, MonoTime accepted, Slice prefilled) {
 }
 
 template <Endpoint C, Endpoint S>
-void Relay<C, S>::on_ready(LegName name, const Readiness& news, MonoTime now) {
-  const auto note = [&](auto& leg) {
-    leg.readable |= news.readable || news.hang_up || news.notice || news.urgent;
-    leg.writable |= news.writable || news.hang_up || news.notice;
-    leg.short_read_proves_nothing |= news.hang_up || news.urgent;
-    if (news.notice) leg.end.drain_notices();
+void Relay<C, S>::on_ready(LegName leg, const Readiness& news, MonoTime now) {
+  const auto note = [&](auto& side) {
+    side.readable |= news.readable || news.hang_up || news.notice || news.urgent;
+    side.writable |= news.writable || news.hang_up || news.notice;
+    side.short_read_proves_nothing |= news.hang_up || news.urgent;
+    if (news.notice) side.end.drain_notices();
   };
-  name == LegName::client ? note(client_) : note(server_);
+  leg == LegName::client ? note(client_) : note(server_);
   if (!relaying_started_ || phase_ == RelayPhase::closed) return;
   step(now);
   if ((news.hang_up || news.notice) && phase_ == RelayPhase::relaying) {
-    look_for_silent_death(name);
-    if (leg_broken(name)) begin_handing_on(name, now);
+    look_for_silent_death(leg);
+    if (leg_broken(leg)) begin_handing_on(leg, now);
   }
 }
 
@@ -39,13 +39,13 @@ void Relay<C, S>::on_ready(LegName name, const Readiness& news, MonoTime now) {
 // other, or because it had sent FIN. No call on it would tell for as long as the other is slow or
 // silent. After our own FIN a closed state is the normal end and says nothing.
 template <Endpoint C, Endpoint S>
-void Relay<C, S>::look_for_silent_death(LegName name) {
-  const auto look = [](auto& leg, const auto& from, const auto& to) {
-    const bool just_read = from.state() == PumpState::flowing && !leg.can_read();
+void Relay<C, S>::look_for_silent_death(LegName leg) {
+  const auto look = [](auto& side, const auto& from, const auto& to) {
+    const bool just_read = from.state() == PumpState::flowing && !side.can_read();
     if (just_read || to.state() == PumpState::finished) return;
-    if (leg.end.dead()) leg.break_with(0);
+    if (side.end.dead()) side.break_with(0);
   };
-  name == LegName::client ? look(client_, upstream_, downstream_) : look(server_, downstream_, upstream_);
+  leg == LegName::client ? look(client_, upstream_, downstream_) : look(server_, downstream_, upstream_);
 }
 
 template <Endpoint C, Endpoint S>
@@ -181,7 +181,10 @@ void Relay<C, S>::hand_on(MonoTime now) {
   const bool moved_all = broken_leg_ == LegName::client ? upstream_.ended() : downstream_.ended();
   const std::size_t unsent = sink == LegName::client ? client_.end.unsent() : server_.end.unsent();
   const auto grace = timeouts_[event::TimeoutName::reset_grace];
-  if (parked_ && grace) handing_on_since_ = now;  // our observer is what it waits for, not the peer
+  // Our observer is what it waits for, or a fault that will let go, and not the peer.
+  const bool waits_for_us =
+      parked_ || (broken_leg_ == LegName::client ? upstream_.will_release() : downstream_.will_release());
+  if (waits_for_us && grace) handing_on_since_ = now;
   const bool expired = !grace || now - handing_on_since_ >= *grace;
   const bool delivered = moved_all && unsent == 0;
   if (!delivered && !expired && !leg_broken(sink)) {

@@ -61,11 +61,10 @@ auto SocketEnd::dead() const -> bool { return tcp_ && net::connection_is_dead(fd
 void SocketEnd::drain_notices() {
   // A Unix socket has no error queue: recvmsg(2) would read its stream, and take a reset with it.
   if (!tcp_) return;
-  // Only IP sockets have an error queue. Taking from it leaves a pending reset where it is. Bounded:
-  // what is left raises the flag again.
+  // Taking from it leaves a pending reset where it is. Bounded: what is left raises the flag again.
   constexpr int most = 64;
   std::array<std::byte, 256> control{};
-  for (int i = 0; tcp_ && i < most; ++i) {
+  for (int i = 0; i < most; ++i) {
     msghdr message{};
     message.msg_control = control.data();
     message.msg_controllen = control.size();
