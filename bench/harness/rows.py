@@ -18,9 +18,11 @@ def exchange_words(size, connections):
 
 
 class Row:
-    """One row of the table. run() fills cells, claims and notes; estimate() tells the seconds it plans."""
+    """One row of the table. run() fills cells, claims and notes; estimate() tells the seconds it plans.
+    Where run() is measure() and then conclude(), claims can be made again from stored slices (--recount)."""
 
     name = title = "?"
+    gauge_metric = "rate"  # of `direct`; what the void rule looks at
 
     def __init__(self):
         self.cells = []
@@ -31,30 +33,35 @@ class Row:
         raise NotImplementedError
 
     def run(self, session):
-        raise NotImplementedError
+        self.measure(session)
+        self.conclude(session.pairs)
 
 
 class Bulk(Row):
     name = "bulk"
     title = "Bulk, one stream and eight"
+    gauge_metric = "gbit_per_s"
     shapes = [(streams, way) for streams in (1, 8) for way in ("down", "up")]
 
     def estimate(self, session):
         a_cell = session.block_seconds(8) * session.blocks() + session.block_seconds(3) * CONTEXT_BLOCKS
         return len(self.shapes) * a_cell
 
-    def run(self, session):
+    def measure(self, session):
         for streams, way in self.shapes:
             arrow = "downstream" if way == "down" else "upstream"
-            cell = slices.Cell(f"{streams} stream{'s' if streams > 1 else ''}, {arrow}", "gbit_per_s")
+            cell = slices.Cell(f"{streams} stream{'s' if streams > 1 else ''}, {arrow}", self.gauge_metric)
             self.cells.append(cell)
             with session.place.unpinned():
                 self._measure(session, cell, ["--streams", streams, "--direction", way])
+
+    def conclude(self, pairs):
+        for cell in self.cells:
             self.claims.append(report.ratio_claim(
                 cell, f"{cell.name}: throughput against HAProxy with splice-auto", 1.5, "weir",
-                "haproxy splice-auto", "gbit_per_s", session.pairs, at_most=False))
+                "haproxy splice-auto", "gbit_per_s", pairs, at_most=False))
             self.claims.append(report.ratio_claim(
-                cell, f"{cell.name}: throughput against direct", 0.75, "weir", "direct", "gbit_per_s", session.pairs,
+                cell, f"{cell.name}: throughput against direct", 0.75, "weir", "direct", "gbit_per_s", pairs,
                 at_most=False))
             for metric, what in (("gbit_per_s", "throughput"), ("cpu_us_per_mib", "CPU per MiB")):
                 self._tell(cell, metric, what)
@@ -90,16 +97,25 @@ class Requests(Row):
         a_cell = session.block_seconds(5) * session.blocks() + session.block_seconds(1) * CONTEXT_BLOCKS + 4
         return len(EXCHANGES) * a_cell
 
-    def run(self, session):
+    def measure(self, session):
         for size, connections in EXCHANGES:
-            cell = slices.Cell(exchange_name(size, connections), "rate")
+            cell = slices.Cell(exchange_name(size, connections), self.gauge_metric)
             self.cells.append(cell)
             self._measure(session, cell, exchange_words(size, connections), 20000 if session.pairs >= 20 else 4000)
             rate = cell.medians("rate").get("haproxy")
             if rate:
                 session.haproxy_rates[cell.name] = rate
-        self._claim_ratios(session)
-        self._claim_calls(session)
+        if session.counter is None:
+            self.notes.append("System calls were not counted: neither perf nor strace is there.")
+            return
+        self.notes.append(f"System calls: {session.counter.name} around a fixed number of exchanges in the steady "
+                          "state, apart from the timed slices; an exchange is two messages, one each direction. With "
+                          "one connection every message wakes the relay by itself, so epoll_wait, recv and send are "
+                          "three.")
+
+    def conclude(self, pairs):
+        self._claim_ratios(pairs)
+        self._claim_calls()
 
     def _measure(self, session, cell, words, counted):
         with session.peer() as peer:
@@ -126,29 +142,22 @@ class Requests(Row):
         cell.extra[f"epoll_ctl {subject.name}"] = counts["epoll_ctl"]
         cell.extra["exchanges_counted"] = counts["requests"]
 
-    def _claim_ratios(self, session):
+    def _claim_ratios(self, pairs):
         cpu = [cell.ratios("weir", "haproxy", "cpu_us_per_request") for cell in self.cells]
         mean = report.Claim("CPU per request against HAProxy, geometric mean of the six cells", 0.9)
         if all(cpu):
             mean.measured(*stats.geometric_mean_of_medians(cpu), pairs=min(map(len, cpu)))
         for cell, ratios in zip(self.cells, cpu):
-            report.check_validity(mean, cell, len(ratios), session.pairs)
+            report.check_validity(mean, cell, len(ratios), pairs)
         self.claims.append(mean)
         for cell in self.cells:
             self.claims.append(report.ratio_claim(cell, f"{cell.name}: CPU per request against HAProxy", 1.0, "weir",
-                                                  "haproxy", "cpu_us_per_request", session.pairs))
+                                                  "haproxy", "cpu_us_per_request", pairs))
         for cell in self.cells:
             self.claims.append(report.ratio_claim(cell, f"{cell.name}: throughput against HAProxy", 0.97, "weir",
-                                                  "haproxy", "rate", session.pairs, at_most=False))
+                                                  "haproxy", "rate", pairs, at_most=False))
 
-    def _claim_calls(self, session):
-        if session.counter is None:
-            self.notes.append("System calls were not counted: neither perf nor strace is there.")
-            return
-        self.notes.append(f"System calls: {session.counter.name} around a fixed number of exchanges in the steady "
-                          "state, apart from the timed slices; an exchange is two messages, one each direction. With "
-                          "one connection every message wakes the relay by itself, so epoll_wait, recv and send are "
-                          "three.")
+    def _claim_calls(self):
         for cell in self.cells:
             claim = report.Claim(f"{cell.name}: system calls a message and direction", 2.1, unit="")
             control = report.Claim(f"{cell.name}: epoll_ctl in the steady state", 0, unit="")
@@ -173,13 +182,16 @@ class OpenLoop(Row):
     def estimate(self, session):
         return len(EXCHANGES) * (session.block_seconds(5) * session.blocks() + 3)
 
-    def run(self, session):
+    def measure(self, session):
         for size, connections in EXCHANGES:
-            cell = slices.Cell(exchange_name(size, connections), "rate")
+            cell = slices.Cell(exchange_name(size, connections), self.gauge_metric)
             self.cells.append(cell)
             self._measure(session, cell, exchange_words(size, connections))
+
+    def conclude(self, pairs):
+        for cell in self.cells:
             self.claims.append(report.ratio_claim(cell, f"{cell.name}: p99 against HAProxy", 1.1, "weir", "haproxy",
-                                                  "p99_us", session.pairs))
+                                                  "p99_us", pairs))
         self.notes.append("A latency runs from the moment the request was due, so that waiting behind a stall counts. "
                           "Requests are due at even intervals, spread over the connections in turn. `direct` is the "
                           "closed loop, the gauge of the machine's steadiness.")
@@ -215,8 +227,8 @@ class Connections(Row):
     def estimate(self, session):
         return session.block_seconds(5) * session.blocks() + session.block_seconds(1) * CONTEXT_BLOCKS
 
-    def run(self, session):
-        cell = slices.Cell("64 B, 16 connections at a time", "rate")
+    def measure(self, session):
+        cell = slices.Cell("64 B, 16 connections at a time", self.gauge_metric)
         self.cells.append(cell)
         with session.peer() as peer:
             with session.started([session.weir(), HAProxy(), direct(), Nginx()], peer.address, self.notes) as up:
@@ -224,9 +236,12 @@ class Connections(Row):
                                 for name, subject in up.items()}
                 session.measure(cell, "connections", participants, ["weir", "haproxy"], "direct", ["nginx"],
                                 [("weir", "haproxy", "cpu_us_per_request")])
+
+    def conclude(self, pairs):
+        cell = self.cells[0]
         self.claims.append(report.ratio_claim(cell, "CPU per connection against HAProxy", 1.0, "weir", "haproxy",
-                                              "cpu_us_per_request", session.pairs))
-        ratios = cell.ratios("weir", "haproxy", "rate")
+                                              "cpu_us_per_request", pairs))
+        ratios = cell.ratios("weir", "haproxy", self.gauge_metric)
         if ratios:
             value, low, high = stats.median_with_interval(ratios)
             self.notes.append(f"Connections a second against HAProxy: {value:.3f}x [{low:.3f}, {high:.3f}].")

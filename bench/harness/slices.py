@@ -29,6 +29,17 @@ class Cell:
         self.notes = []
         self.extra = {}  # figures that are not slices: system calls, memory
 
+    @classmethod
+    def from_data(cls, data, gauge_metric):
+        """A cell as report.save_row stored it."""
+        cell = cls(data["cell"], gauge_metric)
+        metrics = data["columns"].split()[4:]
+        for subject, block, position, dirty, *values in data["slices"]:
+            known = {metric: value for metric, value in zip(metrics, values) if value is not None}
+            cell.slices.append(Slice(cell, subject, block, position, known, dirty))
+        cell.notes, cell.extra = data["notes"], data["extra"]
+        return cell
+
     def clean(self, subject):
         return [piece for piece in self.slices if piece.subject == subject and not piece.dirty]
 
