@@ -32,7 +32,7 @@ _weir() {
           option=''
         else
           case "$path $each" in
-            'weir tap'|'weir demo') path="$path $each" ;;
+            'weir tap'|'weir demo'|'weir syslog'|'weir syslog pri'|'weir syslog parse') path="$path $each" ;;
           esac
         fi ;;
     esac
@@ -53,9 +53,12 @@ _weir() {
     return 0
   fi
   case "$path" in
-    'weir') if [[ $word == -* ]]; then _weir_words '-V --version -h --help'; else _weir_words 'tap demo'; fi ;;
+    'weir') if [[ $word == -* ]]; then _weir_words '-V --version -h --help'; else _weir_words 'tap demo syslog'; fi ;;
     'weir tap') if [[ $word == -* ]]; then _weir_words '-h --help -s --show -o --output --only --limit --color --filter-client --when-slow -t --timeout --keepalive-count --workers --max-sessions --once -q --quiet --ready-fd'; fi ;;
     'weir demo') if [[ $word == -* ]]; then _weir_words '-h --help --color --naive-relay'; fi ;;
+    'weir syslog') if [[ $word == -* ]]; then _weir_words '-h --help'; else _weir_words 'pri parse'; fi ;;
+    'weir syslog pri') if [[ $word == -* ]]; then _weir_words '-h --help'; fi ;;
+    'weir syslog parse') if [[ $word == -* ]]; then _weir_words '-h --help --json'; fi ;;
   esac
   return 0
 }

@@ -45,6 +45,12 @@ class Slice {
   }
   [[nodiscard]] auto size() const noexcept -> std::size_t { return size_; }
   [[nodiscard]] auto empty() const noexcept -> bool { return size_ == 0; }
+  // The first n bytes, shared; n <= size().
+  [[nodiscard]] auto prefix(std::size_t n) const noexcept -> Slice {
+    Slice first = *this;
+    first.size_ = static_cast<std::uint32_t>(n);
+    return first;
+  }
   // What remains after the first n bytes; n <= size().
   void remove_prefix(std::size_t n) noexcept {
     offset_ += static_cast<std::uint32_t>(n);

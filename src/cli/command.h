@@ -21,6 +21,13 @@ auto complain(const std::string& message, int code) -> int;
 void add_tap(CLI::App& app, int& exit_code);
 // `program`: how it was called, for what to type next.
 void add_demo(CLI::App& app, const std::string& program, int& exit_code);
+void add_check(CLI::App& app, int& exit_code);
+void add_proxy(CLI::App& app, int& exit_code);
+void add_fault(CLI::App& app, int& exit_code);
+void add_sessions(CLI::App& app, int& exit_code);
+void add_events(CLI::App& app, int& exit_code);
+void add_serve(CLI::App& app, int& exit_code);
+void add_syslog(CLI::App& app, int& exit_code);
 void add_help_json(CLI::App& app, int& exit_code);
 
 // Declares what an option's value may be, for the completion ("choices" of help-json); one that ends

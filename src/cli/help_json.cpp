@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cli/command.h"
+#include "fault/catalog.h"
 
 namespace weir::cli {
 namespace {
@@ -50,20 +51,48 @@ auto describe_command(const CLI::App& app) -> ordered_json {
           {"commands", commands}};
 }
 
+auto describe_attribute(const fault::AttributeInfo& attribute) -> ordered_json {
+  const std::string value = attribute.optional ? "" : fault::format_value(attribute, attribute.default_value);
+  return {{"name", attribute.name},
+          {"values", fault::describe_values(attribute)},
+          {"default", value},
+          {"doc", attribute.doc},
+          {"classic", attribute.classic_unit != 0}};
+}
+
+// The catalog, from which docs/faults.md is made.
+auto describe_faults() -> ordered_json {
+  ordered_json faults = ordered_json::array();
+  for (const auto* info : fault::catalog()) {
+    ordered_json attributes = ordered_json::array();
+    for (const auto& attribute : info->attributes) attributes.push_back(describe_attribute(attribute));
+    faults.push_back({{"type", info->type},
+                      {"doc", info->doc},
+                      {"details", info->details},
+                      {"differs", info->differs},
+                      {"classic", info->classic},
+                      {"stream", info->phase == fault::FaultPhase::stream},
+                      {"direction", fault::to_string(info->default_direction)},
+                      {"attributes", attributes}});
+  }
+  return faults;
+}
+
 }  // namespace
 
 void offer_choices(const CLI::Option* option, std::vector<std::string> choices) {
   offered_choices()[option] = std::move(choices);
 }
 
-// Hidden: the command tree as JSON, from which scripts/generate-docs makes the man page and the
-// completion.
+// Hidden: the command tree and the catalog of faults as JSON, from which scripts/generate-docs makes the
+// man page, the completion and docs/faults.md.
 void add_help_json(CLI::App& app, int& exit_code) {
   CLI::App* help = app.add_subcommand("help-json", "Print the command tree as JSON");
   help->group("");
   help->callback([&app, &exit_code] {
     ordered_json tree = describe_command(app);
     tree["version"] = version_text();
+    tree["faults"] = describe_faults();
     std::puts(tree.dump(2).c_str());
     exit_code = exit_ok;
   });

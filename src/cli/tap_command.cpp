@@ -7,6 +7,7 @@
 
 #include "base/duration.h"
 #include "cli/command.h"
+#include "cli/fault_options.h"
 #include "engine/engine.h"
 #include "engine/lifecycle.h"
 #include "engine/usable_cores.h"
@@ -27,6 +28,8 @@ struct TapArguments {
   std::string filter_client;
   std::string when_slow = "block";
   std::vector<std::string> timeouts;
+  std::vector<std::string> faults;
+  std::optional<std::uint64_t> seed;
   std::optional<int> keepalive_count;
   std::string workers = "1";
   std::optional<std::uint64_t> max_sessions;
@@ -41,6 +44,7 @@ struct TapPlan {
   event::FullPolicy when_slow = event::FullPolicy::block;
   view::ColorMode color = view::ColorMode::automatic;
   unsigned workers = 1;
+  std::uint64_t seed = 0;
 };
 
 // The value, or a usage error that starts with where it came from.
@@ -120,7 +124,7 @@ auto make_plan(const TapArguments& arguments) -> Result<TapPlan> {
   if (!color) return tl::make_unexpected(color.error());
   plan.color = *color;
   if (!arguments.filter_client.empty()) {
-    const auto filter = in("--filter-client", view::ClientFilter::parse(arguments.filter_client));
+    const auto filter = in("--filter-client", ClientFilter::parse(arguments.filter_client));
     if (!filter) return tl::make_unexpected(filter.error());
     plan.view.filter = *filter;
   }
@@ -131,6 +135,10 @@ auto make_plan(const TapArguments& arguments) -> Result<TapPlan> {
   for (const auto& each : arguments.timeouts) {
     if (auto set = parse_timeout(each, plan.proxy.timeouts); !set) return tl::make_unexpected(set.error());
   }
+  auto faults = parse_faults(arguments.faults);
+  if (!faults) return tl::make_unexpected(faults.error());
+  plan.proxy.faults = *std::move(faults);
+  plan.seed = arguments.seed ? *arguments.seed : any_seed();
   const auto workers = parse_workers(arguments.workers);
   if (!workers) return tl::make_unexpected(workers.error());
   plan.workers = *workers;
@@ -172,9 +180,15 @@ auto open_output(const std::string& path) -> Result<Fd> {
   return fd;
 }
 
-auto announce(const std::string& listening, const TapArguments& arguments) -> Result<void> {
+auto announce(const std::string& listening, const TapArguments& arguments, std::uint64_t seed) -> Result<void> {
   const std::string line = fmt::format("weir: listening on {}, upstream {}\n", listening, arguments.upstream);
-  if (!arguments.quiet) std::fputs(line.c_str(), stderr);
+  if (!arguments.quiet) {
+    std::fputs(line.c_str(), stderr);
+    if (!arguments.faults.empty()) {
+      fmt::print(stderr, "weir: {} fault{}, --seed {} draws the same again\n", arguments.faults.size(),
+                 arguments.faults.size() == 1 ? "" : "s", seed);
+    }
+  }
   if (arguments.ready_fd && ::write(*arguments.ready_fd, line.data(), line.size()) < 0) {
     return failure(fmt::format("--ready-fd {}: {}", *arguments.ready_fd, errno_text(errno)));
   }
@@ -195,7 +209,7 @@ auto run_tap(const TapArguments& arguments) -> int {
   plan->view.color = view::resolve_color(plan->color, output_fd->get());
   plan->view.utf8 = view::is_utf8_locale();
 
-  auto engine = engine::Engine::create({.workers = plan->workers});
+  auto engine = engine::Engine::create({.workers = plan->workers, .seed = plan->seed});
   if (!engine) return complain(engine.error().message, exit_failure);
   if (const auto mask = view::required_events(plan->view); mask != 0) {
     event::RingOptions ring{.policy = plan->when_slow, .mask = mask};
@@ -203,9 +217,10 @@ auto run_tap(const TapArguments& arguments) -> int {
     (*engine)->add_observer({.observer = view::make_view(plan->view, output), .ring = ring});
   }
   const auto drain = plan->proxy.timeouts[event::TimeoutName::drain];
-  const auto listening = (*engine)->add_proxy(plan->proxy);
+  const auto listening = (*engine)->add_proxy(std::move(plan->proxy));
   if (!listening) return complain(listening.error().message, exit_failure);
-  if (auto said = announce(*listening, arguments); !said) return complain(said.error().message, exit_failure);
+  const auto said = announce(*listening, arguments, plan->seed);
+  if (!said) return complain(said.error().message, exit_failure);
   (*engine)->start();
 
   const auto say = [&](std::string_view line) {
@@ -243,6 +258,7 @@ void offer_tap_choices(const CLI::App& tap) {
   std::vector<std::string> timeouts;
   for (const auto& info : event::timeout_catalog()) timeouts.push_back(std::string(info.text) + "=");
   offer_choices(tap.get_option("--timeout"), std::move(timeouts));
+  offer_choices(tap.get_option("--fault"), fault_types());
 }
 
 void add_view_options(CLI::App& tap, TapArguments& arguments) {
@@ -273,6 +289,10 @@ void add_relay_options(CLI::App& tap, TapArguments& arguments) {
   tap.add_option("-t,--timeout", arguments.timeouts, "Set a timeout, see below; repeatable")
       ->type_name("NAME=DURATION")
       ->allow_extra_args(false);
+  tap.add_option("--fault", arguments.faults, "Put a fault into every session, see below; repeatable, in order")
+      ->type_name("FAULT")
+      ->allow_extra_args(false);
+  tap.add_option("--seed", arguments.seed, "What the faults draw from: the same seed, the same faults")->type_name("N");
   tap.add_option("--keepalive-count", arguments.keepalive_count,
                  "Unanswered keepalive probes that end a session; needs --timeout tcp.user_timeout=off")
       ->type_name("N")
@@ -307,12 +327,13 @@ void add_tap(CLI::App& app, int& exit_code) {
   add_relay_options(*tap, *arguments);
   offer_tap_choices(*tap);
   tap->footer(
-      timeouts_help() +
+      timeouts_help() + "\n" + faults_help() +
       "\nExamples:\n"
       "  weir tap 8888 db.internal:5432                    watch PostgreSQL traffic as text\n"
       "  weir tap --show dump --limit 64 8888 cache:6379   the first 64 bytes of every chunk\n"
       "  weir tap --show raw --only downstream --once 0 host:80 > body\n"
       "  weir tap -t idle.server=2s -t connect=500ms :8080 [::1]:80\n"
+      "  weir tap --fault 'latency latency=100ms jitter=20ms direction=upstream' 8888 db.internal:5432\n"
       "\nSIGINT or SIGTERM stops accepting and lets sessions end for the drain time; a second one ends them now.\n"
       "Exit codes: 0 done (a signal included), 1 it could not be done, 2 wrong usage.");
   tap->callback([arguments, &exit_code] { exit_code = run_tap(*arguments); });

@@ -32,7 +32,7 @@ class EmbeddedWeir final : public WeirUnderTest {
     spec.name = "demo";
     spec.listen = engine::BindAddress{*listen};
     spec.upstream = *upstream;
-    const auto listening = engine_->add_proxy(spec);
+    const auto listening = engine_->add_proxy(std::move(spec));
     if (!listening) return tl::make_unexpected(listening.error());
     const auto address = UpstreamAddress::parse(*listening);
     if (!address) return tl::make_unexpected(address.error());

@@ -9,20 +9,15 @@
 #include <mutex>
 #include <utility>
 
-#include "proxy/acceptor.h"
+#include "engine/worker_thread.h"
 
 namespace weir::engine {
 
-struct Engine::WorkerThread {
-  WorkerThread(std::unique_ptr<net::EventLoop> owned_loop, net::Resolver& resolver)
-      : loop(std::move(owned_loop)), worker(std::make_unique<proxy::Worker>(*loop, resolver)) {}
-  std::unique_ptr<net::EventLoop> loop;
-  std::unique_ptr<proxy::Worker> worker;
-  std::thread thread;
-};
-
 Engine::Engine(const EngineOptions& options)
-    : clock_(*options.clock), news_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+    : clock_(*options.clock),
+      seed_(options.seed),
+      fault_budget_(options.fault_bytes),
+      news_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 auto Engine::create(const EngineOptions& options) -> Result<std::unique_ptr<Engine>> {
   std::unique_ptr<Engine> engine(new Engine(options));
@@ -37,7 +32,9 @@ auto Engine::create(const EngineOptions& options) -> Result<std::unique_ptr<Engi
 
 Engine::~Engine() {
   if (running_) (void)stop(std::chrono::milliseconds{1000});
-  for (const auto& path : unix_paths_) ::unlink(path.c_str());
+  for (const auto& [id, proxy] : proxies_) {
+    for (const auto& path : proxy.unix_paths) ::unlink(path.c_str());
+  }
   // Rings hold slices of the workers' blocks: they go first.
   observers_.clear();
 }
@@ -64,104 +61,6 @@ void Engine::add_observer(ObserverSpec spec) {
   observers_.push_back(std::move(observing));
 }
 
-// Binds all of `wanted`; the port that the kernel picks for the first family serves the second too.
-auto Engine::bind_all(const ListenAddress& wanted, net::SocketFactory& sockets, const net::StreamOptions& options,
-                      Listeners& listeners) -> Result<Address> {
-  std::optional<Address> bound;
-  for (const Address& each : wanted.addresses) {
-    Address address = each;
-    if (bound && address.is_ip()) {
-      Address::Ip ip = *address.ip();
-      ip.port = bound->port();
-      address = Address(ip);
-    }
-    auto listener = sockets.listen(address, options);
-    if (!listener) {
-      // One of two families may be missing on this machine.
-      const bool family_missing = listener.error().code == EAFNOSUPPORT || listener.error().code == EADDRNOTAVAIL;
-      if (wanted.addresses.size() > 1 && family_missing && (&each != &wanted.addresses.back() || bound)) continue;
-      return tl::make_unexpected(listener.error());
-    }
-    if (const auto* path = address.unix_path(); path != nullptr && !path->starts_with('@')) {
-      unix_paths_.push_back(*path);
-    }
-    auto here = net::local_address(listener->get());
-    if (!here) return here;
-    bound = *std::move(here);
-    listeners.push_back(std::make_shared<const Fd>(*std::move(listener)));
-  }
-  return *bound;
-}
-
-auto Engine::add_listeners(proxy::ProxySettings& settings, const ProxySpec& spec, Listeners& listeners)
-    -> Result<std::string> {
-  if (const auto* given = std::get_if<GivenListener>(&spec.listen)) {
-    listeners.push_back(given->socket);
-    return net::local_address(given->socket->get()).map([](const Address& address) { return address.to_string(); });
-  }
-  const ListenAddress& wanted = std::get<BindAddress>(spec.listen).address;
-  net::KernelSockets sockets(spec.network_namespace);
-  std::vector<Listeners> taken;  // kept meanwhile, so that the kernel picks another port each time
-  while (true) {
-    const auto bound = bind_all(wanted, sockets, settings.stream_options(), listeners);
-    if (bound && wanted.addresses.size() == 1) return bound->to_string();
-    if (bound) {
-      return fmt::format("{}:{}", std::string_view(wanted.text).substr(0, wanted.text.rfind(':')), bound->port());
-    }
-    // The port that was free in one family may be in use in the other.
-    constexpr std::size_t most_tries = 16;
-    const bool picked = wanted.addresses.front().port() == 0 && !listeners.empty();
-    if (!picked || bound.error().code != EADDRINUSE || taken.size() == most_tries) {
-      return tl::make_unexpected(bound.error());
-    }
-    taken.push_back(std::exchange(listeners, {}));
-  }
-}
-
-auto Engine::add_proxy(const ProxySpec& spec) -> Result<std::string> {
-  auto settings = std::make_shared<proxy::ProxySettings>();
-  settings->id = ProxyId{static_cast<std::uint32_t>(settings_.size())};
-  settings->name = spec.name;
-  settings->upstream = std::make_shared<proxy::FixedUpstream>(spec.upstream);
-  settings->timeouts = spec.timeouts;
-  settings->keepalive_count = spec.keepalive_count;
-  settings->on_connect_failure = spec.on_connect_failure;
-  settings->max_sessions = spec.max_sessions;
-  settings->accept_limit = spec.accept_limit;
-
-  Listeners listeners;
-  auto text = add_listeners(*settings, spec, listeners);
-  if (!text) return text;
-
-  auto shared = std::make_shared<proxy::ProxyShared>();
-  if (spec.accept_limit) wants_session_ends_.store(true);
-  shared->on_place_free = [this] {
-    // In one order with `places` and with those who set it and then look at `places`: else both sides could
-    // miss the other, and the last session's end would wake nobody.
-    if (wants_session_ends_.load()) notify();
-  };
-  std::vector<proxy::Worker*> peers;
-  for (const auto& worker : workers_) peers.push_back(worker->worker.get());
-  for (std::size_t i = 0; i < workers_.size(); ++i) {
-    auto on_worker = std::make_unique<proxy::ProxyOnWorker>();
-    on_worker->settings = settings;
-    on_worker->shared = shared;
-    on_worker->sockets = std::make_unique<net::KernelSockets>(spec.network_namespace);
-    on_worker->peers = peers;
-    on_worker->index = settings_.size();
-    for (const auto& observing : observers_) on_worker->observers.add(*observing.rings[i]);
-    proxy::ProxyOnWorker& added = peers[i]->add_proxy(std::move(on_worker));
-    for (const auto& listener : listeners) {
-      auto acceptor = std::make_unique<proxy::Acceptor>(*peers[i], added, listener);
-      if (auto started = acceptor->start(); !started) return tl::make_unexpected(started.error());
-      added.acceptors.push_back(std::move(acceptor));
-    }
-  }
-  settings_.push_back(std::move(settings));
-  shared_.push_back(std::move(shared));
-  return text;
-}
-
 void Engine::start() {
   running_ = true;
   for (const auto& observing : observers_) observing.thread->start();
@@ -172,7 +71,7 @@ void Engine::start() {
 
 auto Engine::live_sessions() const -> std::uint64_t {
   std::uint64_t live = 0;
-  for (const auto& shared : shared_) live += shared->live.load();
+  for (const auto& [id, proxy] : proxies_) live += proxy.shared->live.load();
   return live;
 }
 
@@ -181,12 +80,13 @@ auto Engine::take_news() -> News {
   [[maybe_unused]] const auto got = ::read(news_.get(), &count, sizeof count);
   News news;
   news.observer_closed = observer_closed_.load();
-  for (std::size_t i = 0; i < shared_.size(); ++i) {
-    const auto limit = settings_[i]->accept_limit;
-    news.accept_limit_reached |= limit && shared_[i]->accepted.load() >= *limit;
+  for (const auto& [id, proxy] : proxies_) {
+    const auto limit = proxy.spec.accept_limit;
+    news.accept_limit_reached |= limit && proxy.shared->accepted.load() >= *limit;
   }
   // After that: a session that was counted has had its place before, so it is seen here.
-  news.all_sessions_ended = std::ranges::all_of(shared_, [](const auto& shared) { return shared->places.load() == 0; });
+  news.all_sessions_ended =
+      std::ranges::all_of(proxies_, [](const auto& each) { return each.second.shared->places.load() == 0; });
   return news;
 }
 
@@ -213,6 +113,16 @@ auto Engine::each_worker(const std::function<void(WorkerThread&)>& task, std::ch
   const bool all = progress->done.wait_for(lock, patience, [&] { return progress->left == 0; });
   progress->abandoned = true;
   return all;
+}
+
+// Runs `task` on every loop, however late; it must own what it touches. False: not within `patience`.
+auto Engine::tell_workers(const std::function<void(WorkerThread&)>& task, std::chrono::milliseconds patience) -> bool {
+  if (!running_) {
+    for (const auto& worker : workers_) task(*worker);
+    return true;
+  }
+  for (const auto& worker : workers_) worker->loop->post([task, target = worker.get()] { task(*target); });
+  return each_worker([](WorkerThread&) {}, patience);
 }
 
 void Engine::stop_accepting() {
@@ -250,10 +160,10 @@ auto Engine::totals(std::chrono::milliseconds patience) -> Totals {
   } else {
     for (const auto& worker : workers_) add(*worker);
   }
-  for (const auto& shared : shared_) {
-    sum.live += shared->live.load();
-    sum.peak += shared->peak.load();
-    sum.refused_accepts += shared->refused_accepts.load();
+  for (const auto& [id, proxy] : proxies_) {
+    sum.live += proxy.shared->live.load();
+    sum.peak += proxy.shared->peak.load();
+    sum.refused_accepts += proxy.shared->refused_accepts.load();
   }
   return sum;
 }

@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -13,6 +14,8 @@
 #include "engine/observer_thread.h"
 #include "engine/proxy_spec.h"
 #include "event/event.h"
+#include "fault/fault_list.h"
+#include "fault/proxy_faults.h"
 #include "net/resolver.h"
 #include "proxy/worker.h"
 
@@ -20,6 +23,8 @@ namespace weir::engine {
 
 struct EngineOptions {
   unsigned workers = 1;
+  std::uint64_t seed = 0;                                        // of all that faults draw
+  std::uint64_t fault_bytes = fault::ByteBudget::default_limit;  // that all faults together may hold
   const Clock* clock = &SystemClock::instance();
 };
 
@@ -41,6 +46,30 @@ struct Totals {
   bool partial = false;  // a loop was late: its share is missing
 };
 
+// What one proxy did since it was created, over all workers, live sessions included.
+struct ProxyTraffic {
+  proxy::ProxyCounters counters;
+  std::uint64_t live = 0;
+  std::uint64_t peak = 0;
+  std::uint64_t refused_accepts = 0;
+};
+
+// A live session, as it stood when its loop was asked.
+struct SessionInfo {
+  ProxyId proxy{};
+  SessionNumber number{};
+  Address client;
+  std::optional<Address> upstream;  // none before one is tried
+  proxy::SessionPhase phase{};
+  Nanos age{};
+  std::array<event::DirectionTotals, 2> totals{};  // by Direction
+};
+struct SessionList {
+  std::vector<SessionInfo> sessions;
+  std::uint64_t left_out = 0;  // beyond the limit asked for
+  bool partial = false;        // a loop was late: its sessions are missing
+};
+
 // The workers, their proxies and their observers. Set up and called from one thread (the control
 // thread); the workers' and observers' threads are its own.
 class Engine {
@@ -53,9 +82,45 @@ class Engine {
   // Both before start(). An observer sees every proxy added after it.
   void add_observer(ObserverSpec spec);
   // Binds at once; sessions begin with start(). Returns where it listens, as text with the real port:
-  // "127.0.0.1:8888", ":8888", "unix:/path".
-  [[nodiscard]] auto add_proxy(const ProxySpec& spec) -> Result<std::string>;
+  // "127.0.0.1:8888", ":8888", "unix:/path". The listening sockets close with the last acceptor.
+  [[nodiscard]] auto add_proxy(ProxySpec spec) -> Result<std::string>;
   void start();
+
+  // The parts of add_proxy, for proxies that come, change and go while sessions run. Each waits for a turn
+  // or a few of every loop, never for a peer or a lookup; a loop that is later than a second does its part
+  // as soon as it can, in order.
+  //
+  // Known to all workers; listens nowhere yet.
+  [[nodiscard]] auto create_proxy(ProxySpec spec) -> ProxyId;
+  // Binds and accepts. Returns where, as add_proxy does. Only if it is closed.
+  [[nodiscard]] auto open_proxy(ProxyId id) -> Result<std::string>;
+  // When it returns true, its listeners and both sockets of each of its sessions are closed. Its session
+  // numbers and its counters go on when it is opened again. False: a loop was late.
+  auto close_proxy(ProxyId id, const std::string& why) -> bool;
+  // Another rule for a closed proxy.
+  void change_proxy(ProxyId id, ProxySpec spec);
+  // Closes it and forgets it.
+  void remove_proxy(ProxyId id);
+
+  // Asks every loop; see SessionList. `proxy`: of one only.
+  [[nodiscard]] auto sessions(std::optional<ProxyId> proxy, std::size_t most, std::chrono::milliseconds patience)
+      -> SessionList;
+  // Ends one session, FIN on both legs. False: there is none of this number.
+  auto close_session(ProxyId proxy, SessionNumber number, const std::string& why) -> bool;
+  [[nodiscard]] auto traffic(std::chrono::milliseconds patience) -> std::map<ProxyId, ProxyTraffic>;
+  // How long the slowest loop takes to answer: how far it lags behind now.
+  [[nodiscard]] auto loop_lag(std::chrono::milliseconds patience) -> Nanos;
+
+  // Puts another list of faults in force, on open sessions too. True when every worker has taken it: a
+  // byte that is sent after that meets the new list. It takes one turn of each loop and waits for no
+  // peer. False: a loop was late; it takes the list as soon as it can, and in order with later ones.
+  auto set_faults(ProxyId proxy, const std::shared_ptr<const fault::FaultList>& list,
+                  std::chrono::milliseconds patience) -> bool;
+  // What all workers know of a proxy's faults: how often each applied. Any thread.
+  [[nodiscard]] auto faults(ProxyId proxy) const -> const fault::ProxyFaults&;
+  // How much all faults hold, and how often the bound held. Any thread.
+  [[nodiscard]] auto fault_budget() const -> const fault::ByteBudget& { return fault_budget_; }
+  [[nodiscard]] auto seed() const -> std::uint64_t { return seed_; }
 
   // What the control thread waits for, as a readable descriptor: clear it with take_news().
   [[nodiscard]] auto news_fd() const -> int { return news_.get(); }
@@ -79,23 +144,29 @@ class Engine {
  private:
   struct WorkerThread;
   explicit Engine(const EngineOptions& options);
-  using Listeners = std::vector<std::shared_ptr<const Fd>>;
-  auto bind_all(const ListenAddress& wanted, net::SocketFactory& sockets, const net::StreamOptions& options,
-                Listeners& listeners) -> Result<Address>;
-  auto add_listeners(proxy::ProxySettings& settings, const ProxySpec& spec, Listeners& listeners)
-      -> Result<std::string>;
   auto each_worker(const std::function<void(WorkerThread&)>& task, std::chrono::milliseconds patience) -> bool;
+  auto tell_workers(const std::function<void(WorkerThread&)>& task,
+                    std::chrono::milliseconds patience = std::chrono::milliseconds{1000}) -> bool;
   void notify();
 
   const Clock& clock_;
+  std::uint64_t seed_;
+  fault::ByteBudget fault_budget_;
   Fd news_;
   std::atomic<bool> observer_closed_{false};
   std::atomic<bool> wants_session_ends_{false};  // a wake-up per session costs more than a small session
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   net::SystemResolver resolver_;  // after the workers: it goes before their loops, to which it posts
-  std::vector<std::shared_ptr<proxy::ProxyShared>> shared_;
-  std::vector<std::shared_ptr<const proxy::ProxySettings>> settings_;
-  std::vector<std::string> unix_paths_;  // of our listeners; removed when they close
+  struct Proxy {
+    ProxySpec spec;
+    std::shared_ptr<proxy::ProxyShared> shared;
+    std::shared_ptr<fault::ProxyFaults> faults;
+    std::vector<std::string> unix_paths;  // of its listeners; removed when they close
+    bool open = false;
+  };
+  [[nodiscard]] auto proxy_of(ProxyId id) -> Proxy&;
+  std::map<ProxyId, Proxy> proxies_;
+  std::uint32_t next_id_ = 0;
   struct Observing {
     std::unique_ptr<ObserverThread> thread;
     std::vector<event::EventRing*> rings;  // by worker

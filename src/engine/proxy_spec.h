@@ -1,5 +1,5 @@
 // Room engine/, floor 7: from a ProxySpec to listeners, workers and observers, and to their orderly
-// end. tap, serve and demo all start here. Includes base/, net/, event/ and proxy/.
+// end. tap, serve and demo all start here. Includes base/, net/, event/, fault/ and proxy/.
 // Start with this file, then engine.h, then lifecycle.h (signals, drain, summary).
 #pragma once
 
@@ -10,6 +10,8 @@
 
 #include "base/address.h"
 #include "base/fd.h"
+#include "fault/byte_budget.h"
+#include "fault/fault_list.h"
 #include "proxy/settings.h"
 
 namespace weir::engine {
@@ -38,6 +40,9 @@ struct ProxySpec {
   proxy::OnConnectFailure on_connect_failure = proxy::OnConnectFailure::reset;
   std::optional<std::uint64_t> max_sessions;
   std::optional<std::uint64_t> accept_limit;
+  std::optional<Address> forbidden;                              // never dialled: our own API
+  std::shared_ptr<const fault::FaultList> faults;                // null: none
+  std::uint64_t fault_queue_limit = fault::default_queue_limit;  // bytes that faults may hold in one direction
 };
 
 }  // namespace weir::engine

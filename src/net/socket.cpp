@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 namespace weir::net {
@@ -185,6 +186,20 @@ auto connect_outcome(int fd) -> int {
   std::byte any{};
   const ssize_t n = ::recv(fd, &any, sizeof any, MSG_PEEK | MSG_DONTWAIT);
   return n >= 0 ? 0 : errno;
+}
+
+auto leads_to(int fd, const Address& target, const Address& listener) -> bool {
+  if (!target.is_ip() || !listener.is_ip()) return target == listener;
+  if (target.port() != listener.port()) return false;
+  const auto& ip = *target.ip();
+  const std::array<std::uint8_t, 16> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  const bool v4_in_v6 = ip.v6 && std::equal(mapped.begin(), mapped.begin() + 12, ip.bytes.begin());
+  const std::array<std::uint8_t, 16> one{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  const std::array<std::uint8_t, 16> any{};
+  const std::uint8_t first = v4_in_v6 ? ip.bytes[12] : ip.bytes[0];
+  if (ip.bytes == any || (ip.v6 && !v4_in_v6 ? ip.bytes == one : first == 127)) return true;
+  const auto here = local_address(fd);
+  return here && here->host_string() == target.host_string();
 }
 
 auto local_address(int fd) -> Result<Address> {

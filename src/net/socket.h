@@ -62,6 +62,10 @@ class KernelSockets final : public SocketFactory {
 // bytes that came before it.
 [[nodiscard]] auto connect_outcome(int fd) -> int;
 
+// Does a socket that was told to connect to `target` reach a listener of this machine bound to `listener`?
+// An address of this machine is reached from itself, whatever interface it belongs to; loopback always is.
+[[nodiscard]] auto leads_to(int fd, const Address& target, const Address& listener) -> bool;
+
 [[nodiscard]] auto local_address(int fd) -> Result<Address>;
 [[nodiscard]] auto peer_address(int fd) -> Result<Address>;
 

@@ -101,7 +101,9 @@ void Acceptor::close_all_listeners() {
   for (Worker* peer : proxy_.peers) {
     if (peer == &worker_) continue;
     peer->loop().post([peer, index = proxy_.index] {
-      for (const auto& acceptor : peer->proxy(index).acceptors) acceptor->close_listener();
+      const ProxyOnWorker* proxy = peer->find_proxy(index);
+      if (proxy == nullptr) return;
+      for (const auto& acceptor : proxy->acceptors) acceptor->close_listener();
     });
   }
   for (const auto& acceptor : proxy_.acceptors) acceptor->close_listener();
@@ -124,8 +126,13 @@ void Acceptor::hand_out(Fd client, Address address, SessionNumber number) {
     Worker* chosen = a->load() <= b->load() ? a : b;
     if (chosen != &worker_) {
       // std::function wants copies: the descriptor travels bare and is owned again on arrival.
-      chosen->loop().post([chosen, index = proxy_.index, fd = client.release(), address = std::move(address), number] {
-        chosen->adopt(chosen->proxy(index), Fd(fd), address, number);
+      chosen->loop().post([chosen, index = proxy_.index, shared = proxy_.shared, fd = client.release(),
+                           address = std::move(address), number] {
+        Fd owned(fd);
+        ProxyOnWorker* proxy = chosen->find_proxy(index);
+        if (proxy != nullptr && proxy->open) return chosen->adopt(*proxy, std::move(owned), address, number);
+        shared->session_ended();  // closed or removed meanwhile
+        if (shared->on_place_free) shared->on_place_free();
       });
       return;
     }

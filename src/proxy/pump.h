@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <deque>
 #include <memory>
 #include <type_traits>
+#include <utility>
 
 #include "base/block.h"
+#include "base/fifo.h"
 #include "base/ids.h"
 #include "event/ring.h"
+#include "fault/byte_budget.h"
 #include "fault/stage.h"
 #include "proxy/endpoint.h"
 #include "proxy/pipe_pool.h"
@@ -31,17 +33,43 @@ struct Observation {
   SessionNumber session{};
 };
 
-// What a stage's budget is: bytes it may hold before the source is no longer read.
-inline constexpr std::uint64_t default_queue_limit = 32 * 1024 * 1024;
+using fault::default_queue_limit;
 
 // The faults of one direction: null until one applies, so that an idle session owns one pointer.
 struct StageRun {
   std::unique_ptr<fault::Stage> stage;
-  std::deque<Slice> released;  // emitted, not yet at the sink; each is one send
-  std::uint64_t held = 0;      // taken in and not emitted
+  Fifo<Slice> released;    // emitted, not yet at the sink; each is one send
+  std::uint64_t held = 0;  // taken in, and neither emitted nor dropped
   std::uint64_t queue_limit = default_queue_limit;
+  fault::ByteBudget* budget = nullptr;  // of the process; null: none
+  bool full_told = false;               // that it is full was counted
+  bool blocked_told = false;            // the stage knows that the sink is blocked, and is to hear when it is not
   std::optional<MonoTime> alarm;
   std::optional<fault::End> end;
+
+  StageRun() = default;
+  StageRun(const StageRun&) = delete;
+  auto operator=(const StageRun&) -> StageRun& = delete;
+  ~StageRun() { let_go(held); }
+  void take_in(std::uint64_t bytes) {
+    held += bytes;
+    if (budget != nullptr) budget->take(bytes);
+  }
+  void let_go(std::uint64_t bytes) {
+    bytes = std::min(held, bytes);
+    held -= bytes;
+    if (budget != nullptr) budget->give(bytes);
+  }
+  // Reads nothing more for now: a limit is reached, or the stage wants none. A direction that holds
+  // nothing may always read, so that no session waits for another's bytes.
+  [[nodiscard]] auto full() const -> bool {
+    return held >= queue_limit || (held > 0 && budget != nullptr && budget->is_full()) || !stage->takes_more();
+  }
+  void count_full() {
+    if (budget == nullptr || std::exchange(full_told, true)) return;
+    if (held >= queue_limit) budget->count_direction_full();
+    if (held > 0 && budget->is_full()) budget->count_process_full();
+  }
 };
 
 // Moves the bytes of one direction. A hand-written state machine, not a coroutine: 13 of the 15 us a
@@ -76,9 +104,19 @@ class Pump {
   // Bytes that were read before relaying began (a preface): due at once. Call before the first run.
   void prefill(Slice bytes, const Observation& observation, MonoTime now);
   // Puts a stage into the path of bytes read from now on. No source is read while it holds queue_limit.
-  void set_stage(std::unique_ptr<fault::Stage> faults, MonoTime now, std::uint64_t queue_limit = default_queue_limit);
+  // Only while the source has not ended.
+  void set_stage(std::unique_ptr<fault::Stage> faults, MonoTime now, std::uint64_t queue_limit = default_queue_limit,
+                 fault::ByteBudget* budget = nullptr);
+  // Calls change(stage, context) on the stage that set_stage() was given. There must be one.
+  template <class Change>
+  void change_stage(MonoTime now, Change change) {
+    call_stage(now, change);
+  }
+  // Takes a stage that has nothing to do any more out of the path, if nothing of it is left to be sent.
+  void remove_idle_stage();
+  [[nodiscard]] auto has_stage() const -> bool { return stage_ != nullptr; }
   void on_alarm(MonoTime now);
-  // Reads no more, as if the source had sent FIN.
+  // Reads no more, as if the source had sent FIN; what a stage holds goes out at once.
   void end_reading(MonoTime now);
   // The sink is gone: what is due will not be delivered.
   void cut();
@@ -97,12 +135,15 @@ class Pump {
   // Nothing but an empty source keeps it from reading.
   [[nodiscard]] auto takes_more() const -> bool { return state_ == PumpState::flowing && !due() && !stage_is_full(); }
   [[nodiscard]] auto held_by_stage() const -> std::uint64_t { return stage_ ? stage_->held : 0; }
+  // A stage holds bytes and has set itself an alarm.
+  [[nodiscard]] auto will_release() const -> bool { return held_by_stage() > 0 && stage_->alarm.has_value(); }
   [[nodiscard]] auto alarm() const -> std::optional<MonoTime> { return stage_ ? stage_->alarm : std::nullopt; }
   // A stage asked for the session's end; the relay carries it out.
   [[nodiscard]] auto stage_end() const -> std::optional<fault::End> { return stage_ ? stage_->end : std::nullopt; }
 
-  // Turns before other sessions get theirs.
+  // Turns before other sessions get theirs, and sends of what a stage released.
   static constexpr int turns_per_run = 4;
+  static constexpr int sends_per_turn = 256;
   // Two full reads of at least this prove a direction bulk: below it splice costs more than it saves.
   static constexpr std::size_t splice_from = 64 * 1024;
   // This many moves in a row smaller than small_move end it.
@@ -119,6 +160,9 @@ class Pump {
   auto splice_in(Leg<Source>& source, Context& context, MonoTime now) -> Took;
   template <class Call>
   void call_stage(MonoTime now, Call call);
+  template <class Call>
+  void call_stage_with(StageView& view, Call call);
+  void give_to_stage(Slice bytes, MonoTime now);
   void source_stopped(Leg<Source>& source, const IoResult& result, MonoTime now);
   void note_read(std::size_t n, MonoTime now);
   void adapt_read_size(std::size_t n, std::size_t room, Leg<Source>& source, Leg<Sink>& sink, Context& context,
@@ -134,7 +178,7 @@ class Pump {
   [[nodiscard]] auto due() const -> bool {
     return !pending_.empty() || (pipe_ && pipe_->bytes() > 0) || (stage_ && !stage_->released.empty());
   }
-  [[nodiscard]] auto stage_is_full() const -> bool { return stage_ && stage_->held >= stage_->queue_limit; }
+  [[nodiscard]] auto stage_is_full() const -> bool { return stage_ && stage_->full(); }
   [[nodiscard]] auto stage_holds_end() const -> bool { return stage_ && (stage_->held > 0 || !stage_->end); }
 
   Slice pending_;  // due at the sink

@@ -9,29 +9,41 @@ namespace weir::proxy {
 template <Endpoint Source, Endpoint Sink>
 class Pump<Source, Sink>::StageView final : public fault::StageContext {
  public:
-  StageView(StageRun& run, MonoTime now) : run_(run), now_(now) {}
+  StageView(StageRun& run, MonoTime now, std::uint64_t offset, bool blocked)
+      : run_(run), now_(now), offset_(offset), blocked_(blocked) {}
   [[nodiscard]] auto now() const -> MonoTime override { return now_; }
   void emit(Slice bytes) override {
-    run_.held -= std::min<std::uint64_t>(run_.held, bytes.size());
+    run_.let_go(bytes.size());
     if (!bytes.empty()) run_.released.push_back(std::move(bytes));
   }
+  void drop(std::size_t count) override { run_.let_go(count); }
   void arm(MonoTime when) override { run_.alarm = when; }
   void disarm() override { run_.alarm.reset(); }
   void end(fault::End how) override { run_.end = how; }
+  [[nodiscard]] auto offset() const -> std::uint64_t override { return offset_; }
+  [[nodiscard]] auto sink_is_blocked() const -> bool override { return run_.blocked_told |= blocked_, blocked_; }
 
  private:
   StageRun& run_;
   MonoTime now_;
+  std::uint64_t offset_;
+  bool blocked_;
 };
 
 template <Endpoint Source, Endpoint Sink>
 template <class Call>
 void Pump<Source, Sink>::call_stage(MonoTime now, Call call) {
-  StageView view(*stage_, now);
+  StageView view(*stage_, now, bytes_, blocked_);
+  call_stage_with(view, call);
+}
+
+template <Endpoint Source, Endpoint Sink>
+template <class Call>
+void Pump<Source, Sink>::call_stage_with(StageView& view, Call call) {
   call(*stage_->stage, view);
   if (!stage_->end || state_ != PumpState::flowing) return;
   state_ = PumpState::finishing;  // by its own wish: what it holds is given up
-  stage_->held = 0;
+  stage_->let_go(stage_->held);
 }
 
 template <Endpoint Source, Endpoint Sink>
@@ -43,13 +55,26 @@ auto Pump<Source, Sink>::run(Leg<Source>& source, Leg<Sink>& sink, Context& cont
       cut();
       return PumpStep::waiting;
     }
-    if (!deliver(sink, context, observation, now)) return PumpStep::waiting;
+    if (stage_ && stage_->end == fault::End::session_reset) return PumpStep::waiting;  // no FIN before the RST
+    if (!deliver(sink, context, observation, now)) {
+      return blocked_ || sink.broken ? PumpStep::waiting : PumpStep::again;
+    }
+    if (stage_ && std::exchange(stage_->blocked_told, false)) {
+      call_stage(now, [](fault::Stage& stage, StageView& view) { stage.on_room(view); });
+      if (due()) continue;
+    }
     if (state_ != PumpState::flowing) {
       if (stage_ && stage_holds_end()) return PumpStep::waiting;
       finish(sink);
       return PumpStep::waiting;
     }
-    if (stage_is_full()) return PumpStep::waiting;
+    if (stage_) {
+      if (stage_->full()) {
+        stage_->count_full();
+        return PumpStep::waiting;
+      }
+      if (stage_->stage->is_spent()) remove_idle_stage();
+    }
     if (!source.can_read()) return PumpStep::waiting;
     const Took took = splicing_ ? splice_in(source, context, now) : copy_in(source, sink, context, observation, now);
     if (took == Took::parked) return PumpStep::parked;
@@ -94,8 +119,7 @@ auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& 
     Slice slice = context.blocks.commit(read.bytes);
     if (observed) tell_read(slice, read, context, observation);
     if (stage_) {
-      stage_->held += slice.size();
-      call_stage(now, [&](fault::Stage& stage, StageView& view) { stage.on_chunk(view, std::move(slice)); });
+      give_to_stage(std::move(slice), context.clock.mono());
     } else {
       pending_ = std::move(slice);
       if (!deliver(sink, context, observation, now) && sink.broken) cut();
@@ -155,9 +179,9 @@ void Pump<Source, Sink>::source_stopped(Leg<Source>& source, const IoResult& res
 
 template <Endpoint Source, Endpoint Sink>
 void Pump<Source, Sink>::end_reading(MonoTime now) {
-  if (state_ != PumpState::flowing) return;
-  state_ = PumpState::finishing;
-  if (stage_) call_stage(now, [](fault::Stage& stage, StageView& view) { stage.on_end(view); });
+  if (ended() || (state_ != PumpState::flowing && !stage_)) return;
+  if (state_ == PumpState::flowing) state_ = PumpState::finishing;
+  if (stage_ && !stage_->end) call_stage(now, [](fault::Stage& stage, StageView& view) { stage.on_session_end(view); });
 }
 
 template <Endpoint Source, Endpoint Sink>
@@ -197,7 +221,7 @@ void Pump<Source, Sink>::adapt_read_size(std::size_t n, std::size_t room, Leg<So
 template <Endpoint Source, Endpoint Sink>
 auto Pump<Source, Sink>::deliver(Leg<Sink>& sink, Context& context, const Observation& observation, MonoTime now)
     -> bool {
-  while (true) {
+  for (int sends = 0;; ++sends) {
     if (pipe_ && !deliver_pipe(sink, now)) return false;
     if (splicing_ && (small_moves_ >= small_moves_to_leave || stage_ ||
                       (observation.fanout != nullptr && observation.fanout->wants_chunks(direction_)))) {
@@ -206,6 +230,7 @@ auto Pump<Source, Sink>::deliver(Leg<Sink>& sink, Context& context, const Observ
     }
     if (pending_.empty()) {
       if (!stage_ || stage_->released.empty()) return true;
+      if (sends >= sends_per_turn) return false;  // others' turn; not blocked
       pending_ = std::move(stage_->released.front());
       stage_->released.pop_front();
     }
@@ -316,19 +341,34 @@ void Pump<Source, Sink>::prefill(Slice bytes, const Observation& observation, Mo
                              event::EventKind::chunk_read);
   }
   if (stage_) {
-    stage_->held += bytes.size();
-    call_stage(now, [&](fault::Stage& stage, StageView& view) { stage.on_chunk(view, std::move(bytes)); });
+    give_to_stage(std::move(bytes), now);
   } else {
     pending_ = std::move(bytes);
   }
 }
 
+// Just read: they are the last of bytes_. `now` is read after the read, so that nothing is early.
 template <Endpoint Source, Endpoint Sink>
-void Pump<Source, Sink>::set_stage(std::unique_ptr<fault::Stage> faults, MonoTime now, std::uint64_t queue_limit) {
+void Pump<Source, Sink>::give_to_stage(Slice bytes, MonoTime now) {
+  stage_->take_in(bytes.size());
+  stage_->full_told = false;
+  StageView view(*stage_, now, bytes_ - bytes.size(), blocked_);
+  call_stage_with(view, [&](fault::Stage& stage, StageView& same) { stage.on_chunk(same, std::move(bytes)); });
+}
+
+template <Endpoint Source, Endpoint Sink>
+void Pump<Source, Sink>::set_stage(std::unique_ptr<fault::Stage> faults, MonoTime now, std::uint64_t queue_limit,
+                                   fault::ByteBudget* budget) {
   stage_ = std::make_unique<StageRun>();
+  stage_->budget = budget;
   stage_->queue_limit = queue_limit;
   stage_->stage = std::move(faults);
   call_stage(now, [](fault::Stage& stage, StageView& view) { stage.on_open(view); });
+}
+
+template <Endpoint Source, Endpoint Sink>
+void Pump<Source, Sink>::remove_idle_stage() {
+  if (stage_ && state_ == PumpState::flowing && stage_->held == 0 && stage_->released.empty()) stage_.reset();
 }
 
 template <Endpoint Source, Endpoint Sink>
@@ -348,6 +388,7 @@ void Pump<Source, Sink>::cut() {
   if (stage_) {
     stage_->released.clear();
     stage_->alarm.reset();
+    stage_->let_go(stage_->held);
   }
 }
 

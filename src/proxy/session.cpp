@@ -77,6 +77,10 @@ void Session::begin() {
   if (!watch(client_watch_, relay_.client().end.fd())) {
     return fail(age_cause(CloseReason::connect_failed), "cannot watch the client's socket");
   }
+  if (!held_by_fault(fault::FaultPhase::accept, accepted_)) after_accept();
+}
+
+void Session::after_accept() {
   if (proxy_.settings->make_preface) {
     setup_->preface = proxy_.settings->make_preface();
     phase_ = SessionPhase::preface;
@@ -85,30 +89,6 @@ void Session::begin() {
     return;  // its first bytes raise an edge
   }
   choose_upstream();
-}
-
-void Session::read_preface() {
-  std::array<std::byte, 4096> buffer;
-  auto& bytes = setup_->preface_bytes;
-  while (true) {
-    const std::size_t room = std::min(buffer.size(), Preface::limit - bytes.size());
-    const ReadResult read = relay_.client().end.read(std::span(buffer).first(room));
-    if (read.status == IoStatus::would_block) return;
-    if (read.status != IoStatus::ok) {
-      const bool fin = read.status == IoStatus::end;
-      return fail(age_cause(fin ? CloseReason::client_fin : CloseReason::client_reset, LegName::client),
-                  "before its preface was complete");
-    }
-    bytes.insert(bytes.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(read.bytes));
-    const Preface::Verdict verdict = setup_->preface->read(bytes);
-    if (verdict.outcome == Preface::Outcome::complete) {
-      bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(verdict.consumed));
-      return choose_upstream();
-    }
-    if (verdict.outcome == Preface::Outcome::malformed || bytes.size() >= Preface::limit) {
-      return fail(age_cause(CloseReason::client_error, LegName::client), "its preface is malformed");
-    }
-  }
 }
 
 void Session::choose_upstream() {
@@ -137,7 +117,7 @@ void Session::start_connecting(net::Addresses addresses) {
   phase_ = SessionPhase::connecting;
   setup_->addresses = std::move(addresses);
   setup_->phase_deadline = after(now(), proxy_.settings->timeouts[TimeoutName::connect]);
-  connect_next();
+  if (!held_by_fault(fault::FaultPhase::connect, now())) connect_next();
 }
 
 void Session::connect_next() {
@@ -155,6 +135,11 @@ void Session::connect_next() {
     }
     if (!attempt) {
       attempt_failed(attempt.error().code, attempt.error().message);
+      continue;
+    }
+    if (proxy_.settings->forbidden &&
+        net::leads_to(attempt->fd.get(), upstream_address_, *proxy_.settings->forbidden)) {
+      attempt_failed(EACCES, fmt::format("{}: Weir's own API is no upstream", upstream_address_.to_string()));
       continue;
     }
     relay_.server() = Leg<SocketEnd>{.end = SocketEnd(std::move(attempt->fd), upstream_address_.is_ip())};
@@ -229,6 +214,7 @@ void Session::connected() {
   worker_.loop().alarms().clear(*this);
   const Nanos took = worker_.loop().clock().mono() - accepted_;
   worker_.counters().connect_times.add(took);
+  proxy_.counters.add_connect(took);
   Slice prefilled;
   if (!setup_->preface_bytes.empty()) prefilled = worker_.blocks().copy(setup_->preface_bytes);
   setup_.reset();
@@ -241,6 +227,7 @@ void Session::connected() {
     fanout->push(event::Event{now(), proxy_.settings->id, number_, std::move(opened)},
                  event::EventKind::session_opened);
   }
+  apply_faults();
   relay_.start(now(), accepted_, std::move(prefilled));
   settle();
 }
@@ -274,6 +261,7 @@ void Session::settle() {
       detail += fmt::format("{}passed on when reset_grace ({}) ended", detail.empty() ? "" : "; ",
                             grace ? format_duration(*grace) : "off");
     }
+    if (relay_.cause().reason == CloseReason::fault && faults_) detail = faults_->ended_by();
     return finish(std::move(detail));
   }
   if (relay_.wants_rerun()) worker_.loop().run_again(*this);
@@ -324,6 +312,7 @@ void Session::on_setup_timer() {
   };
   if (setup_->phase_deadline <= now()) {
     if (phase_ == SessionPhase::resolving) return fail(timed_out(TimeoutName::resolve), "");
+    if (setup_->fault_since) return fail(timed_out(TimeoutName::connect), "while a fault delayed it");
     attempt_failed(ETIMEDOUT, no_answer());
     return fail(timed_out(TimeoutName::connect), setup_->failures);
   }
@@ -340,6 +329,7 @@ void Session::on_setup_timer() {
 }
 
 void Session::on_alarm() {
+  if (setup_ && setup_->fault_since) return go_on_after_fault();
   if (phase_ == SessionPhase::connecting) return connect_next();
   if (phase_ != SessionPhase::relaying) return;
   relay_.on_alarm(now());
@@ -360,7 +350,10 @@ auto Session::age_cause(CloseReason reason, std::optional<LegName> leg) const ->
 
 void Session::fail(CloseCause cause, std::string detail) {
   const bool client_gone = cause.leg == LegName::client;
-  if (!client_gone) ++worker_.counters().connect_failures;
+  if (!client_gone) {
+    ++worker_.counters().connect_failures;
+    ++proxy_.counters.connect_failures;
+  }
   relay_.end(cause, proxy_.settings->on_connect_failure == OnConnectFailure::reset, now());
   finish(std::move(detail));
 }
@@ -368,6 +361,12 @@ void Session::fail(CloseCause cause, std::string detail) {
 void Session::end(const CloseCause& cause, const std::string& detail) {
   if (phase_ == SessionPhase::closing) return;
   relay_.end(cause, true, now());
+  finish(detail);
+}
+
+void Session::close(const std::string& detail) {
+  if (phase_ == SessionPhase::closing) return;
+  relay_.end(age_cause(CloseReason::shutdown), false, now());
   finish(detail);
 }
 

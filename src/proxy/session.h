@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "fault/session_faults.h"
 #include "net/event_loop.h"
 #include "net/resolver.h"
 #include "proxy/relay.h"
@@ -38,14 +39,23 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   void begin();
   // Ends it from outside (a second signal, the drain time): RST on both legs.
   void end(const event::CloseCause& cause, const std::string& detail);
+  // Ends it from outside with FIN on both legs (its proxy was disabled, or it was asked for).
+  void close(const std::string& detail);
   // An observer's ring has room again.
   void resume();
+  // The proxy has another list of faults.
+  void faults_changed();
 
   [[nodiscard]] auto phase() const -> SessionPhase { return phase_; }
   [[nodiscard]] auto number() const -> SessionNumber { return number_; }
   [[nodiscard]] auto proxy() const -> ProxyOnWorker& { return proxy_; }
   [[nodiscard]] auto client_address() const -> const Address& { return client_address_; }
+  // Of relaying sessions; while connecting, the address tried now.
+  [[nodiscard]] auto upstream_address() const -> const Address& { return upstream_address_; }
+  [[nodiscard]] auto accepted() const -> MonoTime { return accepted_; }
   [[nodiscard]] auto relay() const -> const SocketRelay& { return relay_; }
+  // Names of the faults that came into force in it so far.
+  [[nodiscard]] auto fault_names() const -> std::vector<std::string>;
   [[nodiscard]] auto watchdog_trips() const -> unsigned { return relay_.watchdog_trips(); }
 
  private:
@@ -75,6 +85,9 @@ class Session final : public net::Disposable, private net::Timer, private net::A
     MonoTime attempt_deadline{};  // max(): none
     Nanos attempt_wait{};
     Nanos retry_step{};  // a full Unix listener is asked again after 1, 2, 4 ... 128 ms; 0: it was not full
+    // A fault has the session wait: from a moment that its delay counts from, until another.
+    std::optional<MonoTime> fault_since;
+    MonoTime fault_until{};
     int last_error = 0;
     bool last_attempt_timed_out = false;
     std::string failures;
@@ -85,6 +98,16 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   void on_alarm() override;
   void on_rerun() override;
 
+  // --- session_faults.cpp ---
+  [[nodiscard]] auto fault_key() const -> fault::SessionKey { return {number_, client_address_, accepted_}; }
+  // True: the phase's fault has the session wait, or has ended it. `since`: what a delay counts from.
+  [[nodiscard]] auto held_by_fault(fault::FaultPhase phase, MonoTime since) -> bool;
+  void go_on_after_fault();
+  void refuse(const std::string& fault);
+  void apply_faults();
+  void apply_faults_to(auto& pump, Direction direction, const fault::SessionFaults::Change& change);
+
+  void after_accept();
   void read_preface();
   void choose_upstream();
   void on_resolved(const Result<net::Addresses>& answer);
@@ -118,6 +141,7 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   Address client_address_;
   Address upstream_address_;
   std::unique_ptr<Setup> setup_;
+  std::unique_ptr<fault::SessionFaults> faults_;  // null until one applies; before relay_, whose stages use it
   SocketRelay relay_;
   Session* next_ = nullptr;  // the worker's list
   Session* previous_ = nullptr;

@@ -10,6 +10,7 @@
 #include "base/address.h"
 #include "base/ids.h"
 #include "event/ring.h"
+#include "fault/byte_budget.h"
 #include "net/socket.h"
 #include "proxy/timeouts.h"
 
@@ -64,8 +65,10 @@ struct ProxySettings {
   Timeouts timeouts;
   std::optional<int> keepalive_count;
   OnConnectFailure on_connect_failure = OnConnectFailure::reset;
-  std::optional<std::uint64_t> max_sessions;  // live at a time, over all workers
-  std::optional<std::uint64_t> accept_limit;  // accepted in all, then the listener closes (--once)
+  std::optional<std::uint64_t> max_sessions;                     // live at a time, over all workers
+  std::uint64_t fault_queue_limit = fault::default_queue_limit;  // bytes that faults may hold in one direction
+  std::optional<std::uint64_t> accept_limit;                     // accepted in all, then the listener closes (--once)
+  std::optional<Address> forbidden;  // never connected to: Weir's own API, whatever name leads there
 
   [[nodiscard]] auto stream_options() const -> net::StreamOptions {
     using enum event::TimeoutName;

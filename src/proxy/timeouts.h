@@ -16,6 +16,7 @@ class Timeouts {
   [[nodiscard]] auto operator[](event::TimeoutName name) const -> std::optional<Nanos> {
     return values_[static_cast<std::size_t>(name)];
   }
+  auto operator==(const Timeouts&) const -> bool = default;
   void set(event::TimeoutName name, std::optional<Nanos> value) { values_[static_cast<std::size_t>(name)] = value; }
 
  private:

@@ -8,6 +8,31 @@ namespace weir::proxy {
 
 ProxyOnWorker::~ProxyOnWorker() = default;
 
+void ProxyCounters::add_connect(Nanos took) {
+  const auto* bound =
+      std::find_if(connect_bounds.begin(), connect_bounds.end(), [&](Nanos each) { return took <= each; });
+  ++connects[static_cast<std::size_t>(bound - connect_bounds.begin())];
+  connect_time_sum += took;
+}
+
+void ProxyCounters::add(const std::array<event::DirectionTotals, 2>& more) {
+  for (std::size_t i = 0; i < totals.size(); ++i) {
+    totals[i].bytes += more[i].bytes;
+    totals[i].chunks += more[i].chunks;
+    totals[i].undelivered += more[i].undelivered;
+  }
+}
+
+void ProxyCounters::merge(const ProxyCounters& other) {
+  sessions += other.sessions;
+  add(other.totals);
+  connect_failures += other.connect_failures;
+  watchdog_trips += other.watchdog_trips;
+  for (const auto& [cause, count] : other.closes) closes[cause] += count;
+  for (std::size_t i = 0; i < connects.size(); ++i) connects[i] += other.connects[i];
+  connect_time_sum += other.connect_time_sum;
+}
+
 Worker::Worker(net::EventLoop& loop, net::Resolver& resolver)
     : loop_(loop),
       resolver_(resolver),
@@ -26,8 +51,29 @@ Worker::~Worker() {
 }
 
 auto Worker::add_proxy(std::unique_ptr<ProxyOnWorker> proxy) -> ProxyOnWorker& {
-  proxies_.push_back(std::move(proxy));
-  return *proxies_.back();
+  auto& place = proxies_[proxy->index];
+  place = std::move(proxy);
+  return *place;
+}
+
+auto Worker::find_proxy(std::size_t index) -> ProxyOnWorker* {
+  const auto found = proxies_.find(index);
+  return found == proxies_.end() ? nullptr : found->second.get();
+}
+
+void Worker::close_sessions(const ProxyOnWorker& proxy, const std::string& detail) {
+  each_session([&](Session& session) {
+    if (&session.proxy() == &proxy) session.close(detail);
+  });
+}
+
+void Worker::remove_proxy(std::size_t index) {
+  const auto found = proxies_.find(index);
+  if (found == proxies_.end()) return;
+  found->second->acceptors.clear();
+  close_sessions(*found->second, "its proxy was removed");
+  loop_.free_later(std::move(found->second));  // after its sessions, which go before it in the same list
+  proxies_.erase(found);
 }
 
 void Worker::publish_events() {
@@ -41,6 +87,7 @@ void Worker::adopt(ProxyOnWorker& proxy, Fd client, Address client_address, Sess
   first_ = session.get();
   load_.fetch_add(1, std::memory_order_relaxed);
   ++counters_.sessions;
+  ++proxy.counters.sessions;
   Session& owned = *session.release();  // by the list from here on; ended() takes it back
   owned.begin();
   if (end_newcomer_) end_newcomer_(owned);
@@ -58,6 +105,9 @@ void Worker::ended(Session& session) {
   counters_.watchdog_trips += session.watchdog_trips();
 
   ProxyOnWorker& proxy = session.proxy();
+  proxy.counters.add(totals);
+  proxy.counters.watchdog_trips += session.watchdog_trips();
+  ++proxy.counters.closes[event::to_string(session.relay().cause())];
   load_.fetch_sub(1, std::memory_order_relaxed);
   proxy.shared->session_ended();
   for (const auto& acceptor : proxy.acceptors) acceptor->capacity_freed();
@@ -78,13 +128,21 @@ void Worker::resume_parked() {
   waiting.swap(parked_);
   for (Session* session : waiting) session->parked_listed_ = false;
   for (Session* session : waiting) loop_.run_again(*session);
-  for (const auto& proxy : proxies_) {
+  for (const auto& [index, proxy] : proxies_) {
     for (const auto& acceptor : proxy->acceptors) acceptor->capacity_freed();
   }
 }
 
+void Worker::set_faults(ProxyOnWorker& proxy, std::shared_ptr<const fault::FaultList> faults) {
+  if (proxy.faults && faults->revision() <= proxy.faults->revision()) return;  // an older one that came late
+  proxy.faults = std::move(faults);
+  each_session([&proxy](Session& session) {
+    if (&session.proxy() == &proxy) session.faults_changed();
+  });
+}
+
 void Worker::stop_accepting() {
-  for (const auto& proxy : proxies_) proxy->acceptors.clear();
+  for (const auto& [index, proxy] : proxies_) proxy->acceptors.clear();
 }
 
 void Worker::end_all(const event::CloseCause& cause, const std::string& detail) {

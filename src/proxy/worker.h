@@ -2,7 +2,9 @@
 
 #include <array>
 #include <functional>
+#include <map>
 #include <memory>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -25,19 +27,47 @@ struct WorkerCounters {
   Histogram connect_times;
 };
 
+// Sums of one proxy on one worker since it was added, of ended sessions; read on the worker's thread.
+struct ProxyCounters {
+  std::uint64_t sessions = 0;
+  std::array<event::DirectionTotals, 2> totals{};  // by Direction
+  std::uint64_t connect_failures = 0;
+  std::uint64_t watchdog_trips = 0;
+  // By the text of the close cause, whose characters stay for ever.
+  std::map<std::string_view, std::uint64_t> closes;
+  // Connects that took at most connect_bounds[i], and the longer ones at the end.
+  static constexpr std::array<Nanos, 10> connect_bounds{std::chrono::microseconds{100}, std::chrono::microseconds{500},
+                                                        std::chrono::milliseconds{1},   std::chrono::milliseconds{5},
+                                                        std::chrono::milliseconds{10},  std::chrono::milliseconds{50},
+                                                        std::chrono::milliseconds{100}, std::chrono::milliseconds{500},
+                                                        std::chrono::seconds{1},        std::chrono::seconds{5}};
+  std::array<std::uint64_t, connect_bounds.size() + 1> connects{};
+  Nanos connect_time_sum{};
+  void add_connect(Nanos took);
+  void add(const std::array<event::DirectionTotals, 2>& more);
+  void merge(const ProxyCounters& other);
+};
+
 // A proxy as one worker runs it.
-struct ProxyOnWorker {
+struct ProxyOnWorker final : net::Disposable {
   std::shared_ptr<const ProxySettings> settings;
   std::shared_ptr<ProxyShared> shared;
   std::unique_ptr<net::SocketFactory> sockets;
   event::Fanout observers;
   std::vector<std::unique_ptr<Acceptor>> acceptors;
-  std::vector<Worker*> peers;  // all workers of the proxy by index, this one included; for handing over
-  std::size_t index = 0;       // this proxy's place in each worker's list
+  // Both null: a proxy that never has faults.
+  std::shared_ptr<const fault::FaultList> faults;
+  std::shared_ptr<fault::ProxyFaults> fault_state;
+  fault::ByteBudget* fault_budget = nullptr;  // the engine's
+  std::vector<Worker*> peers;                 // all workers of the proxy by index, this one included; for handing over
+  std::size_t index = 0;                      // by which each worker finds this proxy
+  bool open = true;                           // false: what another worker hands over is closed at once
+  ProxyCounters counters;
 
   // Null unless somebody observes: the data path's one branch.
   [[nodiscard]] auto fanout() -> event::Fanout* { return observers.empty() ? nullptr : &observers; }
-  ~ProxyOnWorker();
+  [[nodiscard]] auto has_faults() const -> bool { return faults != nullptr && !faults->empty(); }
+  ~ProxyOnWorker() override;
 };
 
 // One thread's share of everything: a loop, its buffers, the sessions that live on it. Every call on
@@ -62,7 +92,14 @@ class Worker {
 
   // A connection that this worker, or another, accepted.
   void adopt(ProxyOnWorker& proxy, Fd client, Address client_address, SessionNumber number);
-  [[nodiscard]] auto proxy(std::size_t index) -> ProxyOnWorker& { return *proxies_[index]; }
+  // Null if it was removed.
+  [[nodiscard]] auto find_proxy(std::size_t index) -> ProxyOnWorker*;
+  // Ends its sessions: with FIN, as if both programs had closed.
+  void close_sessions(const ProxyOnWorker& proxy, const std::string& detail);
+  // With its sessions, at the end of the turn.
+  void remove_proxy(std::size_t index);
+  // Open sessions take the list at once; it is in force when this returns.
+  void set_faults(ProxyOnWorker& proxy, std::shared_ptr<const fault::FaultList> faults);
   void stop_accepting();
   // For good: what another worker hands over later is ended in the same way.
   void end_all(const event::CloseCause& cause, const std::string& detail);
@@ -99,7 +136,7 @@ class Worker {
   SocketRelay::Context context_;
   WorkerCounters counters_;
   std::vector<event::EventRing*> rings_;
-  std::vector<std::unique_ptr<ProxyOnWorker>> proxies_;
+  std::unordered_map<std::size_t, std::unique_ptr<ProxyOnWorker>> proxies_;
   std::vector<Session*> parked_;
   std::unordered_map<std::uint64_t, Session*> lookups_;
   std::uint64_t next_ticket_ = 0;

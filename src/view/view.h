@@ -20,10 +20,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/client_filter.h"
 #include "base/ids.h"
 #include "base/result.h"
 #include "event/event.h"
-#include "view/client_filter.h"
 #include "view/output.h"
 #include "view/terminal.h"
 

@@ -115,7 +115,7 @@ class EngineScene : public testing::Test {
     return spec;
   }
   auto add(ProxySpec spec) -> std::string {
-    auto where = engine_->add_proxy(spec);
+    auto where = engine_->add_proxy(std::move(spec));
     EXPECT_TRUE(where) << where.error().message;
     return where.value_or("");
   }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "engine/engine_scene.h"
+#include "fault/catalog.h"
 #include "net/system_calls.h"
 
 namespace weir::engine {
@@ -329,6 +330,52 @@ TEST_F(Running, AnEngineMayGoWithALookupUnderWay) {
   engine_.reset();
   names.open_gate();  // the answer finds no loop: what the sanitizers see is the test
   EXPECT_TRUE(wait_until([&] { return names.answered() == 1; }));
+}
+
+using Faulty = test::EngineScene;
+
+auto faults(std::string_view text, std::uint64_t revision) -> std::shared_ptr<const fault::FaultList> {
+  std::vector<fault::FaultList::Entry> entries;
+  if (!text.empty()) entries.push_back(std::make_shared<const fault::FaultSpec>(fault::parse_fault(text).value()));
+  return std::make_shared<const fault::FaultList>(std::move(entries), revision);
+}
+
+TEST_F(Faulty, AListIsInForceOnEveryWorkerWhenItWasSet) {
+  make({.workers = 2, .seed = 5});
+  EXPECT_EQ(engine_->seed(), 5u);
+  const std::string where = add(spec());
+  engine_->start();
+  std::vector<Peer> clients(8);
+  std::vector<Peer> servers(8);
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    clients[i] = Peer::connected_to(where);
+    servers[i] = server();
+    clients[i].send("question");
+    ASSERT_EQ(servers[i].read(), "question");
+  }
+  for (std::uint64_t round = 1; round <= 20; ++round) {
+    ASSERT_TRUE(engine_->set_faults(ProxyId{0}, faults("limit_data bytes=1GB", 2 * round - 1), 5s));
+    ASSERT_TRUE(engine_->set_faults(ProxyId{0}, faults("", 2 * round), 5s));
+  }
+  ASSERT_TRUE(engine_->set_faults(ProxyId{0}, faults("limit_data bytes=2 direction=upstream", 41), 5s));
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    clients[i].send("abcdef");
+    EXPECT_EQ(servers[i].read(), "ab") << "the very next byte meets the new list";
+    EXPECT_EQ(servers[i].read(), "FIN");
+  }
+  const auto counts = engine_->faults(ProxyId{0}).counts();
+  ASSERT_EQ(counts.size(), 2u);
+  EXPECT_EQ(counts[1].fault, "limit_data_upstream");
+  EXPECT_EQ(counts[1].sessions, 8u);
+}
+
+TEST_F(Faulty, AProxyMayStartWithFaults) {
+  make();
+  ProxySpec broken = spec();
+  broken.faults = faults("refuse", 1);
+  const std::string where = add(std::move(broken));
+  engine_->start();
+  EXPECT_EQ(Peer::connected_to(where).read(), "RST");
 }
 
 }  // namespace

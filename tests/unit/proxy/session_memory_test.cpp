@@ -76,6 +76,23 @@ TEST_F(IdleMemory, UnobservedItIsAtMost768Bytes) {
   EXPECT_GE(bytes, static_cast<double>(sizeof(Session))) << "or the hook does not count";
 }
 
+TEST_F(IdleMemory, UnderFaultsItIsAtMost1536BytesMore) {
+  observed_ = false;
+  const double bare = bytes_per_idle_session();
+  set_faults({"latency latency=0 direction=both", "bandwidth rate=10GB/s", "limit_data bytes=1GB"});
+  const double bytes = bytes_per_idle_session() - bare;
+  RecordProperty("bytes_more_under_faults", std::to_string(bytes));
+  EXPECT_LE(bytes, 1536.0);
+  EXPECT_GT(bytes, 0.0);
+}
+
+TEST_F(IdleMemory, FaultsThatDoNotApplyCostNothing) {
+  observed_ = false;
+  const double bare = bytes_per_idle_session();
+  set_faults({"latency latency=1s probability=0", "stall match=192.0.2.1"});
+  EXPECT_EQ(bytes_per_idle_session(), bare);
+}
+
 TEST_F(IdleMemory, ObservedItIsTheSameOnceTheObserverHasSeenItAll) { EXPECT_LE(bytes_per_idle_session(), 768.0); }
 
 }  // namespace

@@ -173,9 +173,20 @@ class SessionScene : public testing::Test {
     sockets_ = sockets.get();
     added->sockets = std::move(sockets);
     added->peers = {worker_.get()};
+    added->faults = std::make_shared<const fault::FaultList>();
+    added->fault_state = fault_state_;
+    added->fault_budget = &fault_budget_;
     if (observed_) added->observers.add(*ring_);
     proxy_ = &worker_->add_proxy(std::move(added));
     return *proxy_;
+  }
+  // From now on these are the proxy's faults, as typed.
+  void set_faults(const std::vector<std::string>& texts) {
+    std::vector<fault::FaultList::Entry> entries;
+    for (const auto& text : texts) {
+      entries.push_back(std::make_shared<const fault::FaultSpec>(fault::parse_fault(text).value()));
+    }
+    worker_->set_faults(proxy(), std::make_shared<const fault::FaultList>(std::move(entries), ++revision_));
   }
   auto sockets() -> FakeSockets& { return (void)proxy(), *sockets_; }
 
@@ -281,6 +292,8 @@ class SessionScene : public testing::Test {
   bool observed_ = true;
   std::shared_ptr<ProxySettings> settings_ = std::make_shared<ProxySettings>();
   std::shared_ptr<ProxyShared> shared_ = std::make_shared<ProxyShared>();
+  std::shared_ptr<fault::ProxyFaults> fault_state_ = std::make_shared<fault::ProxyFaults>(7, "web");
+  fault::ByteBudget fault_budget_;
   std::shared_ptr<SettableUpstream> selector_ = std::make_shared<SettableUpstream>();
   net::KernelSockets kernel_;
   Fd front_ = kernel_.listen(loopback(), {}).value();
@@ -309,6 +322,7 @@ class SessionScene : public testing::Test {
   ProxyOnWorker* proxy_ = nullptr;
   FakeSockets* sockets_ = nullptr;
   std::uint64_t number_ = 0;
+  std::uint64_t revision_ = 0;
 };
 
 }  // namespace weir::proxy::live

@@ -1,11 +1,11 @@
-#include "view/client_filter.h"
+#include "base/client_filter.h"
 
 #include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <optional>
 
-namespace weir::view {
+namespace weir {
 namespace {
 
 using Ipv6Bytes = std::array<std::uint8_t, 16>;
@@ -73,4 +73,4 @@ auto ClientFilter::matches(const Address& client) const -> bool {
   return same_network(network_, as_ipv6(*ip), prefix_);
 }
 
-}  // namespace weir::view
+}  // namespace weir

@@ -7,9 +7,9 @@
 #include "base/address.h"
 #include "base/result.h"
 
-namespace weir::view {
+namespace weir {
 
-// Which clients a view shows: one IP address, a network, or every client of a Unix socket. A value.
+// Which clients something is about: one IP address, a network, or every client of a Unix socket. A value.
 class ClientFilter {
  public:
   // "192.0.2.7", "192.0.2.0/24", "2001:db8::/32", "fe80::1%eth0", "[::1]" or "unix". Bits beyond the
@@ -18,6 +18,7 @@ class ClientFilter {
 
   // An IPv4 client is the same whether it came through an IPv4 or an IPv6 socket (::ffff:192.0.2.7).
   [[nodiscard]] auto matches(const Address& client) const -> bool;
+  auto operator==(const ClientFilter&) const -> bool = default;
 
  private:
   ClientFilter() = default;
@@ -29,4 +30,4 @@ class ClientFilter {
   std::uint32_t scope_ = 0;  // the zone, 0: any
 };
 
-}  // namespace weir::view
+}  // namespace weir

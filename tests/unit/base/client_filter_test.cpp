@@ -1,12 +1,13 @@
-#include "view/client_filter.h"
+#include "base/client_filter.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "view/scene.h"
-
-namespace weir::view {
+namespace weir {
 namespace {
+
+auto ip(std::string_view host, std::uint16_t port) -> Address { return Address::parse_ip(host, port).value(); }
+auto unix_socket(std::string path) -> Address { return Address(Address::Unix{std::move(path)}); }
 
 auto matches(std::string_view filter, const Address& client) -> bool {
   return ClientFilter::parse(filter).value().matches(client);
@@ -77,4 +78,4 @@ TEST(ClientFilter, SaysWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace weir::view
+}  // namespace weir

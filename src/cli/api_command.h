@@ -1,0 +1,41 @@
+// What the commands that rule a running weir share.
+#pragma once
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "control/api_client.h"
+
+namespace weir::cli {
+
+using Json = nlohmann::ordered_json;
+
+// The options --url and --json, and the requests.
+class ApiCommand {
+ public:
+  void add_options(CLI::App& command);
+  [[nodiscard]] auto json() const -> bool { return json_; }
+
+  // Asks, and hands a 2xx answer to `show`; prints what else happened. Returns the exit code.
+  auto ask(const std::string& method, const std::string& path, const Json& body,
+           const std::function<void(const Json&)>& show) const -> int;
+  [[nodiscard]] auto client() const -> Result<control::ApiClient>;
+
+ private:
+  std::string url_ = "http://localhost:8474";
+  bool json_ = false;
+};
+
+// Columns as wide as their widest cell; on a pipe, cells with tabs between.
+void print_table(const std::vector<std::string>& head, const std::vector<std::vector<std::string>>& rows);
+// One line of JSON.
+void print_json(const Json& value);
+// "key=value" words as an object of texts; numbers, true and false as such. The error names the word.
+[[nodiscard]] auto parse_pairs(const std::vector<std::string>& words) -> Result<Json>;
+// A value without the quotes of a text.
+[[nodiscard]] auto bare(const Json& value) -> std::string;
+
+}  // namespace weir::cli

@@ -1,0 +1,180 @@
+#include "cli/api_command.h"
+
+namespace weir::cli {
+namespace {
+
+auto proxy_path(const std::string& name) -> std::string { return "/proxies/" + control::percent_encode(name); }
+
+auto proxy_row(const Json& proxy) -> std::vector<std::string> {
+  return {bare(proxy["name"]), bare(proxy["listen"]), bare(proxy["upstream"]),
+          proxy["enabled"].get<bool>() ? "enabled" : "disabled", std::to_string(proxy["faults"].size())};
+}
+const std::vector<std::string> proxy_head{"NAME", "LISTEN", "UPSTREAM", "STATE", "FAULTS"};
+
+// "latency=100ms jitter=20ms", without what every fault has.
+auto fault_row(const Json& fault) -> std::vector<std::string> {
+  std::string rest;
+  for (const auto& [key, value] : fault.items()) {
+    if (key == "name" || key == "type" || key == "direction" || key == "probability" || key == "applied_sessions") {
+      continue;
+    }
+    rest += (rest.empty() ? "" : " ") + key + "=" + bare(value);
+  }
+  return {bare(fault["name"]),
+          bare(fault["type"]),
+          bare(fault["direction"]),
+          bare(fault["probability"]),
+          bare(fault["applied_sessions"]),
+          rest};
+}
+const std::vector<std::string> fault_head{"NAME", "TYPE", "DIRECTION", "PROBABILITY", "SESSIONS", "ATTRIBUTES"};
+
+void show_proxies(const Json& answer) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& proxy : answer["proxies"]) rows.push_back(proxy_row(proxy));
+  print_table(proxy_head, rows);
+}
+
+void show_faults(const Json& answer) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& fault : answer["faults"]) rows.push_back(fault_row(fault));
+  print_table(fault_head, rows);
+}
+
+void show_proxy(const Json& proxy) {
+  print_table(proxy_head, {proxy_row(proxy)});
+  if (!proxy["faults"].empty()) show_faults(proxy);
+}
+
+void show_fault(const Json& fault) { print_table(fault_head, {fault_row(fault)}); }
+
+void show_catalog(const Json& answer) {
+  for (const auto& fault : answer["faults"]) {
+    fmt::print("{:<18} {}\n", bare(fault["type"]), bare(fault["doc"]));
+    for (const auto& attribute : fault["attributes"]) {
+      fmt::print("    {:<16} {} (default {})\n", bare(attribute["name"]), bare(attribute["doc"]),
+                 bare(attribute["default"]));
+    }
+  }
+}
+
+void show_nothing(const Json&) {}
+
+struct Words {
+  ApiCommand api;
+  std::string proxy;
+  std::string fault;
+  std::string listen;
+  std::string upstream;
+  std::vector<std::string> pairs;
+};
+
+auto run_with_pairs(const Words& words, const std::string& method, const std::string& path, Json body,
+                    const std::function<void(const Json&)>& show) -> int {
+  auto pairs = parse_pairs(words.pairs);
+  if (!pairs) return complain(pairs.error().message, exit_usage);
+  body.update(*pairs);
+  return words.api.ask(method, path, body, show);
+}
+
+// One subcommand with --url and --json.
+auto add(CLI::App& parent, const std::shared_ptr<Words>& words, const char* name, const char* help,
+         std::function<int()> run, int& exit_code) -> CLI::App* {
+  CLI::App* command = parent.add_subcommand(name, help);
+  words->api.add_options(*command);
+  command->callback([words, run = std::move(run), &exit_code] { exit_code = run(); });
+  return command;
+}
+
+void want_proxy(CLI::App* command, const std::shared_ptr<Words>& words) {
+  command->add_option("PROXY", words->proxy, "The proxy's name")->required();
+}
+
+void want_pairs(CLI::App* command, const std::shared_ptr<Words>& words, const char* help) {
+  command->add_option("KEY=VALUE", words->pairs, help)->required()->expected(-1);
+}
+
+}  // namespace
+
+void add_proxy(CLI::App& app, int& exit_code) {
+  auto words = std::make_shared<Words>();
+  CLI::App* proxy = app.add_subcommand("proxy", "List, make, change and remove the proxies of a running weir serve");
+  proxy->require_subcommand(1);
+  Words& w = *words;
+  add(
+      *proxy, words, "list", "All proxies", [&w] { return w.api.ask("GET", "/proxies", {}, show_proxies); }, exit_code);
+  want_proxy(add(
+                 *proxy, words, "show", "One proxy with its faults",
+                 [&w] { return w.api.ask("GET", proxy_path(w.proxy), {}, show_proxy); }, exit_code),
+             words);
+  CLI::App* made = add(
+      *proxy, words, "add", "Make a proxy",
+      [&w] {
+        const Json body{{"name", w.proxy}, {"listen", w.listen}, {"upstream", w.upstream}};
+        return w.api.ask("POST", "/proxies", body, show_proxy);
+      },
+      exit_code);
+  want_proxy(made, words);
+  made->add_option("LISTEN", w.listen, "8888, :8888, host:port or unix:/path; port 0 picks one")->required();
+  made->add_option("UPSTREAM", w.upstream, "host:port or unix:/path")->required();
+  CLI::App* set = add(
+      *proxy, words, "set", "Change a proxy",
+      [&w] { return run_with_pairs(w, "PATCH", proxy_path(w.proxy), Json::object(), show_proxy); }, exit_code);
+  want_proxy(set, words);
+  want_pairs(set, words, "listen, upstream, enabled, on_connect_failure or max_sessions");
+  want_proxy(add(
+                 *proxy, words, "remove", "Remove a proxy and close its sessions",
+                 [&w] { return w.api.ask("DELETE", proxy_path(w.proxy), {}, show_nothing); }, exit_code),
+             words);
+  for (const bool enabled : {true, false}) {
+    want_proxy(add(
+                   *proxy, words, enabled ? "enable" : "disable",
+                   enabled ? "Let a proxy listen" : "Close a proxy's listener and sessions",
+                   [&w, enabled] {
+                     return w.api.ask("PATCH", proxy_path(w.proxy), {{"enabled", enabled}}, show_proxy);
+                   },
+                   exit_code),
+               words);
+  }
+}
+
+void add_fault(CLI::App& app, int& exit_code) {
+  auto words = std::make_shared<Words>();
+  CLI::App* fault = app.add_subcommand("fault", "List, add, change and remove the faults of a proxy");
+  fault->require_subcommand(1);
+  fault->footer(
+      "Examples:\n"
+      "  weir fault add db type=latency latency=100ms jitter=20ms  every answer 100 ms later\n"
+      "  weir fault set db latency_downstream probability=0.3      in three sessions of ten\n"
+      "  weir fault remove db latency_downstream                   at once, on open sessions too");
+  Words& w = *words;
+  const auto faults_path = [](const Words& from) { return proxy_path(from.proxy) + "/faults"; };
+  const auto fault_path = [](const Words& from) {
+    return proxy_path(from.proxy) + "/faults/" + control::percent_encode(from.fault);
+  };
+  add(
+      *fault, words, "catalog", "Every kind of fault with its attributes",
+      [&w] { return w.api.ask("GET", "/catalog", {}, show_catalog); }, exit_code);
+  want_proxy(add(
+                 *fault, words, "list", "The faults of a proxy",
+                 [&w, faults_path] { return w.api.ask("GET", faults_path(w), {}, show_faults); }, exit_code),
+             words);
+  CLI::App* added = add(
+      *fault, words, "add", "Add a fault at the end of a proxy's chain",
+      [&w, faults_path] { return run_with_pairs(w, "POST", faults_path(w), Json::object(), show_fault); }, exit_code);
+  want_proxy(added, words);
+  want_pairs(added, words, "type=latency latency=100ms ...; see weir fault catalog");
+  CLI::App* set = add(
+      *fault, words, "set", "Change a fault",
+      [&w, fault_path] { return run_with_pairs(w, "PATCH", fault_path(w), Json::object(), show_fault); }, exit_code);
+  CLI::App* removed = add(
+      *fault, words, "remove", "Remove a fault",
+      [&w, fault_path] { return w.api.ask("DELETE", fault_path(w), {}, show_nothing); }, exit_code);
+  for (CLI::App* command : {set, removed}) {
+    want_proxy(command, words);
+    command->add_option("FAULT", w.fault, "The fault's name")->required();
+  }
+  want_pairs(set, words, "Attributes and their new values");
+}
+
+}  // namespace weir::cli

@@ -1,0 +1,121 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/duration.h"
+#include "cli/command.h"
+#include "control/config.h"
+#include "control/server.h"
+#include "event/timeout_name.h"
+
+namespace weir::cli {
+namespace {
+
+struct ServeArguments {
+  std::string config;
+  std::string api;
+  std::optional<std::uint64_t> seed;
+  std::optional<unsigned> workers;
+  std::string drain;
+  bool compat_open = false;
+  bool quiet = false;
+  std::optional<int> ready_fd;
+};
+
+auto announce(const std::string& where, const ServeArguments& arguments) -> Result<void> {
+  const std::string line = fmt::format("weir: serving the API on {}\n", where);
+  if (!arguments.quiet) std::fputs(line.c_str(), stderr);
+  if (!arguments.ready_fd) return {};
+  if (::write(*arguments.ready_fd, line.data(), line.size()) < 0) {
+    return failure(fmt::format("--ready-fd {}: {}", *arguments.ready_fd, errno_text(errno)));
+  }
+  if (*arguments.ready_fd > STDERR_FILENO) ::close(*arguments.ready_fd);
+  return {};
+}
+
+auto run_serve(const ServeArguments& arguments) -> int {
+  control::ServeOptions options;
+  if (!arguments.api.empty()) {
+    auto api = ListenAddress::parse(arguments.api);
+    if (!api) return complain("--api: " + api.error().message, exit_usage);
+    options.api = *std::move(api);
+  }
+  if (!arguments.drain.empty()) {
+    const auto drain = parse_duration_or_off(arguments.drain);
+    if (!drain) return complain("--drain: " + drain.error().message, exit_usage);
+    options.drain = *drain;
+  }
+  options.config = arguments.config;
+  // From the environment alone: a command line is readable by every user of the machine.
+  if (const char* token = std::getenv("WEIR_TOKEN")) options.token = token;
+  options.compat_open = arguments.compat_open;
+  options.seed = arguments.seed;
+  options.workers = arguments.workers;
+  options.version = version_text();
+  options.say = [&](std::string_view line) {
+    if (!arguments.quiet) fmt::print(stderr, "weir: {}\n", line);
+  };
+  options.on_listening = [&](const std::string& where) { return announce(where, arguments); };
+  const auto served = control::serve(options);
+  return served ? exit_ok : complain(served.error().message, exit_failure);
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, int& exit_code) {
+  auto file = std::make_shared<std::string>();
+  CLI::App* check = app.add_subcommand("check", "Check a configuration file and print every value it puts in force");
+  check->add_option("-c,--config", *file, "The file to check")->type_name("FILE")->required();
+  check->callback([file, &exit_code] {
+    const auto config = control::read_config(*file);
+    if (!config) {
+      exit_code = complain(config.error().message, exit_usage);
+      return;
+    }
+    fmt::print("{}", control::effective_config(*config));
+    exit_code = exit_ok;
+  });
+}
+
+void add_serve(CLI::App& app, int& exit_code) {
+  auto arguments = std::make_shared<ServeArguments>();
+  CLI::App* serve = app.add_subcommand("serve", "Serve proxies and faults that an HTTP API rules");
+  serve->add_option("-c,--config", arguments->config, "Proxies and faults to begin with; SIGHUP reads the file again")
+      ->type_name("FILE");
+  serve
+      ->add_option("--api", arguments->api,
+                   "Where the API listens (default: 127.0.0.1:8474); unix:/path is readable to its owner alone")
+      ->type_name("ADDRESS");
+  serve->add_option("--seed", arguments->seed, "What all faults draw from: the same seed, the same faults")
+      ->type_name("N")
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{9'007'199'254'740'991}));
+  serve->add_option("--workers", arguments->workers, "Threads that relay (default: one per usable core)")
+      ->type_name("N")
+      ->check(CLI::Range(1U, 256U));
+  serve
+      ->add_option("--drain", arguments->drain,
+                   "How long sessions may go on after SIGINT or SIGTERM; off: no limit (default: 30s)")
+      ->type_name("DURATION");
+  serve->add_flag("--compat-open", arguments->compat_open,
+                  "Bound beyond this machine without a token: open toxiproxy's routes to everybody, and nothing else");
+  serve->add_flag("-q,--quiet", arguments->quiet, "Nothing on stderr but errors");
+  serve
+      ->add_option("--ready-fd", arguments->ready_fd, "Also write the \"serving\" line to this descriptor, for scripts")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1 << 20));
+  serve->footer(
+      "The API speaks toxiproxy's routes at its root, so that toxiproxy's clients work unchanged, ours under /api/v1 "
+      "(GET /api/v1/openapi.json lists them), and Prometheus under /metrics.\n"
+      "It listens on this machine only, unless WEIR_TOKEN in the environment sets a token, which requests then send as "
+      "Authorization: Bearer TOKEN.\n"
+      "\nExamples:\n"
+      "  weir serve                            then point a toxiproxy client at localhost:8474\n"
+      "  weir serve --api unix:/run/weir.sock  for one user only\n"
+      "\nExit codes: 0 done (a signal included), 1 it could not be done, 2 wrong usage.");
+  serve->callback([arguments, &exit_code] { exit_code = run_serve(*arguments); });
+}
+
+}  // namespace weir::cli

@@ -1,0 +1,110 @@
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <thread>
+
+#include "base/duration.h"
+#include "cli/api_command.h"
+
+namespace weir::cli {
+namespace {
+
+auto seconds_text(const Json& seconds) -> std::string {
+  return format_duration(std::chrono::duration_cast<Nanos>(std::chrono::duration<double>(seconds.get<double>())));
+}
+
+void show_sessions(const Json& answer) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& session : answer["sessions"]) {
+    rows.push_back({bare(session["proxy"]), bare(session["session"]), bare(session["phase"]), bare(session["client"]),
+                    session["upstream"].is_null() ? "-" : bare(session["upstream"]),
+                    seconds_text(session["age_seconds"]), format_size(session["bytes_upstream"].get<std::uint64_t>()),
+                    format_size(session["bytes_downstream"].get<std::uint64_t>())});
+  }
+  print_table({"PROXY", "SESSION", "PHASE", "CLIENT", "UPSTREAM", "AGE", "SENT", "ANSWERED"}, rows);
+  if (const auto more = answer["left_out"].get<std::uint64_t>(); more > 0) fmt::print("and {} more\n", more);
+  if (answer["partial"].get<bool>()) fmt::print("a worker did not answer in time: its sessions are missing\n");
+}
+
+auto run_sessions(const ApiCommand& api, const std::string& proxy, bool watch) -> int {
+  const std::string path = "/sessions" + (proxy.empty() ? "" : "?proxy=" + control::percent_encode(proxy));
+  while (true) {
+    if (watch && !api.json() && ::isatty(STDOUT_FILENO) == 1) std::fputs("\x1b[H\x1b[2J", stdout);
+    const int code = api.ask("GET", path, {}, show_sessions);
+    std::fflush(stdout);
+    if (!watch || code != exit_ok) return code;
+    std::this_thread::sleep_for(std::chrono::seconds{1});
+  }
+}
+
+// One event: "id: 12", "event: proxy.created", "data: {...}", an empty line.
+auto run_events(const ApiCommand& api, bool follow, std::optional<std::uint64_t> after) -> int {
+  const auto client = api.client();
+  if (!client) return complain(client.error().message, exit_usage);
+  std::string type;
+  std::string id;
+  const auto take = [&](std::string_view line) {
+    if (line.starts_with("id: ")) id = line.substr(4);
+    if (line.starts_with("event: ")) type = line.substr(7);
+    if (!line.starts_with("data: ")) return true;
+    Json data = Json::parse(line.substr(6), nullptr, false);
+    if (api.json()) {
+      Json whole{{"id", id.empty() ? Json() : Json(std::stoull(id))}, {"event", type}, {"data", std::move(data)}};
+      print_json(whole);
+    } else {
+      std::string text = fmt::format("{:<16}", type);
+      for (const auto& [key, value] : data.items()) text += fmt::format(" {}={}", key, bare(value));
+      std::puts(text.c_str());
+    }
+    std::fflush(stdout);
+    return true;
+  };
+  const std::uint64_t from = after.value_or(0);
+  const std::string path = follow && !after ? "/api/v1/events" : fmt::format("/api/v1/events?after={}", from);
+  if (follow) {
+    const auto ended = client->lines(path, take);
+    return ended ? exit_ok : complain(ended.error().message, exit_failure);
+  }
+  const auto response = client->request("GET", path + "&follow=false");
+  if (!response) return complain(response.error().message, exit_failure);
+  std::string_view left = response->body;
+  while (!left.empty()) {
+    const auto end = std::min(left.find('\n'), left.size());
+    (void)take(left.substr(0, end));
+    left.remove_prefix(std::min(end + 1, left.size()));
+  }
+  return exit_ok;
+}
+
+}  // namespace
+
+void add_sessions(CLI::App& app, int& exit_code) {
+  struct Words {
+    ApiCommand api;
+    std::string proxy;
+    bool watch = false;
+  };
+  auto words = std::make_shared<Words>();
+  CLI::App* sessions = app.add_subcommand("sessions", "List the live sessions of a running weir serve");
+  words->api.add_options(*sessions);
+  sessions->add_option("--proxy", words->proxy, "Of this proxy only")->type_name("NAME");
+  sessions->add_flag("--watch", words->watch, "Again every second, until it is ended");
+  sessions->callback([words, &exit_code] { exit_code = run_sessions(words->api, words->proxy, words->watch); });
+}
+
+void add_events(CLI::App& app, int& exit_code) {
+  struct Words {
+    ApiCommand api;
+    bool follow = false;
+    std::optional<std::uint64_t> after;
+  };
+  auto words = std::make_shared<Words>();
+  CLI::App* events = app.add_subcommand("events", "Show what happened lately in a running weir serve");
+  words->api.add_options(*events);
+  events->add_flag("--follow", words->follow, "Wait for more, until it is ended");
+  events->add_option("--after", words->after, "Only those after this number")->type_name("N");
+  events->callback([words, &exit_code] { exit_code = run_events(words->api, words->follow, words->after); });
+}
+
+}  // namespace weir::cli

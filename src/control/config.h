@@ -1,0 +1,37 @@
+// The configuration file of `weir serve`: TOML, typed as a whole before anything is done with it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "control/proxy_rule.h"
+
+namespace weir::control {
+
+struct Config {
+  std::optional<std::uint64_t> seed;
+  std::optional<unsigned> workers;
+  std::optional<ListenAddress> api;
+  std::optional<bool> compat_open;
+  std::optional<std::uint64_t> fault_bytes;
+  proxy::Timeouts timeouts;  // the defaults of the proxies, and the drain time of all
+  std::vector<ProxyRule> proxies;
+};
+
+// `file` names the text in errors: "weir.toml:12: proxies[0].lisen: there is no key ...".
+[[nodiscard]] auto parse_config(std::string_view text, const std::string& file) -> Result<Config>;
+[[nodiscard]] auto read_config(const std::string& path) -> Result<Config>;
+// Every value in force, as a file that says the same.
+[[nodiscard]] auto effective_config(const Config& config) -> std::string;
+
+// Brings the registry from what one file said to what another says. What is in both stays untouched with its
+// sessions, and so does what the API made. An Error, and nothing is changed, if a name that the new file adds
+// is taken by a proxy of the API's; what fails later, such as a taken port, is told to the log and the rest is
+// done.
+[[nodiscard]] auto apply_config(const Config& before, const Config& after, Registry& registry, Log& log)
+    -> Result<void>;
+
+}  // namespace weir::control

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "control/http_server.h"
+
+namespace weir::control {
+
+// One connection of the HTTP server. Lives on the server's loop; ends itself and is freed at the end of
+// that turn.
+//
+//   reading a request -> answering -> reading ... -> ended
+//                            '-> streaming (no end but the connection's)
+class HttpConnection final : public net::Disposable, private net::ReadyHandler, private net::Timer, private net::Rerun {
+ public:
+  HttpConnection(HttpServer& server, Fd socket);
+  ~HttpConnection() override;
+
+  // False: it could not be watched.
+  [[nodiscard]] auto start() -> bool;
+  // Idle ones end now, others with their answer.
+  void stop();
+  void end();
+
+ private:
+  struct Parser;  // Boost's, kept out of this header
+
+  void on_ready(std::uint32_t events) override;
+  void on_timer() override;
+  void on_rerun() override;
+  void read();
+  // Feeds what was read to the parser, and answers what is complete.
+  void digest();
+  void answer();
+  void send_answer(HttpAnswer answer, bool keep_alive, bool head);
+  void refuse(int status, std::string_view why);
+  void flush();
+  void feed_stream();
+  void arm(Nanos timeout);
+
+  HttpServer& server_;
+  Fd socket_;
+  net::WatchToken token_;
+  bool watched_ = false;
+  bool ended_ = false;
+  bool closing_ = false;     // after what is to be sent
+  bool peer_ended_ = false;  // its FIN was read
+  std::unique_ptr<Parser> parser_;
+  std::string in_;
+  std::string out_;
+  std::size_t sent_ = 0;
+  std::unique_ptr<HttpStream> stream_;
+};
+
+}  // namespace weir::control

@@ -1,0 +1,116 @@
+// Room control/, floor 9: the proxies and faults of a running process as users see them, and the ways to
+// them: the configuration file, toxiproxy's routes, our own API, metrics. Includes every room below.
+// Start with this file, then server.h for how it is put together, then toxiproxy_routes.h.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/engine.h"
+#include "fault/fault_list.h"
+
+namespace weir::control {
+
+// Why something was not done, for whoever asked over HTTP.
+struct Refusal {
+  int status = 400;
+  std::string message;
+};
+template <class T>
+using Answer = tl::expected<T, Refusal>;
+[[nodiscard]] inline auto refuse(int status, std::string message) {
+  return tl::make_unexpected(Refusal{status, std::move(message)});
+}
+
+// Who made an object, and so who may make it go away: reloading the file leaves what the API made.
+enum class Owner : std::uint8_t { api, config };
+[[nodiscard]] auto to_string(Owner owner) -> std::string_view;
+
+// What a user wants of a proxy.
+struct ProxyWish {
+  std::string name;
+  std::string listen_text;  // as written
+  ListenAddress listen;
+  UpstreamAddress upstream;
+  bool enabled = true;
+  proxy::Timeouts timeouts;
+  proxy::OnConnectFailure on_connect_failure = proxy::OnConnectFailure::reset;
+  std::optional<std::uint64_t> max_sessions;
+  Owner owner = Owner::api;
+};
+
+// A proxy as it is.
+struct ProxyEntry {
+  ProxyWish wish;
+  ProxyId id{};
+  bool enabled = false;        // it listens
+  std::string listen;          // shown: as written until it first listened, then the address with its real port
+  std::uint64_t revision = 0;  // grows with every change of it or its faults; unique in this process
+  std::shared_ptr<const fault::FaultList> faults = std::make_shared<fault::FaultList>();
+  std::map<std::string, Owner, std::less<>> fault_owners;        // by name; absent: the API
+  std::map<std::string, std::string, std::less<>> stream_texts;  // toxiproxy echoes a stream as it was written
+};
+
+// What was changed, for those who show it.
+struct Change {
+  std::string what;  // "proxy.created", "proxy.changed", "proxy.removed", "fault.added", ...
+  std::string proxy;
+  std::string fault;  // or empty
+  std::uint64_t revision = 0;
+};
+
+// Every proxy of the process. The control thread only; each call is complete when it returns and waits for
+// no peer: what a caller was told is true for the next byte.
+class Registry {
+ public:
+  Registry(engine::Engine& engine, std::function<void(const Change&)> on_change)
+      : engine_(engine), on_change_(std::move(on_change)) {}
+  Registry(const Registry&) = delete;
+  auto operator=(const Registry&) -> Registry& = delete;
+
+  [[nodiscard]] auto engine() -> engine::Engine& { return engine_; }
+  // By name, in order.
+  [[nodiscard]] auto all() const -> const std::map<std::string, ProxyEntry, std::less<>>& { return proxies_; }
+  [[nodiscard]] auto find(std::string_view name) const -> const ProxyEntry*;
+  [[nodiscard]] auto find(ProxyId id) const -> const ProxyEntry*;
+
+  // 409 if the name is taken; 500 with the code of the failed bind, and nothing is made.
+  [[nodiscard]] auto create(ProxyWish wish, std::shared_ptr<const fault::FaultList> faults = nullptr)
+      -> Answer<const ProxyEntry*>;
+  // The name must be there. Another address, upstream or rule restarts it, which ends its sessions; if it
+  // then cannot listen, it stays disabled with what was wished, and the answer is 500.
+  [[nodiscard]] auto change(std::string_view name, ProxyWish wish) -> Answer<const ProxyEntry*>;
+  void remove(std::string_view name);
+
+  // Puts a list in force for a proxy that is there.
+  void set_faults(std::string_view name, fault::FaultList list, const Change& change);
+  void note_stream_text(std::string_view name, const std::string& fault, const std::string& text);
+  void set_fault_owner(std::string_view name, const std::string& fault, Owner owner);
+  // Starts every disabled proxy and removes all faults. 500 if one cannot listen; the others are done.
+  [[nodiscard]] auto reset() -> Answer<void>;
+
+  // What no proxy may dial: our own API.
+  void forbid(const Address& api) { forbidden_ = api; }
+  [[nodiscard]] auto revision() const -> std::uint64_t { return revision_; }
+
+ private:
+  [[nodiscard]] auto make_spec(const ProxyEntry& entry) const -> engine::ProxySpec;
+  [[nodiscard]] auto open(ProxyEntry& entry) -> Answer<void>;
+  void tell(std::string what, ProxyEntry& entry, std::string fault = "");
+
+  engine::Engine& engine_;
+  std::function<void(const Change&)> on_change_;
+  std::map<std::string, ProxyEntry, std::less<>> proxies_;
+  std::optional<Address> forbidden_;
+  std::uint64_t revision_ = 0;
+};
+
+// How long an answer waits for a worker's loop at most.
+inline constexpr std::chrono::milliseconds loop_patience{1000};
+
+}  // namespace weir::control

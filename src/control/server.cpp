@@ -1,0 +1,305 @@
+#include "control/server.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <random>
+
+#include "base/duration.h"
+#include "control/access.h"
+#include "control/config.h"
+#include "control/event_log.h"
+#include "control/http_server.h"
+#include "control/metrics.h"
+#include "control/native_routes.h"
+#include "control/registry.h"
+#include "control/session_watch.h"
+#include "control/toxiproxy_file.h"
+#include "control/toxiproxy_routes.h"
+#include "engine/lifecycle.h"
+#include "engine/listeners.h"
+#include "engine/usable_cores.h"
+
+namespace weir::control {
+namespace {
+
+// What a room below wants to tell a person goes where our own lines go.
+class SayLog final : public Log {
+ public:
+  explicit SayLog(std::function<void(std::string_view)> say) : say_(std::move(say)) {}
+  void write(LogLevel, std::string_view message) override { say_(message); }
+
+ private:
+  std::function<void(std::string_view)> say_;
+};
+
+// A descriptor on the loop and what to do when it is readable. Level-triggered.
+class Readable final : private net::ReadyHandler {
+ public:
+  Readable(net::EventLoop& loop, std::function<void()> act) : loop_(loop), act_(std::move(act)) {}
+  ~Readable() {
+    if (fd_ >= 0) loop_.unwatch(token_, fd_);
+  }
+  Readable(const Readable&) = delete;
+  auto operator=(const Readable&) -> Readable& = delete;
+  [[nodiscard]] auto watch(int fd) -> Result<void> {
+    auto token = loop_.watch(fd, *this, EPOLLIN);
+    if (!token) return tl::make_unexpected(token.error());
+    token_ = *token;
+    fd_ = fd;
+    return {};
+  }
+
+ private:
+  void on_ready(std::uint32_t) override { act_(); }
+  net::EventLoop& loop_;
+  std::function<void()> act_;
+  net::WatchToken token_;
+  int fd_ = -1;
+};
+
+auto random_seed() -> std::uint64_t {
+  std::random_device random;
+  const std::uint64_t seed = (std::uint64_t{random()} << 32) | random();
+  return seed >> 11;  // a JSON number holds 53 bits exactly
+}
+
+auto served_signals() -> sigset_t {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int each : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&set, each);
+  return set;
+}
+
+// The control thread: one loop for the API, signals and the engine's news.
+class Server final : private net::Timer {
+ public:
+  Server(const ServeOptions& options, Config config, std::unique_ptr<net::EventLoop> loop,
+         std::unique_ptr<engine::Engine> engine)
+      : options_(options),
+        config_(std::move(config)),
+        drain_(options.drain.value_or(config_.timeouts[event::TimeoutName::drain])),
+        log_(options.say),
+        loop_(std::move(loop)),
+        engine_(std::move(engine)),
+        registry_(*engine_, [this](const Change& change) { on_change(change); }),
+        toxiproxy_(registry_, options.version),
+        native_(registry_, events_, options.version),
+        http_(
+            *loop_, [this](const HttpRequest& request) { return handle(request); }, log_),
+        signal_watch_(*loop_, [this] { on_signal(); }),
+        news_watch_(*loop_, [this] { on_news(); }) {}
+
+  auto start() -> Result<void>;
+  void run();
+
+ private:
+  [[nodiscard]] auto handle(const HttpRequest& request) -> HttpAnswer;
+  [[nodiscard]] auto apply_first_config() -> Result<void>;
+  [[nodiscard]] auto bind_api() -> Result<std::string>;
+  void on_change(const Change& change);
+  void on_sessions(std::vector<SessionWatch::Item>&& items);
+  void on_signal();
+  void on_news();
+  void reload();
+  void on_timer() override;
+  void end_now(const event::CloseCause& cause, const std::string& detail);
+
+  const ServeOptions& options_;
+  Config config_;               // as the file was last read
+  std::optional<Nanos> drain_;  // none: no limit
+  SayLog log_;
+  std::unique_ptr<net::EventLoop> loop_;
+  std::unique_ptr<engine::Engine> engine_;
+  EventLog events_;
+  Registry registry_;
+  ToxiproxyRoutes toxiproxy_;
+  NativeRoutes native_;
+  ListenAddress api_;
+  AccessRules rules_;
+  HttpServer http_;
+  Fd signals_;
+  Readable signal_watch_;
+  Readable news_watch_;
+  std::vector<std::string> unix_paths_;
+  bool draining_ = false;
+  bool ending_ = false;
+};
+
+auto Server::handle(const HttpRequest& request) -> HttpAnswer {
+  if (auto refused = why_refused(rules_, request)) return std::move(*refused);
+  if (family_of(request.path) == RouteFamily::toxiproxy) return toxiproxy_.handle(request);
+  if (request.path == "/metrics") return metrics_answer(registry_, *engine_, events_, http_.connections());
+  return native_.handle(request);
+}
+
+auto Server::bind_api() -> Result<std::string> {
+  engine::ProxySpec wanted;
+  wanted.listen = engine::BindAddress{api_};
+  // A Unix socket is born readable to its owner alone.
+  const mode_t mask = ::umask(0177);
+  auto listeners = engine::make_listeners(wanted, {});
+  ::umask(mask);
+  if (!listeners) {
+    return failure(fmt::format("the API cannot listen on {}: {}", api_.text, listeners.error().message));
+  }
+  unix_paths_ = listeners->unix_paths;
+  for (const auto& socket : listeners->sockets) {
+    if (auto address = net::local_address(socket->get())) registry_.forbid(*address);
+    if (auto heard = http_.listen(Fd(::fcntl(socket->get(), F_DUPFD_CLOEXEC, 0))); !heard) {
+      return tl::make_unexpected(heard.error());
+    }
+  }
+  return listeners->text;
+}
+
+auto Server::start() -> Result<void> {
+  api_ = options_.api ? *options_.api : config_.api ? *config_.api : *ListenAddress::parse("127.0.0.1:8474");
+  auto rules = make_rules(api_.addresses, options_.token, options_.compat_open || config_.compat_open.value_or(false));
+  if (!rules) return tl::make_unexpected(rules.error());
+  rules_ = *std::move(rules);
+  const sigset_t set = served_signals();
+  signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (auto watched = signal_watch_.watch(signals_.get()); !watched) return watched;
+  if (auto watched = news_watch_.watch(engine_->news_fd()); !watched) return watched;
+  engine_->add_observer(
+      {.observer = std::make_unique<SessionWatch>(
+           *loop_, [this](std::vector<SessionWatch::Item>&& items) { on_sessions(std::move(items)); }),
+       .ring = {.policy = event::FullPolicy::drop,
+                .mask = event::EventKind::session_opened | event::EventKind::session_closed}});
+  engine_->start();
+  const auto where = bind_api();
+  if (!where) return tl::make_unexpected(where.error());
+  if (auto failed = apply_first_config(); !failed) return failed;
+  if (!options_.toxiproxy_config.empty()) {
+    if (auto loaded = load_toxiproxy_file(options_.toxiproxy_config, registry_, log_); !loaded) return loaded;
+  }
+  if (!rules_.local && rules_.token.empty()) {
+    log_.warning(
+        "warning: toxiproxy's routes are open to everybody who reaches this address; the rest of the API is closed");
+  }
+  return options_.on_listening(*where);
+}
+
+// Unlike later, whatever of it cannot be done is an end: nobody has come to rely on the rest yet.
+auto Server::apply_first_config() -> Result<void> {
+  for (const ProxyRule& rule : config_.proxies) {
+    const auto faults = std::make_shared<fault::FaultList>(rule.faults);
+    const auto made = registry_.create(rule.wish, faults);
+    if (!made) return failure(fmt::format("{}: proxy {}: {}", options_.config, rule.wish.name, made.error().message));
+    for (const auto& spec : faults->entries()) registry_.set_fault_owner(rule.wish.name, spec->name, Owner::config);
+  }
+  return {};
+}
+
+void Server::run() { loop_->run(); }
+
+void Server::on_change(const Change& change) {
+  Json data{{"proxy", change.proxy}, {"revision", change.revision}};
+  if (!change.fault.empty()) data["fault"] = change.fault;
+  events_.add(change.what, data);
+}
+
+void Server::on_sessions(std::vector<SessionWatch::Item>&& items) {
+  for (auto& item : items) {
+    if (item.type == "sessions.missed") {
+      events_.count_missed(item.data["events"].get<std::uint64_t>());
+      events_.add(std::move(item.type), item.data);
+      continue;
+    }
+    const ProxyEntry* proxy = registry_.find(item.proxy);
+    Json data{{"proxy", proxy == nullptr ? Json() : Json(proxy->wish.name)}};
+    data.update(item.data);
+    events_.add(std::move(item.type), data);
+  }
+}
+
+void Server::end_now(const event::CloseCause& cause, const std::string& detail) {
+  ending_ = true;
+  engine_->stop_accepting();
+  engine_->end_sessions(cause, detail);
+  on_news();
+}
+
+void Server::on_signal() {
+  signalfd_siginfo info{};
+  while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo == SIGHUP) {
+      reload();
+      continue;
+    }
+    if (draining_) {
+      if (!ending_) end_now({.reason = event::CloseReason::shutdown}, "second signal");
+      continue;
+    }
+    draining_ = true;
+    http_.stop();
+    engine_->stop_accepting();
+    if (drain_) loop_->wheel().arm(*this, loop_->now() + *drain_);
+    if (const auto live = engine_->live_sessions(); live > 0 && drain_ != Nanos{0}) {
+      log_.info(fmt::format("draining: {} sessions open, {}; a second signal ends them now", live,
+                            drain_ ? "at most " + format_duration(*drain_) : "no limit"));
+    }
+    on_news();
+  }
+}
+
+void Server::reload() {
+  if (options_.config.empty()) return log_.info("SIGHUP: there is no configuration file to read again");
+  auto config = read_config(options_.config);
+  if (!config) return log_.error(config.error().message + "; nothing was changed");
+  if (auto applied = apply_config(config_, *config, registry_, log_); !applied) {
+    return log_.error(fmt::format("{}: {}; nothing was changed", options_.config, applied.error().message));
+  }
+  const bool restart_needed = config->seed != config_.seed || config->workers != config_.workers ||
+                              config->fault_bytes != config_.fault_bytes ||
+                              (config->api ? config->api->text : "") != (config_.api ? config_.api->text : "");
+  config_ = *std::move(config);
+  if (!options_.drain) drain_ = config_.timeouts[event::TimeoutName::drain];
+  log_.info(fmt::format("{}: read again{}", options_.config,
+                        restart_needed ? "; seed, workers, api and limits change with the next start" : ""));
+}
+
+void Server::on_timer() {
+  end_now(
+      {.reason = event::CloseReason::timeout, .timeout = event::TimeoutName::drain, .after = drain_.value_or(Nanos{0})},
+      "");
+}
+
+void Server::on_news() {
+  const auto news = engine_->take_news();
+  if (draining_ && news.all_sessions_ended) loop_->stop();
+}
+
+}  // namespace
+
+auto serve(const ServeOptions& options) -> Result<void> {
+  const sigset_t set = served_signals();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  (void)net::raise_descriptor_limit();
+  Config config;
+  if (!options.config.empty()) {
+    auto read = read_config(options.config);
+    if (!read) return tl::make_unexpected(read.error());
+    config = *std::move(read);
+  }
+  const auto workers = options.workers ? options.workers : config.workers;
+  const auto seed = options.seed ? options.seed : config.seed;
+  auto loop = net::EventLoop::create(SystemClock::instance());
+  if (!loop) return tl::make_unexpected(loop.error());
+  auto engine = engine::Engine::create({.workers = workers.value_or(engine::usable_cores()),
+                                        .seed = seed.value_or(random_seed()),
+                                        .fault_bytes = config.fault_bytes.value_or(fault::ByteBudget::default_limit)});
+  if (!engine) return tl::make_unexpected(engine.error());
+  Server server(options, std::move(config), *std::move(loop), *std::move(engine));
+  if (auto started = server.start(); !started) return started;
+  server.run();
+  return {};
+}
+
+}  // namespace weir::control

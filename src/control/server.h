@@ -1,0 +1,33 @@
+// `weir serve`: an engine whose proxies and faults are ruled over HTTP and from a file.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/address.h"
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace weir::control {
+
+struct ServeOptions {
+  std::optional<ListenAddress> api;   // none: the file's, or 127.0.0.1:8474
+  std::string token;                  // empty: none
+  bool compat_open = false;           // see AccessRules
+  std::string config;                 // a TOML file, or empty
+  std::string toxiproxy_config;       // toxiproxy's JSON file, or empty
+  std::optional<std::uint64_t> seed;  // none: the file's, or one drawn now
+  std::optional<unsigned> workers;    // none: the file's, or one per usable core
+  // None: the file's (its timeout "drain"); a value without a value: no limit.
+  std::optional<std::optional<Nanos>> drain;
+  std::string version;
+  std::function<void(std::string_view)> say;                           // a line for people, without a newline
+  std::function<Result<void>(const std::string& where)> on_listening;  // the API's address, once it listens
+};
+
+// Serves until SIGINT or SIGTERM; sessions then have the drain time, and a second signal ends them. SIGHUP
+// reads the file again. Blocks these signals for the calling thread and those it makes.
+[[nodiscard]] auto serve(const ServeOptions& options) -> Result<void>;
+
+}  // namespace weir::control

@@ -1,0 +1,53 @@
+#include "control/session_watch.h"
+
+namespace weir::control {
+namespace {
+
+auto seconds(Nanos duration) -> double { return std::chrono::duration<double>(duration).count(); }
+
+auto closed_json(const event::SessionClosed& closed) -> Json {
+  const auto& up = closed.totals[index(Direction::upstream)];
+  const auto& down = closed.totals[index(Direction::downstream)];
+  Json data{{"client", closed.client.to_string()},
+            {"upstream", closed.upstream ? Json(closed.upstream->to_string()) : Json()},
+            {"cause", event::to_string(closed.cause)},
+            {"detail", closed.detail},
+            {"age_seconds", seconds(closed.age)},
+            {"bytes_upstream", up.bytes},
+            {"bytes_downstream", down.bytes}};
+  return data;
+}
+
+}  // namespace
+
+void SessionWatch::on_event(const event::Event& event, Nanos wall_offset) {
+  Item item{.proxy = event.proxy, .type = {}, .data = Json::object()};
+  item.data["time"] = seconds(event.time.time_since_epoch() + wall_offset);
+  item.data["session"] = static_cast<std::uint64_t>(event.session);
+  if (const auto* opened = std::get_if<std::shared_ptr<const event::SessionOpened>>(&event.what)) {
+    item.type = "session.opened";
+    item.data["client"] = (*opened)->client.to_string();
+    item.data["upstream"] = (*opened)->upstream.to_string();
+    item.data["connect_seconds"] = seconds((*opened)->connect_time);
+  } else if (const auto* closed = std::get_if<std::shared_ptr<const event::SessionClosed>>(&event.what)) {
+    item.type = "session.closed";
+    item.data.update(closed_json(**closed));
+  } else if (const auto* gap = std::get_if<event::Gap>(&event.what)) {
+    item.type = "sessions.missed";
+    item.data = {{"events", gap->events}};
+  } else {
+    return;
+  }
+  batch_.push_back(std::move(item));
+}
+
+auto SessionWatch::flush() -> bool {
+  if (batch_.empty()) return true;
+  control_.post([deliver = deliver_, batch = std::make_shared<std::vector<Item>>(std::move(batch_))] {
+    deliver(std::move(*batch));
+  });
+  batch_.clear();
+  return true;
+}
+
+}  // namespace weir::control

@@ -1,0 +1,113 @@
+#include "control/strict_fields.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace weir::control {
+namespace {
+
+// Levenshtein's: letters to insert, remove or replace.
+auto distance(std::string_view a, std::string_view b) -> std::size_t {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t above = row[j + 1];
+      row[j + 1] = std::min({above + 1, row[j] + 1, diagonal + (a[i] == b[j] ? 0 : 1)});
+      diagonal = above;
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+auto nearest(std::string_view word, const std::vector<std::string_view>& known) -> std::optional<std::string_view> {
+  constexpr std::size_t longest = 64;  // of what is compared: the work grows with the square
+  if (word.size() > longest || known.empty()) return std::nullopt;
+  const auto best = *std::ranges::min_element(known, {}, [&](std::string_view each) { return distance(word, each); });
+  const bool alike = distance(word, best) <= std::max<std::size_t>(2, best.size() / 3);
+  return alike ? std::optional(best) : std::nullopt;
+}
+
+auto unknown_key(std::string_view key, const std::vector<std::string_view>& known) -> std::string {
+  const std::string shown(key.substr(0, 64));
+  if (const auto near = nearest(key, known)) {
+    return fmt::format("there is no key \"{}\" here; did you mean \"{}\"?", shown, *near);
+  }
+  return fmt::format("there is no key \"{}\" here; the keys are {}", shown, fmt::join(known, ", "));
+}
+
+StrictFields::StrictFields(const Json& object, std::string path, std::initializer_list<std::string_view> known)
+    : path_(std::move(path)) {
+  if (!object.is_object()) {
+    error_ = FieldError{path_, fmt::format("write an object with {}", fmt::join(known, ", "))};
+    return;
+  }
+  object_ = &object;
+  for (const auto& [key, value] : object.items()) {
+    if (std::ranges::find(known, std::string_view(key)) == known.end()) {
+      error_ = FieldError{at(key), unknown_key(key, {known.begin(), known.end()})};
+      return;
+    }
+  }
+}
+
+auto StrictFields::at(std::string_view key) const -> std::string {
+  return path_.empty() ? std::string(key) : path_ + "." + std::string(key);
+}
+
+void StrictFields::wrong(const std::string& key, std::string message) {
+  if (!error_) error_ = FieldError{at(key), std::move(message)};
+}
+
+auto StrictFields::find(const char* key) -> const Json* {
+  if (error_ || object_ == nullptr) return nullptr;
+  const auto found = object_->find(key);
+  return found == object_->end() ? nullptr : &*found;
+}
+
+auto StrictFields::text(const char* key) -> std::optional<std::string> {
+  const Json* found = find(key);
+  if (found == nullptr) return std::nullopt;
+  if (found->is_string()) return found->get<std::string>();
+  wrong(key, fmt::format("write a text in quotes, not {}", found->dump().substr(0, 40)));
+  return std::nullopt;
+}
+
+auto StrictFields::flag(const char* key) -> std::optional<bool> {
+  const Json* found = find(key);
+  if (found == nullptr) return std::nullopt;
+  if (found->is_boolean()) return found->get<bool>();
+  wrong(key, fmt::format("write true or false, not {}", found->dump().substr(0, 40)));
+  return std::nullopt;
+}
+
+auto StrictFields::number(const char* key, std::uint64_t least, std::uint64_t most) -> std::optional<std::uint64_t> {
+  const Json* found = find(key);
+  if (found == nullptr) return std::nullopt;
+  const bool natural = found->is_number_integer() && (found->is_number_unsigned() || found->get<std::int64_t>() >= 0);
+  if (natural && found->get<std::uint64_t>() >= least && found->get<std::uint64_t>() <= most) {
+    return found->get<std::uint64_t>();
+  }
+  wrong(key, fmt::format("write a whole number from {} to {}, not {}", least, most, found->dump().substr(0, 40)));
+  return std::nullopt;
+}
+
+auto StrictFields::object(const char* key) -> const Json* {
+  const Json* found = find(key);
+  if (found == nullptr || found->is_object()) return found;
+  wrong(key, "write an object of names and values");
+  return nullptr;
+}
+
+auto StrictFields::list(const char* key) -> const Json* {
+  const Json* found = find(key);
+  if (found == nullptr || found->is_array()) return found;
+  wrong(key, "write a list of objects");
+  return nullptr;
+}
+
+}  // namespace weir::control

@@ -1,0 +1,48 @@
+#include "control/toxiproxy_file.h"
+
+#include <cerrno>
+#include <fstream>
+#include <iterator>
+#include <set>
+
+#include "control/toxiproxy_json.h"
+
+namespace weir::control {
+namespace {
+
+void warn_of_unknown_keys(const std::string& path, const Json& body, Log& log) {
+  static const std::set<std::string> known{"name", "listen", "upstream", "enabled"};
+  std::set<std::string> told;
+  if (!body.is_array()) return;
+  for (const Json& each : body) {
+    if (!each.is_object()) continue;
+    for (const auto& [key, value] : each.items()) {
+      if (!known.contains(key) && told.insert(key).second) {
+        log.warning(fmt::format("warning: {}: the key \"{}\" is not known here and is passed over", path, key));
+      }
+    }
+  }
+}
+
+}  // namespace
+
+auto load_toxiproxy_file(const std::string& path, Registry& registry, Log& log) -> Result<void> {
+  std::ifstream file(path);
+  if (!file) return failure(fmt::format("{}: {}", path, errno_text(errno)), errno);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const auto body = parse_go_json(text);
+  if (!body) return failure(fmt::format("{}: not a JSON array of proxies: {}", path, body.error().message));
+  const auto inputs = read_proxies(*body);
+  if (!inputs) return failure(fmt::format("{}: {}", path, inputs.error().message));
+  warn_of_unknown_keys(path, *body, log);
+  for (const auto& input : *inputs) {
+    auto wish = make_wish(input);
+    if (!wish) return failure(fmt::format("{}: proxy {}: {}", path, *input.name, wish.error().message));
+    if (const auto made = registry.create(*std::move(wish)); !made) {
+      return failure(fmt::format("{}: proxy {}: {}", path, *input.name, made.error().message));
+    }
+  }
+  return {};
+}
+
+}  // namespace weir::control

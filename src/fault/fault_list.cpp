@@ -1,0 +1,46 @@
+#include "fault/fault_list.h"
+
+#include <algorithm>
+
+namespace weir::fault {
+namespace {
+
+auto place_of(const std::vector<FaultList::Entry>& entries, std::string_view name) {
+  return std::ranges::find_if(entries, [name](const auto& entry) { return entry->name == name; });
+}
+
+auto unknown(std::string_view name) -> Failure { return failure(fmt::format("there is no fault named \"{}\"", name)); }
+
+}  // namespace
+
+auto FaultList::find(std::string_view name) const -> const FaultSpec* {
+  const auto found = place_of(entries_, name);
+  return found == entries_.end() ? nullptr : found->get();
+}
+
+auto FaultList::with(FaultSpec added) const -> Result<FaultList> {
+  if (find(added.name) != nullptr) {
+    return failure(fmt::format("there is a fault named \"{}\" already: give this one another name", added.name));
+  }
+  auto entries = entries_;
+  entries.push_back(std::make_shared<const FaultSpec>(std::move(added)));
+  return FaultList(std::move(entries), revision_ + 1);
+}
+
+auto FaultList::changed(FaultSpec spec) const -> Result<FaultList> {
+  const auto found = place_of(entries_, spec.name);
+  if (found == entries_.end()) return unknown(spec.name);
+  auto entries = entries_;
+  entries[static_cast<std::size_t>(found - entries_.begin())] = std::make_shared<const FaultSpec>(std::move(spec));
+  return FaultList(std::move(entries), revision_ + 1);
+}
+
+auto FaultList::without(std::string_view name) const -> Result<FaultList> {
+  const auto found = place_of(entries_, name);
+  if (found == entries_.end()) return unknown(name);
+  auto entries = entries_;
+  entries.erase(entries.begin() + (found - entries_.begin()));
+  return FaultList(std::move(entries), revision_ + 1);
+}
+
+}  // namespace weir::fault

@@ -1,0 +1,98 @@
+#include "fault/session_faults.h"
+
+#include <algorithm>
+
+namespace weir::fault {
+namespace {
+
+auto applies(const FaultSpec& spec, FaultPhase phase, const ProxyFaults& proxy, const SessionKey& key) -> bool {
+  return spec.type->phase == phase && proxy.applies(spec, key.number, key.client);
+}
+
+// What a fault's stages were made of: with another of these it is another fault of the same name.
+auto same_fault(const FaultSpec& a, const FaultSpec& b) -> bool {
+  return a.name == b.name && a.type == b.type && a.direction == b.direction && a.scope == b.scope;
+}
+
+}  // namespace
+
+auto SessionFaults::choose(const FaultList& list, const SessionKey& key) -> Change {
+  Change change;
+  std::vector<std::unique_ptr<SessionFault>> before = std::exchange(faults_, {});
+  for (const auto& spec : list.entries()) {
+    if (!applies(*spec, FaultPhase::stream, proxy_, key)) continue;
+    const auto old = std::ranges::find_if(
+        before, [&](const auto& each) { return each != nullptr && same_fault(*each->spec, *spec); });
+    if (old != before.end()) {
+      if ((*old)->spec != spec) change.changed.push_back(old->get());
+      (*old)->spec = spec;
+      faults_.push_back(std::move(*old));
+      continue;
+    }
+    auto fault = std::make_unique<SessionFault>();
+    fault->spec = spec;
+    if (spec->type->shares && spec->scope != FaultScope::session) {
+      fault->scope = proxy_.shared_state(*spec, key.client);
+    }
+    fault->counters = proxy_.counters(*spec);
+    for (const Direction direction : {Direction::upstream, Direction::downstream}) {
+      fault->draws[index(direction)] = proxy_.draws(*spec, key.number, direction);
+    }
+    faults_.push_back(std::move(fault));
+  }
+  for (auto& each : before) {
+    if (each != nullptr) change.gone.push_back(std::move(each));
+  }
+  return change;
+}
+
+auto SessionFaults::in(Direction direction) const -> std::vector<SessionFault*> {
+  std::vector<SessionFault*> found;
+  for (const auto& fault : faults_) {
+    if (fault->spec->covers(direction)) found.push_back(fault.get());
+  }
+  return found;
+}
+
+auto SessionFaults::names() const -> std::vector<std::string> {
+  std::vector<std::string> names;
+  for (const auto& fault : faults_) {
+    if (fault->counted) names.push_back(fault->spec->name);
+  }
+  return names;
+}
+
+auto SessionFaults::ended_by() const -> std::string {
+  const auto found = std::ranges::find_if(faults_, [](const auto& fault) { return fault->ended_session; });
+  return found == faults_.end() ? std::string() : (*found)->spec->name;
+}
+
+auto any_applies(const FaultList& list, const ProxyFaults& proxy, const SessionKey& key) -> bool {
+  return std::ranges::any_of(list.entries(),
+                             [&](const auto& spec) { return applies(*spec, FaultPhase::stream, proxy, key); });
+}
+
+auto phase_fault(const FaultList& list, FaultPhase phase, const ProxyFaults& proxy, const SessionKey& key)
+    -> PhaseFault {
+  PhaseFault found;
+  for (const auto& spec : list.entries()) {
+    if (!applies(*spec, phase, proxy, key)) continue;
+    if (spec->type->refuses) {
+      found.refuse = true;
+      found.name = spec->name;
+      return found;
+    }
+    found.delay += spec->time("delay");
+  }
+  return found;
+}
+
+void count_phase(const FaultList& list, FaultPhase phase, ProxyFaults& proxy, const SessionKey& key) {
+  for (const auto& spec : list.entries()) {
+    if (!applies(*spec, phase, proxy, key)) continue;
+    proxy.counters(*spec)->sessions.fetch_add(1, std::memory_order_relaxed);
+    if (spec->type->refuses) return;
+  }
+}
+
+}  // namespace weir::fault

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fault/catalog.h"
+#include "fault/chain.h"
+#include "fault/fault_list.h"
+#include "fault/proxy_faults.h"
+
+namespace weir::fault {
+
+// Whose faults: what a session is, as far as it decides which faults apply and what they draw.
+struct SessionKey {
+  SessionNumber number{};
+  const Address& client;
+  MonoTime accepted{};
+};
+
+// Which faults apply to one session, and their state. Owned by the session, made when the first fault
+// applies; outlives the chains of its directions. On the worker's thread.
+class SessionFaults {
+ public:
+  explicit SessionFaults(ProxyFaults& proxy) : proxy_(proxy) {}
+
+  struct Change {
+    std::vector<SessionFault*> changed;
+    std::vector<std::unique_ptr<SessionFault>> gone;  // keep them until both chains have been set
+  };
+  // Chooses from the list anew.
+  [[nodiscard]] auto choose(const FaultList& list, const SessionKey& key) -> Change;
+  // Those of a direction, in the list's order.
+  [[nodiscard]] auto in(Direction direction) const -> std::vector<SessionFault*>;
+  // That came into force in this session so far, by name.
+  [[nodiscard]] auto names() const -> std::vector<std::string>;
+  // Of the fault that asked for the session's end; empty if none did.
+  [[nodiscard]] auto ended_by() const -> std::string;
+
+ private:
+  ProxyFaults& proxy_;
+  std::vector<std::unique_ptr<SessionFault>> faults_;
+};
+
+// Does any stream fault of the list apply to the session?
+[[nodiscard]] auto any_applies(const FaultList& list, const ProxyFaults& proxy, const SessionKey& key) -> bool;
+
+// What the accept or the connect faults of a list do to a session.
+struct PhaseFault {
+  bool refuse = false;
+  Nanos delay{};
+  std::string name;  // of the fault that refuses
+};
+[[nodiscard]] auto phase_fault(const FaultList& list, FaultPhase phase, const ProxyFaults& proxy, const SessionKey& key)
+    -> PhaseFault;
+// Counts the session for each of them that applies.
+void count_phase(const FaultList& list, FaultPhase phase, ProxyFaults& proxy, const SessionKey& key);
+
+}  // namespace weir::fault

@@ -1,0 +1,80 @@
+// What faults do to a session: those of its first phases here, those of its bytes in the pumps' stages.
+#include "proxy/worker.h"
+
+namespace weir::proxy {
+
+using event::CloseReason;
+using fault::FaultPhase;
+
+auto Session::held_by_fault(FaultPhase phase, MonoTime since) -> bool {
+  if (!proxy_.has_faults()) return false;
+  const auto found = fault::phase_fault(*proxy_.faults, phase, *proxy_.fault_state, fault_key());
+  fault::count_phase(*proxy_.faults, phase, *proxy_.fault_state, fault_key());
+  if (found.refuse) {
+    refuse(found.name);
+    return true;
+  }
+  if (found.delay <= Nanos{0}) return false;
+  setup_->fault_since = since;
+  setup_->fault_until = since + found.delay;
+  if (phase == FaultPhase::accept) setup_->phase_deadline = MonoTime::max();
+  setup_->attempt_deadline = MonoTime::max();
+  worker_.loop().alarms().set(*this, setup_->fault_until);
+  arm_setup_timer();
+  return true;
+}
+
+void Session::go_on_after_fault() {
+  if (setup_->fault_until > now()) return worker_.loop().alarms().set(*this, setup_->fault_until);
+  setup_->fault_since.reset();
+  phase_ == SessionPhase::accepted ? after_accept() : connect_next();
+}
+
+// RST, whatever on_connect_failure says: that is what the fault is for.
+void Session::refuse(const std::string& fault) {
+  relay_.end(age_cause(CloseReason::fault), true, now());
+  finish(fault);
+}
+
+void Session::faults_changed() {
+  if (phase_ == SessionPhase::closing) return;
+  if (phase_ == SessionPhase::relaying) {
+    apply_faults();
+    return on_rerun();
+  }
+  if (!setup_->fault_since) return;
+  const FaultPhase phase = phase_ == SessionPhase::accepted ? FaultPhase::accept : FaultPhase::connect;
+  const auto found = fault::phase_fault(*proxy_.faults, phase, *proxy_.fault_state, fault_key());
+  if (found.refuse) return refuse(found.name);
+  setup_->fault_until = *setup_->fault_since + found.delay;
+  go_on_after_fault();
+}
+
+void Session::apply_faults() {
+  if (!faults_) {
+    if (!proxy_.has_faults() || !fault::any_applies(*proxy_.faults, *proxy_.fault_state, fault_key())) return;
+    faults_ = std::make_unique<fault::SessionFaults>(*proxy_.fault_state);
+  }
+  const auto change = faults_->choose(*proxy_.faults, fault_key());
+  apply_faults_to(relay_.upstream(), Direction::upstream, change);
+  apply_faults_to(relay_.downstream(), Direction::downstream, change);
+}
+
+void Session::apply_faults_to(auto& pump, Direction direction, const fault::SessionFaults::Change& change) {
+  const auto wanted = faults_->in(direction);
+  if (!pump.has_stage()) {
+    // A direction whose source has ended has no more bytes to be at fault with.
+    if (wanted.empty() || pump.state() != PumpState::flowing) return;
+    pump.set_stage(std::make_unique<fault::Chain>(direction, worker_.blocks(), accepted_, pump.bytes()), now(),
+                   proxy_.settings->fault_queue_limit, proxy_.fault_budget);
+  }
+  pump.change_stage(now(), [&](fault::Stage& stage, fault::StageContext& context) {
+    static_cast<fault::Chain&>(stage).set(context, wanted, change.changed);  // a session's stages are chains
+  });
+}
+
+auto Session::fault_names() const -> std::vector<std::string> {
+  return faults_ ? faults_->names() : std::vector<std::string>{};
+}
+
+}  // namespace weir::proxy

@@ -1,0 +1,243 @@
+"""Our own API: /api/v1, its rules of access, events, and the configuration file."""
+
+import json
+import signal
+import socket
+
+import pytest
+
+from deadline import PATIENCE, wait_until
+from serve_process import Serve
+from weir_process import run_weir
+
+
+@pytest.fixture
+def start(weir_binary, tmp_path):
+    started = []
+
+    def it(*options, **how):
+        started.append(Serve(*options, folder=tmp_path, **how))
+        return started[-1]
+    yield it
+    for each in started:
+        assert each.stop() == 0, each.stderr()
+
+
+def test_a_proxy_with_its_faults_is_made_at_once(start):
+    serve = start("--seed", 7)
+    made = serve.post("/api/v1/proxies", {"name": "db", "upstream": "db:5432", "timeouts": {"idle": "10m"},
+                                          "faults": [{"type": "latency", "latency": "100ms"}]})
+    assert made.status == 201, made.text
+    assert made.json["timeouts"]["idle"] == "10m"
+    assert made.json["owner"] == "api"
+    (fault,) = made.json["faults"]
+    assert (fault["name"], fault["latency"], fault["direction"]) == ("latency_downstream", "100ms", "downstream")
+    assert serve.get("/api/v1/version").json["seed"] == 7
+    assert serve.get("/api/v1/ready").json == {"ready": True, "not_listening": []}
+    assert serve.get("/api/v1/health").json["healthy"] is True
+
+
+@pytest.mark.parametrize("body,field,part", [
+    ({"name": "x", "upstream": "y:1", "lisen": 1}, "lisen", 'did you mean "listen"?'),
+    ({"name": "x"}, "upstream", "write where to connect to"),
+    ({"name": "x", "upstream": "nonsense"}, "upstream", "nonsense"),
+    ({"name": "x", "upstream": "y:1", "enabled": "yes"}, "enabled", "write true or false"),
+    ({"name": "x", "upstream": "y:1", "timeouts": {"idel": "1s"}}, "timeouts.idel", 'did you mean "idle"?'),
+    ({"name": "x", "upstream": "y:1", "faults": [{"type": "latency", "latency": "soon"}]}, "faults[0]", "soon"),
+    ({"name": "a/b", "upstream": "y:1"}, "name", "slash"),
+])
+def test_what_is_wrong_is_named_and_nothing_is_made(start, body, field, part):
+    serve = start()
+    answer = serve.post("/api/v1/proxies", body)
+    assert answer.status == 400
+    assert answer.json["field"] == field
+    assert part in answer.json["error"]
+    assert serve.get("/api/v1/proxies").json == {"proxies": []}
+
+
+def test_conditional_updates(start):
+    serve = start()
+    revision = serve.post("/api/v1/proxies", {"name": "db", "upstream": "x:1"}).json["revision"]
+    changed = serve.patch("/api/v1/proxies/db", {"upstream": "y:1"}, If_Match=f'"{revision}"')
+    assert (changed.status, changed.json["upstream"]) == (200, "y:1")
+    late = serve.patch("/api/v1/proxies/db", {"upstream": "z:1"}, If_Match=f'"{revision}"')
+    assert late.status == 412
+    assert serve.get("/api/v1/proxies/db").json["upstream"] == "y:1"
+
+
+def test_sessions_are_listed_and_closed(start, listener):
+    serve = start()
+    proxy = serve.post("/api/v1/proxies", {"name": "db", "upstream": f"127.0.0.1:{listener.port}"}).json
+    port = int(proxy["listen"].rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(b"123")
+        session = wait_until(lambda: next((each for each in serve.get("/api/v1/sessions").json["sessions"]
+                                           if each["bytes_upstream"] == 3), None), "the session is listed", 10.0)
+        assert session["client"] == "127.0.0.1:%d" % client.getsockname()[1]
+        assert serve.delete(f"/api/v1/proxies/db/sessions/{session['session']}").status == 204
+        assert client.recv(1) == b""
+    assert serve.delete(f"/api/v1/proxies/db/sessions/{session['session']}").status == 404
+
+
+def read_events(connection, count):
+    """(id, type, data) of the next events of a stream."""
+    found, event = [], {}
+    while len(found) < count:
+        line = connection.readline().decode().rstrip("\n")
+        name, _, value = line.partition(": ")
+        if name:
+            event[name] = value
+        elif "data" in event:
+            found.append((event.get("id"), event["event"], json.loads(event["data"])))
+            event = {}
+        else:
+            event = {}
+    return found
+
+
+def test_events_resume_where_they_were_left(start):
+    serve = start()
+    for name in "abc":
+        serve.post("/api/v1/proxies", {"name": name, "upstream": "x:1"})
+    connection = serve.connection()
+    connection.request("GET", "/api/v1/events", headers={"Last-Event-ID": "1"})
+    stream = connection.getresponse()
+    assert stream.getheader("Content-Type") == "text/event-stream"
+    assert [(each[0], each[1], each[2]["proxy"]) for each in read_events(stream, 2)] == [
+        ("2", "proxy.created", "b"), ("3", "proxy.created", "c")]
+    serve.delete("/api/v1/proxies/a")
+    assert read_events(stream, 1)[0][1:] == ("proxy.removed", {"proxy": "a", "revision": 4})
+    connection.close()
+
+
+def test_there_are_32_event_streams_and_no_more(start):
+    serve = start()
+    open_ones = []
+    for _ in range(32):
+        connection = serve.connection()
+        connection.request("GET", "/api/v1/events")
+        assert connection.getresponse().status == 200
+        open_ones.append(connection)
+    assert serve.get("/api/v1/events").status == 503
+    assert serve.get("/proxies").status == 200
+    for connection in open_ones:
+        connection.close()
+    wait_until(lambda: serve.get("/api/v1/events?follow=false").status == 200, "a stream is free", 10.0)
+
+
+def test_idle_connections_slow_nobody(start):
+    serve = start()
+    idle = []
+    for _ in range(200):
+        connection = serve.connection()
+        connection.request("GET", "/version")
+        connection.getresponse().read()
+        idle.append(connection)
+    assert serve.get("/version").status == 200
+    for connection in idle:
+        connection.close()
+
+
+def test_access_on_loopback(start):
+    serve = start()
+    assert serve.get("/api/v1/version", Host="evil.example").status == 403
+    assert serve.get("/api/v1/version", Origin="http://evil.example").status == 403
+    assert serve.get("/api/v1/version", Host="localhost:1").status == 200
+
+
+def test_a_token_is_asked_for(start):
+    serve = start(environment={"WEIR_TOKEN": "secret"})
+    assert serve.get("/api/v1/version").status == 401
+    assert serve.get("/metrics").status == 401
+    assert serve.get("/proxies").status == 401
+    assert serve.get("/proxies", Authorization="Bearer secret").status == 200
+    assert serve.get("/proxies", Authorization="Bearer secrets").status == 401
+
+
+def test_beyond_this_machine(start, weir_binary):
+    refused = run_weir("serve", "--api", ":0")
+    assert refused.returncode == 1
+    assert "the API would be open to other machines" in refused.stderr
+    serve = start("--compat-open", api=":0")
+    assert serve.get("/proxies").status == 200
+    assert serve.get("/api/v1/proxies").status == 401
+    assert serve.get("/metrics").status == 401
+
+
+def test_big_and_broken_requests(start):
+    serve = start()
+    assert serve.post("/proxies", "x" * (1024 * 1024 + 1)).status == 413
+    assert serve.get("/proxies", X_Long="x" * 20000).status == 431
+    with socket.create_connection(("127.0.0.1", serve.port), timeout=10 * PATIENCE) as client:
+        client.sendall(b"rubbish\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 400 ")
+    assert serve.get("/proxies").status == 200
+
+
+def test_openapi_lists_what_answers(start):
+    serve = start()
+    serve.post("/api/v1/proxies", {"name": "p", "upstream": "x:1", "faults": [{"type": "stall", "name": "f"}]})
+    for path, operations in serve.get("/api/v1/openapi.json").json["paths"].items():
+        real = path.format(proxy="p", fault="f", session="1")
+        if "get" in operations and not real.endswith("/events"):
+            assert serve.get(real).status == 200, path
+        assert serve.ask("PUT", real).status == 405, path
+
+
+CONFIG = """
+seed = 5
+[timeouts]
+idle = "5m"
+[[proxies]]
+name = "db"
+upstream = "127.0.0.1:1"
+[[proxies.faults]]
+type = "latency"
+latency = "10ms"
+[[proxies]]
+name = "cache"
+upstream = "127.0.0.1:2"
+enabled = false
+"""
+
+
+def test_the_configuration_file(start, tmp_path):
+    file = tmp_path / "weir.toml"
+    file.write_text(CONFIG)
+    serve = start("-c", file)
+    assert serve.get("/api/v1/version").json["seed"] == 5
+    db = serve.get("/api/v1/proxies/db").json
+    assert (db["owner"], db["timeouts"]["idle"]) == ("config", "5m")
+    assert db["faults"][0]["latency"] == "10ms"
+    serve.post("/api/v1/proxies", {"name": "mine", "upstream": "x:1"})
+    serve.post("/api/v1/proxies/db/faults", {"type": "stall", "name": "added"})
+
+    file.write_text(CONFIG.replace("10ms", "20ms").partition('[[proxies]]\nname = "cache"')[0])
+    serve.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "read again" in serve.stderr(), "the file is read again", 10.0)
+    after = {each["name"]: each for each in serve.get("/api/v1/proxies").json["proxies"]}
+    assert sorted(after) == ["db", "mine"]
+    assert after["db"]["listen"] == db["listen"]
+    assert {each["name"] for each in after["db"]["faults"]} == {"latency_downstream", "added"}
+    assert after["db"]["faults"][0]["latency"] == "20ms"
+
+    file.write_text("[[proxies]]\nnam = 1\n")
+    serve.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "nothing was changed" in serve.stderr(), "the bad file is refused", 10.0)
+    assert f"{file}:2: proxies[0].nam: there is no key \"nam\" here; did you mean \"name\"?" in serve.stderr()
+    assert len(serve.get("/api/v1/proxies").json["proxies"]) == 2
+
+
+def test_check(weir_binary, tmp_path):
+    file = tmp_path / "weir.toml"
+    file.write_text(CONFIG)
+    good = run_weir("check", "-c", file)
+    assert good.returncode == 0, good.stderr
+    assert "10ms" in good.stdout
+    again = tmp_path / "effective.toml"
+    again.write_text(good.stdout)
+    assert run_weir("check", "-c", again).stdout == good.stdout
+    file.write_text("seed = \n")
+    bad = run_weir("check", "-c", file)
+    assert bad.returncode == 2
+    assert bad.stderr.startswith(f"weir: {file}:1: ")

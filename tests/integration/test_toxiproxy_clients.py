@@ -1,0 +1,132 @@
+"""Programs made for toxiproxy, unmodified; and Weir under toxiproxy's own names."""
+
+import os
+import shutil
+import signal
+import socket
+import socketserver
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from deadline import PATIENCE
+from serve_process import Serve
+from weir_process import BINARY
+
+# Where npm put the package: npm install --prefix DIRECTORY toxiproxy-node-client@4.1
+NODE_MODULES = Path(os.environ.get("WEIR_NODE_MODULES",
+                                   Path(__file__).resolve().parents[2] / "build" / "node" / "node_modules"))
+
+
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self):
+        while data := self.request.recv(65536):
+            self.request.sendall(data)
+
+
+@pytest.fixture
+def echo():
+    socketserver.ThreadingTCPServer.allow_reuse_address = True
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@pytest.fixture
+def serve(weir_binary, tmp_path):
+    it = Serve(folder=tmp_path)
+    yield it
+    assert it.stop() == 0, it.stderr()
+
+
+def test_the_node_client(serve, echo):
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    if not (NODE_MODULES / "toxiproxy-node-client").is_dir():
+        pytest.skip(f"toxiproxy-node-client is not in {NODE_MODULES}: npm install --prefix it, or set WEIR_NODE_MODULES")
+    script = Path(__file__).with_name("toxiproxy_node.js")
+    run = subprocess.run(["node", script, f"http://127.0.0.1:{serve.port}", str(echo)], capture_output=True, text=True,
+                         timeout=60 * PATIENCE, check=False, env={**os.environ, "NODE_PATH": str(NODE_MODULES)})
+    assert (run.returncode, run.stdout) == (0, "ok\n"), run.stderr
+
+
+@pytest.fixture
+def called(tmp_path):
+    """The program under another name."""
+    def link(name):
+        path = tmp_path / name
+        path.symlink_to(BINARY)
+        return path
+    return link
+
+
+def test_the_cli_under_toxiproxys_name(serve, called):
+    program = called("toxiproxy-cli")
+
+    def run(*words, code=0):
+        done = subprocess.run([program, "--host", f"http://127.0.0.1:{serve.port}", *words], capture_output=True,
+                              text=True, timeout=20 * PATIENCE, check=False)
+        assert done.returncode == code, done.stderr
+        return done.stdout
+    assert run("create", "-l", "127.0.0.1:0", "-u", "localhost:1", "db") == "Created new proxy db\n"
+    assert run("t", "a", "-t", "latency", "-a", "latency=100", "-a", "jitter=5", "db") == (
+        "Added downstream latency toxic 'latency_downstream' on proxy 'db'\n")
+    assert run("inspect", "db") == ("latency_downstream\ttype=latency\tstream=downstream\ttoxicity=1.00\t"
+                                    "attributes=[\tlatency=100\tjitter=5\t]\n")
+    assert run("toxic", "update", "-n", "latency_downstream", "--tox", "0.5", "db") == (
+        "Updated toxic 'latency_downstream' on proxy 'db'\n")
+    assert run("toggle", "db") == "Proxy db is now disabled\n"
+    listen = serve.get("/proxies/db").json["listen"]
+    assert run("list") == f"db\t{listen}\tlocalhost:1\tfalse\t1\n"
+    assert run("t", "r", "-n", "latency_downstream", "db") == "Removed toxic 'latency_downstream' on proxy 'db'\n"
+    assert run("delete", "db") == "Deleted proxy db\n"
+    run("delete", "db", code=1)
+
+
+def test_the_server_under_toxiproxys_name(called, tmp_path):
+    program = called("toxiproxy-server")
+    version = subprocess.run([program, "-version"], capture_output=True, text=True, check=True)
+    assert version.stdout == "toxiproxy-server version 2.12.0\n"
+    config = tmp_path / "config.json"
+    config.write_text('[{"name":"db","listen":"localhost:0","upstream":"x:1","colour":"red"}]')
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    serve = Serve("-port", port, "--host=localhost", "-config", config, "-seed", "-5", folder=tmp_path, program=program)
+    try:
+        assert list(serve.get("/proxies").json) == ["db"]
+        assert "colour" in serve.stderr()
+        taken = subprocess.run([program, "-port", str(port)], capture_output=True, text=True, timeout=20 * PATIENCE,
+                               check=False)
+        assert taken.returncode == 1
+        assert "address already in use" in taken.stderr
+        serve.process.send_signal(signal.SIGTERM)
+        assert serve.process.wait(20 * PATIENCE) == 0
+    finally:
+        serve.stop()
+
+
+def test_weirs_own_client(serve, weir_binary):
+    def run(*words, code=0):
+        done = subprocess.run([BINARY, *words], capture_output=True, text=True, timeout=20 * PATIENCE, check=False,
+                              env={**os.environ, "WEIR_URL": f"http://127.0.0.1:{serve.port}"})
+        assert done.returncode == code, done.stderr
+        return done.stdout if code == 0 else done.stderr
+    assert run("proxy", "add", "db", "0", "localhost:1").startswith("db\t127.0.0.1:")
+    assert run("fault", "add", "db", "type=latency", "latency=100ms").startswith(
+        "latency_downstream\tlatency\tdownstream\t1")
+    assert "latency=200ms" in run("fault", "set", "db", "latency_downstream", "latency=200ms")
+    assert '"latency":"200ms"' in run("fault", "list", "db", "--json")
+    assert "packet_loss" in run("fault", "catalog")
+    run("proxy", "disable", "db")
+    assert "\tdisabled\t1" in run("proxy", "list")
+    assert run("sessions") == ""
+    assert "proxy.created" in run("events")
+    assert run("fault", "set", "db", "nope", "latency=1s", code=1) == 'weir: this proxy has no fault "nope"\n'
+    run("fault", "remove", "db", "latency_downstream")
+    run("proxy", "remove", "db")
+    assert run("proxy", "list") == ""

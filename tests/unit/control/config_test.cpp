@@ -1,0 +1,61 @@
+#include "control/config.h"
+
+#include <gtest/gtest.h>
+
+namespace weir::control {
+namespace {
+
+auto error(std::string_view text) -> std::string {
+  const auto parsed = parse_config(text, "f");
+  return parsed ? "none" : parsed.error().message;
+}
+
+TEST(Config, HasProxiesWithFaultsAndTimeouts) {
+  const auto config = parse_config(R"(
+seed = 42
+[timeouts]
+idle = "5m"
+[[proxies]]
+name = "db"
+listen = ":5433"
+upstream = "db:5432"
+timeouts = { connect = "1s" }
+[[proxies.faults]]
+type = "latency"
+latency = "100ms"
+)",
+                                   "f");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->seed, 42u);
+  ASSERT_EQ(config->proxies.size(), 1u);
+  const ProxyRule& rule = config->proxies[0];
+  EXPECT_EQ(rule.wish.timeouts[event::TimeoutName::idle], std::chrono::minutes{5});
+  EXPECT_EQ(rule.wish.timeouts[event::TimeoutName::connect], std::chrono::seconds{1});
+  ASSERT_NE(rule.faults.find("latency_downstream"), nullptr);
+  EXPECT_EQ(rule.faults.find("latency_downstream")->time("latency"), std::chrono::milliseconds{100});
+}
+
+TEST(Config, ErrorsNameFileLineAndKey) {
+  EXPECT_EQ(error("seed = 1\nworkrs = 2\n"), "f:2: workrs: there is no key \"workrs\" here; did you mean \"workers\"?");
+  EXPECT_EQ(error("seed = -1"), "f:1: seed: write a whole number from 0 to 9007199254740991, not -1");
+  EXPECT_EQ(error("\n[[proxies]]\nname = \"x\"\n"),
+            "f:2: proxies[0].upstream: write where to connect to, such as \"db:5432\"");
+  EXPECT_TRUE(error("[[proxies]]\nname=\"a\"\nupstream=\"x:1\"\n[[proxies]]\nname=\"a\"\nupstream=\"x:1\"")
+                  .starts_with("f:5: proxies[1].name: there is a proxy \"a\" already"));
+  EXPECT_TRUE(error("[[proxies]]\nname=\"a\"\nupstream=\"x:1\"\n[[proxies.faults]]\ntype=\"latency\"\nlatency=\"soon\"")
+                  .starts_with("f:"));
+  EXPECT_TRUE(error("a = = 1").starts_with("f:1: "));
+}
+
+TEST(Config, TheEffectiveOneSaysTheSame) {
+  const auto config = parse_config(
+      "[[proxies]]\nname=\"a\"\nupstream=\"x:1\"\nfaults=[{type=\"stall\",direction=\"both\"}]", "f");
+  ASSERT_TRUE(config) << config.error().message;
+  const std::string effective = effective_config(*config);
+  const auto again = parse_config(effective, "g");
+  ASSERT_TRUE(again) << again.error().message << effective;
+  EXPECT_EQ(effective_config(*again), effective);
+}
+
+}  // namespace
+}  // namespace weir::control

@@ -1,0 +1,48 @@
+#include "control/event_log.h"
+
+#include <gtest/gtest.h>
+
+namespace weir::control {
+namespace {
+
+TEST(EventLog, AStreamResumesAfterTheLastItSaw) {
+  EventLog log;
+  for (int i = 1; i <= 3; ++i) log.add("test", {{"i", i}});
+  const auto stream = log.follow(1);
+  int woken = 0;
+  (void)stream->begin([&] { ++woken; });
+  EXPECT_EQ(stream->more(1000), "id: 2\nevent: test\ndata: {\"i\":2}\n\nid: 3\nevent: test\ndata: {\"i\":3}\n\n");
+  EXPECT_EQ(stream->more(1000), "");
+  log.add("test", {{"i", 4}});
+  EXPECT_EQ(woken, 1);
+  EXPECT_EQ(stream->more(1000), "id: 4\nevent: test\ndata: {\"i\":4}\n\n");
+}
+
+TEST(EventLog, WhatIsForgottenIsAGapThatIsCountedOnce) {
+  EventLog log;
+  for (std::size_t i = 0; i < EventLog::remembered + 10; ++i) log.add("test", {});
+  const auto stream = log.follow(0);
+  (void)stream->begin([] {});
+  EXPECT_TRUE(stream->more(1).starts_with("event: gap\ndata: {\"missed\":10}\n\nid: 11\n"));
+  EXPECT_EQ(stream->more(1).find("gap"), std::string::npos);
+}
+
+TEST(EventLog, StreamsAreLimited) {
+  EventLog log;
+  std::vector<std::unique_ptr<HttpStream>> streams;
+  for (std::size_t i = 0; i < EventLog::most_streams; ++i) streams.push_back(log.follow(0));
+  EXPECT_EQ(log.follow(0), nullptr);
+  streams.pop_back();
+  EXPECT_NE(log.follow(0), nullptr);
+}
+
+TEST(EventLog, ANumberOfAnotherRunBeginsAnew) {
+  EventLog log;
+  log.add("test", {});
+  const auto stream = log.follow(1'000'000);
+  (void)stream->begin([] {});
+  EXPECT_EQ(stream->more(1000), "");
+}
+
+}  // namespace
+}  // namespace weir::control

@@ -1,0 +1,40 @@
+#include "control/strict_fields.h"
+
+#include <gtest/gtest.h>
+
+namespace weir::control {
+namespace {
+
+TEST(StrictFields, AnUnknownKeyIsRefusedWithTheNearestKnownOne) {
+  const Json object = Json::parse(R"({"lisen":1})");
+  const StrictFields fields(object, "proxies[1]", {"name", "listen"});
+  ASSERT_TRUE(fields.error());
+  EXPECT_EQ(fields.error()->path, "proxies[1].lisen");
+  EXPECT_EQ(fields.error()->message, "there is no key \"lisen\" here; did you mean \"listen\"?");
+}
+
+TEST(StrictFields, WhatIsLikeNothingGetsTheList) {
+  EXPECT_EQ(unknown_key("zzzzzzzz", {"name", "listen"}), "there is no key \"zzzzzzzz\" here; the keys are name, listen");
+  EXPECT_FALSE(nearest(std::string(1000, 'a'), {"name"}));
+}
+
+TEST(StrictFields, TheFirstThingWrongStays) {
+  const Json object = Json::parse(R"({"a":1,"b":"x"})");
+  StrictFields fields(object, "", {"a", "b"});
+  EXPECT_EQ(fields.text("a"), std::nullopt);
+  EXPECT_EQ(fields.number("b", 0, 9), std::nullopt);
+  EXPECT_EQ(fields.error()->sentence(), "a: write a text in quotes, not 1");
+}
+
+TEST(StrictFields, NumbersHaveARange) {
+  const Json object = Json::parse(R"({"a":10,"b":-1,"c":1.5})");
+  EXPECT_EQ(StrictFields(object, "", {"a", "b", "c"}).number("a", 1, 10), 10u);
+  for (const char* key : {"b", "c"}) {
+    StrictFields fields(object, "", {"a", "b", "c"});
+    EXPECT_EQ(fields.number(key, 0, 10), std::nullopt);
+    EXPECT_TRUE(fields.error());
+  }
+}
+
+}  // namespace
+}  // namespace weir::control
