@@ -25,7 +25,7 @@ _weir() {
     case $each in
       =) ;;
       -*) case "$path:$each" in
-          'weir tap:-s'|'weir tap:--show'|'weir tap:-o'|'weir tap:--output'|'weir tap:--only'|'weir tap:--limit'|'weir tap:--color'|'weir tap:--filter-client'|'weir tap:--when-slow'|'weir tap:-t'|'weir tap:--timeout'|'weir tap:--keepalive-count'|'weir tap:--workers'|'weir tap:--max-sessions'|'weir tap:--ready-fd'|'weir demo:--color'|'weir demo:--naive-relay') option=$each ;;
+          'weir tap:-s'|'weir tap:--show'|'weir tap:-o'|'weir tap:--output'|'weir tap:--only'|'weir tap:--limit'|'weir tap:--color'|'weir tap:--filter-client'|'weir tap:--when-slow'|'weir tap:-t'|'weir tap:--timeout'|'weir tap:--fault'|'weir tap:--seed'|'weir tap:--keepalive-count'|'weir tap:--workers'|'weir tap:--max-sessions'|'weir tap:--ready-fd'|'weir demo:--color'|'weir demo:--naive-relay') option=$each ;;
           *) option='' ;;
         esac ;;
       *) if [[ -n $option ]]; then
@@ -47,6 +47,7 @@ _weir() {
     'weir tap:--color') _weir_words 'auto always never' ;;
     'weir tap:--when-slow') _weir_words 'block drop' ;;
     'weir tap:-t'|'weir tap:--timeout') _weir_words 'resolve= connect= connect.attempt= first_byte.client= first_byte.server= idle= idle.client= idle.server= write_stall= half_close= max_duration= reset_grace= drain= tcp.user_timeout= tcp.keepalive.idle= tcp.keepalive.interval=' ;;
+    'weir tap:--fault') _weir_words 'latency bandwidth slow_close timeout reset_peer slicer limit_data noop stall loss packet_loss corrupt first_byte_delay half_close accept_delay connect_delay refuse' ;;
     'weir tap:--workers') _weir_words 'auto' ;;
     'weir demo:--color') _weir_words 'auto always never' ;;
     esac
@@ -54,7 +55,7 @@ _weir() {
   fi
   case "$path" in
     'weir') if [[ $word == -* ]]; then _weir_words '-V --version -h --help'; else _weir_words 'tap demo'; fi ;;
-    'weir tap') if [[ $word == -* ]]; then _weir_words '-h --help -s --show -o --output --only --limit --color --filter-client --when-slow -t --timeout --keepalive-count --workers --max-sessions --once -q --quiet --ready-fd'; fi ;;
+    'weir tap') if [[ $word == -* ]]; then _weir_words '-h --help -s --show -o --output --only --limit --color --filter-client --when-slow -t --timeout --fault --seed --keepalive-count --workers --max-sessions --once -q --quiet --ready-fd'; fi ;;
     'weir demo') if [[ $word == -* ]]; then _weir_words '-h --help --color --naive-relay'; fi ;;
   esac
   return 0
