@@ -30,7 +30,7 @@ class Fifo {
     if (++head_ == items_.size()) clear();
   }
   void clear() {
-    if (items_.capacity() > kept_when_empty) items_ = {};
+    if (items_.capacity() > kept_when_empty) std::vector<T>().swap(items_);
     items_.clear();
     head_ = 0;
   }

@@ -162,6 +162,7 @@ class Pump {
   void call_stage(MonoTime now, Call call);
   template <class Call>
   void call_stage_with(StageView& view, Call call);
+  [[nodiscard]] auto stage_lets_go_on(MonoTime now) -> bool;
   void give_to_stage(Slice bytes, MonoTime now);
   void source_stopped(Leg<Source>& source, const IoResult& result, MonoTime now);
   void note_read(std::size_t n, MonoTime now);
@@ -173,13 +174,15 @@ class Pump {
   [[nodiscard]] auto deliver(Leg<Sink>& sink, Context& context, const Observation& observation, MonoTime now) -> bool;
   [[nodiscard]] auto deliver_pipe(Leg<Sink>& sink, MonoTime now) -> bool;
   [[nodiscard]] auto took_all(Leg<Sink>& sink, const IoResult& result, std::size_t size, MonoTime now) -> bool;
+  [[nodiscard]] auto step_while_due(const Leg<Sink>& sink) const -> PumpStep {
+    return blocked_ || sink.broken ? PumpStep::waiting : PumpStep::again;
+  }
   void finish(Leg<Sink>& sink);
   void give_pipe(Context& context);
   [[nodiscard]] auto due() const -> bool {
     return !pending_.empty() || (pipe_ && pipe_->bytes() > 0) || (stage_ && !stage_->released.empty());
   }
   [[nodiscard]] auto stage_is_full() const -> bool { return stage_ && stage_->full(); }
-  [[nodiscard]] auto stage_holds_end() const -> bool { return stage_ && (stage_->held > 0 || !stage_->end); }
 
   Slice pending_;  // due at the sink
   std::unique_ptr<StageRun> stage_;
@@ -203,5 +206,7 @@ class Pump {
 };
 
 }  // namespace weir::proxy
+
+#include "proxy/pump_stage_impl.h"
 
 #include "proxy/pump_impl.h"
