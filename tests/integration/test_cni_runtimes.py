@@ -59,7 +59,7 @@ P="podman --runtime crun --root $WORK/store/root --runroot $WORK/store/run --sto
 O="--cgroups=disabled --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 --security-opt seccomp=unconfined --network weirnet"
 mkdir -p $WORK/net.d
 $P network create --subnet 10.60.0.0/24 --ipv6 --subnet fd60::/64 weirnet
-echo "== config"; cat $WORK/net.d/weirnet.conflist
+echo "== config"; cat $WORK/net.d/weirnet.conflist; echo
 echo "== run"
 $P run -d --name a $O -p 8080:80 --rootfs $WORK/rootfs sh -c 'while true; do echo published | nc -l -p 80; done'
 $P run --rm --name b $O --rootfs $WORK/rootfs sh -c '
