@@ -31,8 +31,7 @@ ip link add wire type veth peer name wire netns outside
 ip addr add 192.0.2.2/24 dev wire; ip link set wire up
 ip -n outside addr add 192.0.2.1/24 dev wire; ip -n outside link set wire up; ip -n outside link set lo up
 mkdir -p $WORK/bin $WORK/rootfs/bin $WORK/rootfs/etc $WORK/rootfs/proc $WORK/rootfs/sys $WORK/rootfs/dev \
-  $WORK/rootfs/tmp $WORK/rootfs/run $WORK/store
-mount -t tmpfs none $WORK/store
+  $WORK/rootfs/tmp $WORK/rootfs/run /run/netns/s
 cp /bin/busybox $WORK/rootfs/bin/
 for name in sh ping sleep ip nc cat; do ln -s busybox $WORK/rootfs/bin/$name; done
 for plugin in /usr/lib/cni/*; do ln -s $plugin $WORK/bin/; done
@@ -55,11 +54,11 @@ cgroup_manager="cgroupfs"
 events_logger="none"
 X
 export CONTAINERS_CONF=$WORK/containers.conf
-P="podman --runtime crun --root $WORK/store/root --runroot $WORK/store/run --storage-driver vfs"
+P="podman --runtime crun --root /run/netns/s/root --runroot /run/netns/s/run --storage-driver vfs"
 O="--cgroups=disabled --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 --security-opt seccomp=unconfined --network weirnet"
 mkdir -p $WORK/net.d
 $P network create --subnet 10.60.0.0/24 --ipv6 --subnet fd60::/64 weirnet
-echo "== config"; cat $WORK/net.d/weirnet.conflist
+echo "== config"; cat $WORK/net.d/weirnet.conflist; echo
 echo "== run"
 $P run -d --name a $O -p 8080:80 --rootfs $WORK/rootfs sh -c 'while true; do echo published | nc -l -p 80; done'
 $P run --rm --name b $O --rootfs $WORK/rootfs sh -c '
@@ -67,7 +66,7 @@ $P run --rm --name b $O --rootfs $WORK/rootfs sh -c '
   for at in fd60::2 fd60::1; do ping -6 -c 1 -W 5 $at >/dev/null && echo ping $at; done'
 echo "== published"; ip netns exec outside busybox nc -w 5 192.0.2.2 8080 </dev/null
 echo "== while running"; ip -br link show type veth | grep -c '^veth'
-$P rm -f -t 0 a
+$P rm -f -t 0 a >/dev/null
 left
 """
 
@@ -84,18 +83,19 @@ cat >/etc/cni/net.d/10-containerd-net.conflist <<X
 X
 cat >$WORK/containerd.toml <<X
 version = 2
-root = "$WORK/store/root"
-state = "$WORK/store/state"
+root = "/run/netns/s/root"
+state = "/run/netns/s/state"
 disabled_plugins = ["io.containerd.grpc.v1.cri"]
 [grpc]
-address = "$WORK/store/containerd.sock"
+address = "/run/netns/s/containerd.sock"
 X
 containerd -c $WORK/containerd.toml >$WORK/containerd.log 2>&1 &
-C="ctr -a $WORK/store/containerd.sock"
+DAEMON=$!
+C="ctr -a /run/netns/s/containerd.sock"
 tries=0; until $C version >/dev/null 2>&1 || [ $tries -ge 300 ]; do tries=$((tries+1)); sleep 0.1; done
 echo "== run"
-$C run -d --cni --rootfs $WORK/rootfs a /bin/sleep 1000
-$C run --rm --cni --rootfs $WORK/rootfs b /bin/sh -c '
+$C run --cpu-shares 0 -d --cni --rootfs $WORK/rootfs a /bin/sleep 1000
+$C run --cpu-shares 0 --rm --cni --rootfs $WORK/rootfs b /bin/sh -c '
   for at in 10.88.0.2 10.88.0.1 192.0.2.1; do ping -c 1 -W 5 $at >/dev/null && echo ping $at; done
   for at in 2001:4860:4860::2 2001:4860:4860::1; do ping -6 -c 1 -W 5 $at >/dev/null && echo ping $at; done'
 echo "== while running"; ip -br link show type veth | grep -c '^veth'
@@ -106,7 +106,7 @@ $C task rm a >/dev/null; $C container rm a
 printf '{"cniVersion":"1.1.0","name":"containerd-net","type":"bridge","bridge":"cni0","ipMasq":true,"ipam":{"type":"host-local","ranges":[[{"subnet":"10.88.0.0/16"}],[{"subnet":"2001:4860:4860::/64"}]]},"cni.dev/valid-attachments":[]}' |
   CNI_COMMAND=GC CNI_PATH=/opt/cni/bin /opt/cni/bin/bridge
 left
-kill %1; wait %1
+kill $DAEMON; wait $DAEMON
 """
 
 
