@@ -135,8 +135,6 @@ class Pump {
   // Nothing but an empty source keeps it from reading.
   [[nodiscard]] auto takes_more() const -> bool { return state_ == PumpState::flowing && !due() && !stage_is_full(); }
   [[nodiscard]] auto held_by_stage() const -> std::uint64_t { return stage_ ? stage_->held : 0; }
-  // A stage holds bytes and has set itself an alarm.
-  [[nodiscard]] auto will_release() const -> bool { return held_by_stage() > 0 && stage_->alarm.has_value(); }
   [[nodiscard]] auto alarm() const -> std::optional<MonoTime> { return stage_ ? stage_->alarm : std::nullopt; }
   // A stage asked for the session's end; the relay carries it out.
   [[nodiscard]] auto stage_end() const -> std::optional<fault::End> { return stage_ ? stage_->end : std::nullopt; }

@@ -181,10 +181,7 @@ void Relay<C, S>::hand_on(MonoTime now) {
   const bool moved_all = broken_leg_ == LegName::client ? upstream_.ended() : downstream_.ended();
   const std::size_t unsent = sink == LegName::client ? client_.end.unsent() : server_.end.unsent();
   const auto grace = timeouts_[event::TimeoutName::reset_grace];
-  // Our observer is what it waits for, or a fault that will let go, and not the peer.
-  const bool waits_for_us =
-      parked_ || (broken_leg_ == LegName::client ? upstream_.will_release() : downstream_.will_release());
-  if (waits_for_us && grace) handing_on_since_ = now;
+  if (parked_ && grace) handing_on_since_ = now;  // our observer is what it waits for, not the peer
   const bool expired = !grace || now - handing_on_since_ >= *grace;
   const bool delivered = moved_all && unsent == 0;
   if (!delivered && !expired && !leg_broken(sink)) {

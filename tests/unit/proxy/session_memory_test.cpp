@@ -37,7 +37,10 @@ class IdleMemory : public live::SessionScene {
   void carry_a_byte(const Fd& from, const Fd& to) {
     char byte = 'x';
     ASSERT_EQ(::send(from.get(), &byte, 1, MSG_NOSIGNAL), 1);
-    ASSERT_TRUE(turn_until([&] { return ::recv(to.get(), &byte, 1, MSG_DONTWAIT) == 1; }));
+    ASSERT_TRUE(turn_until([&] {
+      clock_.advance(std::chrono::milliseconds{1});  // a fault may hold it
+      return ::recv(to.get(), &byte, 1, MSG_DONTWAIT) == 1;
+    }));
   }
   void open_all() {
     for (std::size_t i = 0; i < count; ++i) one_idle_session(i);
@@ -76,10 +79,10 @@ TEST_F(IdleMemory, UnobservedItIsAtMost768Bytes) {
   EXPECT_GE(bytes, static_cast<double>(sizeof(Session))) << "or the hook does not count";
 }
 
-TEST_F(IdleMemory, UnderFaultsItIsAtMost1536BytesMore) {
+TEST_F(IdleMemory, UnderThreeFaultsInARowItIsAtMost1536BytesMore) {
   observed_ = false;
   const double bare = bytes_per_idle_session();
-  set_faults({"latency latency=0 direction=both", "bandwidth rate=10GB/s", "limit_data bytes=1GB"});
+  set_faults({"latency latency=1ms", "bandwidth rate=10GB/s", "limit_data bytes=1GB"});
   const double bytes = bytes_per_idle_session() - bare;
   RecordProperty("bytes_more_under_faults", std::to_string(bytes));
   EXPECT_LE(bytes, 1536.0);
