@@ -440,7 +440,7 @@ def test_help_lists_every_clock_with_its_default(weir_binary):
                                (REPOSITORY / "src" / "event" / "timeout_name.cpp").read_text()))
     units = {"seconds": 1, "minutes": 60, "hours": 3600, "s": 1, "m": 60, "h": 3600}
     for name in names_in_the_source():
-        lines = [line for line in page.splitlines() if re.match(rf"\s*{re.escape(name)}\s", line)]
+        lines = [line for line in page.splitlines() if re.match(rf"\s*{re.escape(name)}\s+(off|\d+[smh])\s", line)]
         assert len(lines) == 1, f"{name} should stand on a line of its own in --help"
         shown = lines[0].split()[1]
         if defaults[name] == "std::nullopt":
