@@ -25,14 +25,14 @@ _weir() {
     case $each in
       =) ;;
       -*) case "$path:$each" in
-          'weir tap:-s'|'weir tap:--show'|'weir tap:-o'|'weir tap:--output'|'weir tap:--only'|'weir tap:--limit'|'weir tap:--color'|'weir tap:--filter-client'|'weir tap:--when-slow'|'weir tap:-t'|'weir tap:--timeout'|'weir tap:--keepalive-count'|'weir tap:--workers'|'weir tap:--max-sessions'|'weir tap:--ready-fd'|'weir demo:--color'|'weir demo:--naive-relay') option=$each ;;
+          'weir tap:-s'|'weir tap:--show'|'weir tap:-o'|'weir tap:--output'|'weir tap:--only'|'weir tap:--limit'|'weir tap:--color'|'weir tap:--filter-client'|'weir tap:--when-slow'|'weir tap:-t'|'weir tap:--timeout'|'weir tap:--fault'|'weir tap:--seed'|'weir tap:--keepalive-count'|'weir tap:--workers'|'weir tap:--max-sessions'|'weir tap:--ready-fd'|'weir demo:--color'|'weir demo:--naive-relay'|'weir check:-c'|'weir check:--config'|'weir serve:-c'|'weir serve:--config'|'weir serve:--api'|'weir serve:--seed'|'weir serve:--workers'|'weir serve:--drain'|'weir serve:--ready-fd'|'weir proxy list:--url'|'weir proxy show:--url'|'weir proxy add:--url'|'weir proxy set:--url'|'weir proxy remove:--url'|'weir proxy enable:--url'|'weir proxy disable:--url'|'weir fault catalog:--url'|'weir fault list:--url'|'weir fault add:--url'|'weir fault set:--url'|'weir fault remove:--url'|'weir sessions:--url'|'weir sessions:--proxy'|'weir events:--url'|'weir events:--after') option=$each ;;
           *) option='' ;;
         esac ;;
       *) if [[ -n $option ]]; then
           option=''
         else
           case "$path $each" in
-            'weir tap'|'weir demo'|'weir syslog'|'weir syslog pri'|'weir syslog parse') path="$path $each" ;;
+            'weir tap'|'weir demo'|'weir check'|'weir serve'|'weir proxy'|'weir proxy list'|'weir proxy show'|'weir proxy add'|'weir proxy set'|'weir proxy remove'|'weir proxy enable'|'weir proxy disable'|'weir fault'|'weir fault catalog'|'weir fault list'|'weir fault add'|'weir fault set'|'weir fault remove'|'weir sessions'|'weir events'|'weir syslog'|'weir syslog pri'|'weir syslog parse') path="$path $each" ;;
           esac
         fi ;;
     esac
@@ -47,15 +47,36 @@ _weir() {
     'weir tap:--color') _weir_words 'auto always never' ;;
     'weir tap:--when-slow') _weir_words 'block drop' ;;
     'weir tap:-t'|'weir tap:--timeout') _weir_words 'resolve= connect= connect.attempt= first_byte.client= first_byte.server= idle= idle.client= idle.server= write_stall= half_close= max_duration= reset_grace= drain= tcp.user_timeout= tcp.keepalive.idle= tcp.keepalive.interval=' ;;
+    'weir tap:--fault') _weir_words 'latency bandwidth slow_close timeout reset_peer slicer limit_data noop stall loss packet_loss corrupt first_byte_delay half_close accept_delay connect_delay refuse' ;;
     'weir tap:--workers') _weir_words 'auto' ;;
     'weir demo:--color') _weir_words 'auto always never' ;;
+    'weir check:-c'|'weir check:--config') _weir_files ;;
+    'weir serve:-c'|'weir serve:--config') _weir_files ;;
     esac
     return 0
   fi
   case "$path" in
-    'weir') if [[ $word == -* ]]; then _weir_words '-V --version -h --help'; else _weir_words 'tap demo syslog'; fi ;;
-    'weir tap') if [[ $word == -* ]]; then _weir_words '-h --help -s --show -o --output --only --limit --color --filter-client --when-slow -t --timeout --keepalive-count --workers --max-sessions --once -q --quiet --ready-fd'; fi ;;
+    'weir') if [[ $word == -* ]]; then _weir_words '-V --version -h --help'; else _weir_words 'tap demo check serve proxy fault sessions events syslog'; fi ;;
+    'weir tap') if [[ $word == -* ]]; then _weir_words '-h --help -s --show -o --output --only --limit --color --filter-client --when-slow -t --timeout --fault --seed --keepalive-count --workers --max-sessions --once -q --quiet --ready-fd'; fi ;;
     'weir demo') if [[ $word == -* ]]; then _weir_words '-h --help --color --naive-relay'; fi ;;
+    'weir check') if [[ $word == -* ]]; then _weir_words '-h --help -c --config'; fi ;;
+    'weir serve') if [[ $word == -* ]]; then _weir_words '-h --help -c --config --api --seed --workers --drain --compat-open -q --quiet --ready-fd'; fi ;;
+    'weir proxy') if [[ $word == -* ]]; then _weir_words '-h --help'; else _weir_words 'list show add set remove enable disable'; fi ;;
+    'weir proxy list') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
+    'weir proxy show') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
+    'weir proxy add') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
+    'weir proxy set') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
+    'weir proxy remove') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
+    'weir proxy enable') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
+    'weir proxy disable') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
+    'weir fault') if [[ $word == -* ]]; then _weir_words '-h --help'; else _weir_words 'catalog list add set remove'; fi ;;
+    'weir fault catalog') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
+    'weir fault list') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
+    'weir fault add') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
+    'weir fault set') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
+    'weir fault remove') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
+    'weir sessions') if [[ $word == -* ]]; then _weir_words '-h --help --url --json --proxy --watch'; fi ;;
+    'weir events') if [[ $word == -* ]]; then _weir_words '-h --help --url --json --follow --after'; fi ;;
     'weir syslog') if [[ $word == -* ]]; then _weir_words '-h --help'; else _weir_words 'pri parse'; fi ;;
     'weir syslog pri') if [[ $word == -* ]]; then _weir_words '-h --help'; fi ;;
     'weir syslog parse') if [[ $word == -* ]]; then _weir_words '-h --help --json'; fi ;;

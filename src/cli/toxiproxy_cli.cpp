@@ -118,8 +118,8 @@ auto parse_toxic_flags(const Words& words) -> Result<ToxicFlags> {
     }
     out.attributes[pair.substr(0, equals)] = number;
   }
-  auto flags = parse_go_flags(others, {"n", "toxicName", "t", "type", "toxicity", "tox"},
-                              {"u", "upstream", "d", "downstream"});
+  auto flags =
+      parse_go_flags(others, {"n", "toxicName", "t", "type", "toxicity", "tox"}, {"u", "upstream", "d", "downstream"});
   if (!flags) return tl::make_unexpected(flags.error());
   out.flags = *std::move(flags);
   return out;
@@ -145,7 +145,8 @@ auto toxic(const Client& client, const Words& words) -> int {
     const std::string type = flags.value("t", flags.value("type", ""));
     if (type.empty()) return fail("Missing required flag: type");
     const bool up = flags.has("u") || flags.has("upstream");
-    if (up && (flags.has("d") || flags.has("downstream"))) return fail("Only one should be specified: upstream or downstream.");
+    if (up && (flags.has("d") || flags.has("downstream")))
+      return fail("Only one should be specified: upstream or downstream.");
     body["type"] = type;
     body["stream"] = up ? "upstream" : "downstream";
     if (!name.empty()) body["name"] = name;
@@ -195,11 +196,11 @@ auto run_toxiproxy_cli(const Words& words) -> int {
     return exit_ok;
   }
   const char* from_environment = std::getenv("TOXIPROXY_URL");
-  const std::string url = flags->value(
-      "host", flags->value("h", from_environment == nullptr ? "http://localhost:8474" : from_environment));
+  const std::string url =
+      flags->value("host", flags->value("h", from_environment == nullptr ? "http://localhost:8474" : from_environment));
   const char* token = std::getenv("WEIR_TOKEN");
-  auto api = control::ApiClient::create(
-      url, token == nullptr ? "" : token, fmt::format("toxiproxy-cli/{} (weir)", control::ToxiproxyRoutes::version));
+  auto api = control::ApiClient::create(url, token == nullptr ? "" : token,
+                                        fmt::format("toxiproxy-cli/{} (weir)", control::ToxiproxyRoutes::version));
   if (!api) return fail(api.error().message);
   const Client client(*std::move(api));
   const std::string command = flags->rest.front();

@@ -62,8 +62,10 @@ auto run_toxiproxy_server(const std::vector<std::string>& words) -> int {
   }
   control::ServeOptions options;
   const std::string host = flags->value("host", "localhost");
-  const std::string address = (host == "0.0.0.0" || host == "::" ? "" : host == "localhost" ? "127.0.0.1" : host) + ":" +
-                              flags->value("port", "8474");
+  const std::string address = (host == "0.0.0.0" || host == "::" ? ""
+                               : host == "localhost"             ? "127.0.0.1"
+                                                                 : host) +
+                              ":" + flags->value("port", "8474");
   auto api = ListenAddress::parse(address);
   if (!api) return complain(fmt::format("-host {}: {}", host, api.error().message), exit_failure);
   options.api = *std::move(api);

@@ -1,35 +1,15 @@
 #include "control/native_routes.h"
 
-#include <charconv>
-#include <set>
+#include <array>
 
+#include "control/native_answers.h"
 #include "control/proxy_rule.h"
 
 namespace weir::control {
 namespace {
 
-auto json(int status, const Json& body) -> HttpAnswer {
-  HttpAnswer answer;
-  answer.status = status;
-  answer.set("Content-Type", "application/json");
-  answer.set("Cache-Control", "no-store");
-  answer.body = body.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-  return answer;
-}
-
-auto refusal(int status, const std::string& message, const std::string& field = "") -> HttpAnswer {
-  Json body{{"error", message}, {"status", status}};
-  if (!field.empty()) body["field"] = field;
-  return json(status, body);
-}
-
-auto refusal(const FieldError& error) -> HttpAnswer { return refusal(400, error.sentence(), error.path); }
-
-auto no_proxy(const std::string& name) -> HttpAnswer {
-  return refusal(404, fmt::format("there is no proxy \"{}\"", name.substr(0, 200)));
-}
 auto no_fault(const std::string& name) -> HttpAnswer {
-  return refusal(404, fmt::format("this proxy has no fault \"{}\"", name.substr(0, 200)));
+  return api_refusal(404, fmt::format("this proxy has no fault \"{}\"", name.substr(0, 200)));
 }
 
 // The whole body, nothing after it.
@@ -47,49 +27,13 @@ auto stale(const HttpRequest& request, const ProxyEntry& entry) -> std::optional
   if (wanted.empty() || wanted == "*") return std::nullopt;
   if (wanted.size() > 2 && wanted.front() == '"') wanted = wanted.substr(1, wanted.size() - 2);
   if (wanted == std::to_string(entry.revision)) return std::nullopt;
-  return refusal(412, fmt::format("the proxy was changed meanwhile: it is at revision {}", entry.revision));
+  return api_refusal(412, fmt::format("the proxy was changed meanwhile: it is at revision {}", entry.revision));
 }
 
 auto proxy_answer(int status, const ProxyEntry& entry, const engine::Engine& engine) -> HttpAnswer {
-  auto answer = json(status, proxy_json(entry, engine));
+  auto answer = api_json(status, proxy_json(entry, engine));
   answer.set("ETag", fmt::format("\"{}\"", entry.revision));
   return answer;
-}
-
-auto parse_number(std::string_view text) -> std::optional<std::uint64_t> {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
-auto phase_text(proxy::SessionPhase phase) -> std::string_view {
-  switch (phase) {
-    case proxy::SessionPhase::accepted: return "accepted";
-    case proxy::SessionPhase::preface: return "preface";
-    case proxy::SessionPhase::resolving: return "resolving";
-    case proxy::SessionPhase::connecting: return "connecting";
-    case proxy::SessionPhase::relaying: return "relaying";
-    case proxy::SessionPhase::closing: return "closing";
-  }
-  return "";
-}
-
-auto session_json(const engine::SessionInfo& session, const std::string& proxy) -> Json {
-  const double age = std::chrono::duration<double>(session.age).count();
-  const auto up = session.totals[index(Direction::upstream)].bytes;
-  const auto down = session.totals[index(Direction::downstream)].bytes;
-  const auto rate = [age](std::uint64_t bytes) { return age > 0 ? static_cast<double>(bytes) / age : 0.0; };
-  return {{"proxy", proxy},
-          {"session", static_cast<std::uint64_t>(session.number)},
-          {"phase", phase_text(session.phase)},
-          {"client", session.client.to_string()},
-          {"upstream", session.upstream ? Json(session.upstream->to_string()) : Json()},
-          {"age_seconds", age},
-          {"bytes_upstream", up},
-          {"bytes_downstream", down},
-          {"mean_rate_upstream", rate(up)},
-          {"mean_rate_downstream", rate(down)}};
 }
 
 }  // namespace
@@ -163,7 +107,7 @@ constexpr std::string_view prefix = "/api/v1";
 }  // namespace
 
 auto NativeRoutes::handle(const HttpRequest& request) -> HttpAnswer {
-  if (!request.path.starts_with(prefix)) return refusal(404, "there is nothing here; the API stands under /api/v1");
+  if (!request.path.starts_with(prefix)) return api_refusal(404, "there is nothing here; the API stands under /api/v1");
   const auto path = std::string_view(request.path).substr(prefix.size());
   bool path_known = false;
   Parts parts;
@@ -172,19 +116,20 @@ auto NativeRoutes::handle(const HttpRequest& request) -> HttpAnswer {
     path_known = true;
     if (route.method == request.method) return (this->*route.handler)(request, parts);
   }
-  if (path_known) return refusal(405, "this path does not take " + request.method.substr(0, 32));
-  return refusal(404, "there is nothing here; GET /api/v1/openapi.json lists what there is");
+  if (path_known) return api_refusal(405, "this path does not take " + request.method.substr(0, 32));
+  return api_refusal(404, "there is nothing here; GET /api/v1/openapi.json lists what there is");
 }
 
 auto NativeRoutes::get_version(const HttpRequest&, const Parts&) -> HttpAnswer {
-  return json(200, {{"version", version_}, {"seed", registry_.engine().seed()}, {"revision", registry_.revision()}});
+  return api_json(200,
+                  {{"version", version_}, {"seed", registry_.engine().seed()}, {"revision", registry_.revision()}});
 }
 
 auto NativeRoutes::get_health(const HttpRequest&, const Parts&) -> HttpAnswer {
   const Nanos lag = registry_.engine().loop_lag(loop_patience);
   const bool healthy = lag < loop_patience;
-  return json(healthy ? 200 : 503,
-              {{"healthy", healthy}, {"loop_lag_seconds", std::chrono::duration<double>(lag).count()}});
+  return api_json(healthy ? 200 : 503,
+                  {{"healthy", healthy}, {"loop_lag_seconds", std::chrono::duration<double>(lag).count()}});
 }
 
 auto NativeRoutes::get_ready(const HttpRequest&, const Parts&) -> HttpAnswer {
@@ -192,11 +137,11 @@ auto NativeRoutes::get_ready(const HttpRequest&, const Parts&) -> HttpAnswer {
   for (const auto& [name, entry] : registry_.all()) {
     if (entry.wish.enabled && !entry.enabled) down.push_back(name);
   }
-  return json(down.empty() ? 200 : 503, {{"ready", down.empty()}, {"not_listening", std::move(down)}});
+  return api_json(down.empty() ? 200 : 503, {{"ready", down.empty()}, {"not_listening", std::move(down)}});
 }
 
 auto NativeRoutes::get_catalog(const HttpRequest&, const Parts&) -> HttpAnswer {
-  return json(200, {{"faults", catalog_json()}});
+  return api_json(200, {{"faults", catalog_json()}});
 }
 
 auto NativeRoutes::get_timeouts(const HttpRequest&, const Parts&) -> HttpAnswer {
@@ -207,7 +152,7 @@ auto NativeRoutes::get_timeouts(const HttpRequest&, const Parts&) -> HttpAnswer 
     all.push_back(
         {{"name", name}, {"default", defaults[name]}, {"may_be_off", info.may_be_off}, {"meaning", info.meaning}});
   }
-  return json(200, {{"timeouts", std::move(all)}});
+  return api_json(200, {{"timeouts", std::move(all)}});
 }
 
 auto NativeRoutes::get_openapi(const HttpRequest&, const Parts&) -> HttpAnswer {
@@ -241,78 +186,28 @@ auto NativeRoutes::get_openapi(const HttpRequest&, const Parts&) -> HttpAnswer {
     }
     paths[std::string(prefix) + path][method] = std::move(operation);
   }
-  return json(
+  return api_json(
       200, {{"openapi", "3.0.3"}, {"info", {{"title", "Weir"}, {"version", version_}}}, {"paths", std::move(paths)}});
-}
-
-auto NativeRoutes::get_events(const HttpRequest& request, const Parts&) -> HttpAnswer {
-  auto from = request.header("last-event-id");
-  const auto asked = request.query.find("after");
-  if (from.empty() && asked != request.query.end()) from = asked->second;
-  std::uint64_t id = events_.last_id();
-  if (!from.empty()) {
-    const auto number = parse_number(from);
-    if (!number) return refusal(400, "Last-Event-ID: write the number of an event", "Last-Event-ID");
-    id = *number;
-  }
-  if (const auto follow = request.query.find("follow"); follow != request.query.end() && follow->second == "false") {
-    HttpAnswer answer;
-    answer.set("Content-Type", "text/event-stream");
-    answer.body = events_.so_far(id);
-    return answer;
-  }
-  auto stream = events_.follow(id);
-  if (!stream) {
-    return refusal(503, fmt::format("{} event streams are open already; close one first", EventLog::most_streams));
-  }
-  HttpAnswer answer;
-  answer.set("Content-Type", "text/event-stream");
-  answer.set("Cache-Control", "no-store");
-  answer.stream = std::move(stream);
-  return answer;
-}
-
-auto NativeRoutes::get_sessions(const HttpRequest& request, const Parts&) -> HttpAnswer {
-  std::optional<ProxyId> proxy;
-  if (const auto asked = request.query.find("proxy"); asked != request.query.end()) {
-    const ProxyEntry* entry = registry_.find(asked->second);
-    if (entry == nullptr) return no_proxy(asked->second);
-    proxy = entry->id;
-  }
-  std::size_t limit = 1000;
-  if (const auto asked = request.query.find("limit"); asked != request.query.end()) {
-    const auto number = parse_number(asked->second);
-    if (!number || *number == 0 || *number > most_sessions_listed) {
-      return refusal(400, fmt::format("limit: write a number from 1 to {}", most_sessions_listed), "limit");
-    }
-    limit = *number;
-  }
-  const auto list = registry_.engine().sessions(proxy, limit, loop_patience);
-  std::map<ProxyId, std::string> names;
-  for (const auto& [name, entry] : registry_.all()) names[entry.id] = name;
-  Json sessions = Json::array();
-  for (const auto& session : list.sessions) sessions.push_back(session_json(session, names[session.proxy]));
-  return json(200, {{"sessions", std::move(sessions)}, {"left_out", list.left_out}, {"partial", list.partial}});
 }
 
 auto NativeRoutes::get_proxies(const HttpRequest&, const Parts&) -> HttpAnswer {
   Json all = Json::array();
   for (const auto& [name, entry] : registry_.all()) all.push_back(proxy_json(entry, registry_.engine()));
-  return json(200, {{"proxies", std::move(all)}});
+  return api_json(200, {{"proxies", std::move(all)}});
 }
 
 auto NativeRoutes::post_proxies(const HttpRequest& request, const Parts&) -> HttpAnswer {
   const auto body = read_body(request);
-  if (!body) return refusal(body.error());
+  if (!body) return api_refusal(body.error());
   auto rule = read_rule(*body, "", {});
-  if (!rule) return refusal(rule.error());
+  if (!rule) return api_refusal(rule.error());
   const std::string name = rule->wish.name;
   const auto made =
       registry_.create(std::move(rule->wish), std::make_shared<fault::FaultList>(std::move(rule->faults)));
   if (!made) {
     const bool taken = made.error().status == 409;
-    return refusal(made.error().status,
-                   taken ? fmt::format("there is a proxy \"{}\" already", name) : made.error().message);
+    return api_refusal(made.error().status,
+                       taken ? fmt::format("there is a proxy \"{}\" already", name) : made.error().message);
   }
   return proxy_answer(201, **made, registry_.engine());
 }
@@ -327,12 +222,12 @@ auto NativeRoutes::patch_proxy(const HttpRequest& request, const Parts& parts) -
   if (entry == nullptr) return no_proxy(parts[0]);
   if (auto answer = stale(request, *entry)) return *std::move(answer);
   const auto body = read_body(request);
-  if (!body) return refusal(body.error());
+  if (!body) return api_refusal(body.error());
   auto wish = read_changes(*body, entry->wish);
-  if (!wish) return refusal(wish.error());
+  if (!wish) return api_refusal(wish.error());
   const auto changed = registry_.change(parts[0], *std::move(wish));
   return changed ? proxy_answer(200, **changed, registry_.engine())
-                 : refusal(changed.error().status, changed.error().message);
+                 : api_refusal(changed.error().status, changed.error().message);
 }
 
 auto NativeRoutes::delete_proxy(const HttpRequest& request, const Parts& parts) -> HttpAnswer {
@@ -348,7 +243,7 @@ auto NativeRoutes::delete_proxy(const HttpRequest& request, const Parts& parts) 
 auto NativeRoutes::get_faults(const HttpRequest&, const Parts& parts) -> HttpAnswer {
   const ProxyEntry* entry = registry_.find(parts[0]);
   if (entry == nullptr) return no_proxy(parts[0]);
-  return json(200, {{"faults", proxy_json(*entry, registry_.engine())["faults"]}, {"revision", entry->revision}});
+  return api_json(200, {{"faults", proxy_json(*entry, registry_.engine())["faults"]}, {"revision", entry->revision}});
 }
 
 auto NativeRoutes::post_faults(const HttpRequest& request, const Parts& parts) -> HttpAnswer {
@@ -356,21 +251,21 @@ auto NativeRoutes::post_faults(const HttpRequest& request, const Parts& parts) -
   if (entry == nullptr) return no_proxy(parts[0]);
   if (auto answer = stale(request, *entry)) return *std::move(answer);
   const auto body = read_body(request);
-  if (!body) return refusal(body.error());
+  if (!body) return api_refusal(body.error());
   auto spec = read_fault(*body, "");
-  if (!spec) return refusal(spec.error());
+  if (!spec) return api_refusal(spec.error());
   const std::string name = spec->name;
   auto list = entry->faults->with(*std::move(spec));
-  if (!list) return refusal(409, list.error().message);
+  if (!list) return api_refusal(409, list.error().message);
   registry_.set_faults(parts[0], *std::move(list), {"fault.added", parts[0], name, 0});
-  return json(201, fault_json(*entry, *entry->faults->find(name), registry_.engine()));
+  return api_json(201, fault_json(*entry, *entry->faults->find(name), registry_.engine()));
 }
 
 auto NativeRoutes::get_fault(const HttpRequest&, const Parts& parts) -> HttpAnswer {
   const ProxyEntry* entry = registry_.find(parts[0]);
   if (entry == nullptr) return no_proxy(parts[0]);
   const auto* spec = entry->faults->find(parts[1]);
-  return spec == nullptr ? no_fault(parts[1]) : json(200, fault_json(*entry, *spec, registry_.engine()));
+  return spec == nullptr ? no_fault(parts[1]) : api_json(200, fault_json(*entry, *spec, registry_.engine()));
 }
 
 auto NativeRoutes::patch_fault(const HttpRequest& request, const Parts& parts) -> HttpAnswer {
@@ -380,13 +275,13 @@ auto NativeRoutes::patch_fault(const HttpRequest& request, const Parts& parts) -
   if (spec == nullptr) return no_fault(parts[1]);
   if (auto answer = stale(request, *entry)) return *std::move(answer);
   const auto body = read_body(request);
-  if (!body) return refusal(body.error());
+  if (!body) return api_refusal(body.error());
   auto changed = read_fault_changes(*body, *spec);
-  if (!changed) return refusal(changed.error());
+  if (!changed) return api_refusal(changed.error());
   auto list = entry->faults->changed(*std::move(changed));
-  if (!list) return refusal(409, list.error().message);
+  if (!list) return api_refusal(409, list.error().message);
   registry_.set_faults(parts[0], *std::move(list), {"fault.changed", parts[0], parts[1], 0});
-  return json(200, fault_json(*entry, *entry->faults->find(parts[1]), registry_.engine()));
+  return api_json(200, fault_json(*entry, *entry->faults->find(parts[1]), registry_.engine()));
 }
 
 auto NativeRoutes::delete_fault(const HttpRequest& request, const Parts& parts) -> HttpAnswer {
@@ -397,18 +292,6 @@ auto NativeRoutes::delete_fault(const HttpRequest& request, const Parts& parts) 
   auto list = entry->faults->without(parts[1]);
   if (!list) return no_fault(parts[1]);
   registry_.set_faults(parts[0], *std::move(list), {"fault.removed", parts[0], parts[1], 0});
-  HttpAnswer answer;
-  answer.status = 204;
-  return answer;
-}
-
-auto NativeRoutes::delete_session(const HttpRequest&, const Parts& parts) -> HttpAnswer {
-  const ProxyEntry* entry = registry_.find(parts[0]);
-  if (entry == nullptr) return no_proxy(parts[0]);
-  const auto number = parse_number(parts[1]);
-  const bool closed =
-      number && registry_.engine().close_session(entry->id, SessionNumber{*number}, "asked for through the API");
-  if (!closed) return refusal(404, fmt::format("this proxy has no live session {}", parts[1].substr(0, 32)));
   HttpAnswer answer;
   answer.status = 204;
   return answer;

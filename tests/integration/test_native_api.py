@@ -67,7 +67,7 @@ def test_conditional_updates(start):
 
 def test_sessions_are_listed_and_closed(start, listener):
     serve = start()
-    proxy = serve.post("/api/v1/proxies", {"name": "db", "upstream": f"127.0.0.1:{listener.port}"}).json
+    proxy = serve.post("/api/v1/proxies", {"name": "db", "upstream": f"127.0.0.1:{listener.address[1]}"}).json
     port = int(proxy["listen"].rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
         client.sendall(b"123")
@@ -116,13 +116,20 @@ def test_there_are_32_event_streams_and_no_more(start):
     for _ in range(32):
         connection = serve.connection()
         connection.request("GET", "/api/v1/events")
-        assert connection.getresponse().status == 200
-        open_ones.append(connection)
+        response = connection.getresponse()
+        assert response.status == 200
+        open_ones.append(response)  # a response that nobody holds closes its connection
     assert serve.get("/api/v1/events").status == 503
     assert serve.get("/proxies").status == 200
-    for connection in open_ones:
-        connection.close()
-    wait_until(lambda: serve.get("/api/v1/events?follow=false").status == 200, "a stream is free", 10.0)
+    open_ones.pop().close()
+    free = serve.connection()
+
+    def one_more():
+        free.close()
+        free.request("GET", "/api/v1/events")
+        return free.getresponse().status == 200
+    wait_until(one_more, "a stream is free", 10.0)
+    free.close()
 
 
 def test_idle_connections_slow_nobody(start):

@@ -17,11 +17,6 @@ def serve(weir_binary, tmp_path):
     assert it.stop() == 0, it.stderr()
 
 
-@pytest.fixture
-def echo(listener, make_peer):
-    return listener
-
-
 def make(serve, name="db", upstream="127.0.0.1:1", **more):
     answer = serve.post("/proxies", {"name": name, "listen": "127.0.0.1:0", "upstream": upstream, **more})
     assert answer.status == 201, answer.text
@@ -167,7 +162,7 @@ def test_what_kills_toxiproxy_is_refused(serve, toxic):
 
 
 def test_update_and_disable(serve, listener):
-    proxy = make(serve, upstream=f"127.0.0.1:{listener.port}")
+    proxy = make(serve, upstream=f"127.0.0.1:{listener.address[1]}")
     with socket.create_connection(address(proxy), timeout=10) as client:
         disabled = serve.post("/proxies/db", {"enabled": False, "listen": None})
         assert disabled.json["enabled"] is False
@@ -249,7 +244,7 @@ def test_the_api_is_no_upstream(serve):
 
 
 def test_metrics_are_live(serve, listener):
-    proxy = make(serve, upstream=f"127.0.0.1:{listener.port}")
+    proxy = make(serve, upstream=f"127.0.0.1:{listener.address[1]}")
     with socket.create_connection(address(proxy), timeout=10) as client:
         client.sendall(b"12345")
         wanted = f'direction="upstream",listener="{proxy["listen"]}",proxy="db",upstream="{proxy["upstream"]}"}} 5'

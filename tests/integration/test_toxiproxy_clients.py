@@ -103,7 +103,7 @@ def test_the_server_under_toxiproxys_name(called, tmp_path):
         taken = subprocess.run([program, "-port", str(port)], capture_output=True, text=True, timeout=20 * PATIENCE,
                                check=False)
         assert taken.returncode == 1
-        assert "address already in use" in taken.stderr
+        assert "Address already in use" in taken.stderr
         serve.process.send_signal(signal.SIGTERM)
         assert serve.process.wait(20 * PATIENCE) == 0
     finally:

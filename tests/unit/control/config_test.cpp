@@ -48,8 +48,8 @@ TEST(Config, ErrorsNameFileLineAndKey) {
 }
 
 TEST(Config, TheEffectiveOneSaysTheSame) {
-  const auto config = parse_config(
-      "[[proxies]]\nname=\"a\"\nupstream=\"x:1\"\nfaults=[{type=\"stall\",direction=\"both\"}]", "f");
+  const auto config =
+      parse_config("[[proxies]]\nname=\"a\"\nupstream=\"x:1\"\nfaults=[{type=\"stall\",direction=\"both\"}]", "f");
   ASSERT_TRUE(config) << config.error().message;
   const std::string effective = effective_config(*config);
   const auto again = parse_config(effective, "g");

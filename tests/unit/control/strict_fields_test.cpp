@@ -14,7 +14,8 @@ TEST(StrictFields, AnUnknownKeyIsRefusedWithTheNearestKnownOne) {
 }
 
 TEST(StrictFields, WhatIsLikeNothingGetsTheList) {
-  EXPECT_EQ(unknown_key("zzzzzzzz", {"name", "listen"}), "there is no key \"zzzzzzzz\" here; the keys are name, listen");
+  EXPECT_EQ(unknown_key("zzzzzzzz", {"name", "listen"}),
+            "there is no key \"zzzzzzzz\" here; the keys are name, listen");
   EXPECT_FALSE(nearest(std::string(1000, 'a'), {"name"}));
 }
 

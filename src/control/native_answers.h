@@ -1,0 +1,35 @@
+// The answers that all routes of our API give.
+#pragma once
+
+#include <string>
+
+#include "control/go_json.h"
+#include "control/http.h"
+#include "control/strict_fields.h"
+
+namespace weir::control {
+
+inline auto api_json(int status, const Json& body) -> HttpAnswer {
+  HttpAnswer answer;
+  answer.status = status;
+  answer.set("Content-Type", "application/json");
+  answer.set("Cache-Control", "no-store");
+  answer.body = body.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return answer;
+}
+
+inline auto api_refusal(int status, const std::string& message, const std::string& field = "") -> HttpAnswer {
+  Json body{{"error", message}, {"status", status}};
+  if (!field.empty()) body["field"] = field;
+  return api_json(status, body);
+}
+
+inline auto api_refusal(const FieldError& error) -> HttpAnswer {
+  return api_refusal(400, error.sentence(), error.path);
+}
+
+inline auto no_proxy(const std::string& name) -> HttpAnswer {
+  return api_refusal(404, fmt::format("there is no proxy \"{}\"", name.substr(0, 200)));
+}
+
+}  // namespace weir::control

@@ -1,0 +1,110 @@
+// The routes of our API that show what happens: live sessions and events.
+#include <charconv>
+
+#include "control/native_answers.h"
+#include "control/native_routes.h"
+
+namespace weir::control {
+namespace {
+
+auto parse_number(std::string_view text) -> std::optional<std::uint64_t> {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+auto phase_text(proxy::SessionPhase phase) -> std::string_view {
+  switch (phase) {
+    case proxy::SessionPhase::accepted: return "accepted";
+    case proxy::SessionPhase::preface: return "preface";
+    case proxy::SessionPhase::resolving: return "resolving";
+    case proxy::SessionPhase::connecting: return "connecting";
+    case proxy::SessionPhase::relaying: return "relaying";
+    case proxy::SessionPhase::closing: return "closing";
+  }
+  return "";
+}
+
+auto session_json(const engine::SessionInfo& session, const std::string& proxy) -> Json {
+  const double age = std::chrono::duration<double>(session.age).count();
+  const auto up = session.totals[index(Direction::upstream)].bytes;
+  const auto down = session.totals[index(Direction::downstream)].bytes;
+  const auto rate = [age](std::uint64_t bytes) { return age > 0 ? static_cast<double>(bytes) / age : 0.0; };
+  return {{"proxy", proxy},
+          {"session", static_cast<std::uint64_t>(session.number)},
+          {"phase", phase_text(session.phase)},
+          {"client", session.client.to_string()},
+          {"upstream", session.upstream ? Json(session.upstream->to_string()) : Json()},
+          {"age_seconds", age},
+          {"bytes_upstream", up},
+          {"bytes_downstream", down},
+          {"mean_rate_upstream", rate(up)},
+          {"mean_rate_downstream", rate(down)}};
+}
+
+}  // namespace
+
+auto NativeRoutes::get_events(const HttpRequest& request, const Parts&) -> HttpAnswer {
+  auto from = request.header("last-event-id");
+  const auto asked = request.query.find("after");
+  if (from.empty() && asked != request.query.end()) from = asked->second;
+  std::uint64_t id = events_.last_id();
+  if (!from.empty()) {
+    const auto number = parse_number(from);
+    if (!number) return api_refusal(400, "Last-Event-ID: write the number of an event", "Last-Event-ID");
+    id = *number;
+  }
+  if (const auto follow = request.query.find("follow"); follow != request.query.end() && follow->second == "false") {
+    HttpAnswer answer;
+    answer.set("Content-Type", "text/event-stream");
+    answer.body = events_.so_far(id);
+    return answer;
+  }
+  auto stream = events_.follow(id);
+  if (!stream) {
+    return api_refusal(503, fmt::format("{} event streams are open already; close one first", EventLog::most_streams));
+  }
+  HttpAnswer answer;
+  answer.set("Content-Type", "text/event-stream");
+  answer.set("Cache-Control", "no-store");
+  answer.stream = std::move(stream);
+  return answer;
+}
+
+auto NativeRoutes::get_sessions(const HttpRequest& request, const Parts&) -> HttpAnswer {
+  std::optional<ProxyId> proxy;
+  if (const auto asked = request.query.find("proxy"); asked != request.query.end()) {
+    const ProxyEntry* entry = registry_.find(asked->second);
+    if (entry == nullptr) return no_proxy(asked->second);
+    proxy = entry->id;
+  }
+  std::size_t limit = 1000;
+  if (const auto asked = request.query.find("limit"); asked != request.query.end()) {
+    const auto number = parse_number(asked->second);
+    if (!number || *number == 0 || *number > most_sessions_listed) {
+      return api_refusal(400, fmt::format("limit: write a number from 1 to {}", most_sessions_listed), "limit");
+    }
+    limit = *number;
+  }
+  const auto list = registry_.engine().sessions(proxy, limit, loop_patience);
+  std::map<ProxyId, std::string> names;
+  for (const auto& [name, entry] : registry_.all()) names[entry.id] = name;
+  Json sessions = Json::array();
+  for (const auto& session : list.sessions) sessions.push_back(session_json(session, names[session.proxy]));
+  return api_json(200, {{"sessions", std::move(sessions)}, {"left_out", list.left_out}, {"partial", list.partial}});
+}
+
+auto NativeRoutes::delete_session(const HttpRequest&, const Parts& parts) -> HttpAnswer {
+  const ProxyEntry* entry = registry_.find(parts[0]);
+  if (entry == nullptr) return no_proxy(parts[0]);
+  const auto number = parse_number(parts[1]);
+  const bool closed =
+      number && registry_.engine().close_session(entry->id, SessionNumber{*number}, "asked for through the API");
+  if (!closed) return api_refusal(404, fmt::format("this proxy has no live session {}", parts[1].substr(0, 32)));
+  HttpAnswer answer;
+  answer.status = 204;
+  return answer;
+}
+
+}  // namespace weir::control
