@@ -23,6 +23,7 @@ struct ServeArguments {
   bool compat_open = false;
   bool quiet = false;
   std::optional<int> ready_fd;
+  std::optional<int> exit_on_eof;
 };
 
 auto announce(const std::string& where, const ServeArguments& arguments) -> Result<void> {
@@ -53,6 +54,7 @@ auto run_serve(const ServeArguments& arguments) -> int {
   if (const char* token = std::getenv("WEIR_TOKEN")) options.token = token;
   options.compat_open = arguments.compat_open;
   options.seed = arguments.seed;
+  options.exit_on_eof = arguments.exit_on_eof;
   options.workers = arguments.workers;
   options.version = version_text();
   options.say = [&](std::string_view line) {
@@ -105,6 +107,11 @@ void add_serve(CLI::App& app, int& exit_code) {
   serve
       ->add_option("--ready-fd", arguments->ready_fd, "Also write the \"serving\" line to this descriptor, for scripts")
       ->type_name("N")
+      ->check(CLI::Range(0, 1 << 20));
+  serve
+      ->add_option("--exit-on-eof", arguments->exit_on_eof,
+                   "End as on SIGTERM when this descriptor reads end of file: give a pipe that the parent holds open")
+      ->type_name("FD")
       ->check(CLI::Range(0, 1 << 20));
   serve->footer(
       "The API speaks toxiproxy's routes at its root, so that toxiproxy's clients work unchanged, ours under /api/v1 "

@@ -92,7 +92,6 @@ auto read_proxies(const Json& list, Config& config) -> std::optional<FieldError>
     if (!names.insert(rule->wish.name).second) {
       return FieldError{path + ".name", fmt::format("there is a proxy \"{}\" already", rule->wish.name)};
     }
-    rule->wish.owner = Owner::config;
     config.proxies.push_back(*std::move(rule));
   }
   return std::nullopt;
@@ -176,14 +175,13 @@ auto find_rule(const Config& config, const std::string& name) -> const ProxyRule
 void put_faults(Registry& registry, const ProxyEntry& entry, const ProxyRule& rule) {
   auto entries = rule.faults.entries();
   for (const auto& spec : entry.faults->entries()) {
-    const auto owner = entry.fault_owners.find(spec->name);
-    const bool from_api = owner == entry.fault_owners.end() || owner->second == Owner::api;
+    const bool from_api = entry.fault_marks.at(spec->name).owner == Owner::api;
     if (from_api && rule.faults.find(spec->name) == nullptr) entries.push_back(spec);
   }
   const std::string name = rule.wish.name;
   registry.set_faults(name, fault::FaultList(std::move(entries), entry.faults->revision() + 1),
                       {"fault.changed", name, "", 0});
-  for (const auto& spec : rule.faults.entries()) registry.set_fault_owner(name, spec->name, Owner::config);
+  for (const auto& spec : rule.faults.entries()) registry.mark_fault(name, spec->name, {.owner = Owner::config});
 }
 
 void apply_rule(const ProxyRule* before, const ProxyRule& rule, Registry& registry, Log& log) {
@@ -192,11 +190,11 @@ void apply_rule(const ProxyRule* before, const ProxyRule& rule, Registry& regist
   const auto tell = [&](const Refusal& why) { log.error(fmt::format("proxy {}: {}", name, why.message)); };
   if (entry == nullptr) {
     if (before != nullptr && rule_json(*before) == rule_json(rule)) return;  // removed through the API since
-    const auto made = registry.create(rule.wish);
+    const auto made = registry.create(rule.wish, nullptr, {.owner = Owner::config});
     if (!made) return tell(made.error());
     return put_faults(registry, **made, rule);
   }
-  if (before == nullptr) return;
+  if (before == nullptr || entry->mark.owner != Owner::config) return;  // the API made another since
   Json was = rule_json(*before);
   Json is = rule_json(rule);
   const bool other_faults = was["faults"] != is["faults"];
@@ -256,7 +254,7 @@ auto apply_config(const Config& before, const Config& after, Registry& registry,
   }
   for (const ProxyRule& rule : before.proxies) {
     const ProxyEntry* entry = registry.find(rule.wish.name);
-    if (entry != nullptr && entry->wish.owner == Owner::config && find_rule(after, rule.wish.name) == nullptr) {
+    if (entry != nullptr && entry->mark.owner == Owner::config && find_rule(after, rule.wish.name) == nullptr) {
       registry.remove(rule.wish.name);
     }
   }

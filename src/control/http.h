@@ -4,10 +4,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "base/clock.h"
 
 namespace weir::control {
 
@@ -31,6 +34,9 @@ class HttpStream {
   [[nodiscard]] virtual auto begin(std::function<void()> wake) -> std::string = 0;
   // More to send, at most about `room` bytes; empty: nothing now.
   [[nodiscard]] virtual auto more(std::size_t room) -> std::string = 0;
+  // How long the peer's kernel may leave what is sent unacknowledged before the connection counts as gone;
+  // none: as long as the system lets it.
+  [[nodiscard]] virtual auto patience() const -> std::optional<Nanos> { return std::nullopt; }
 };
 
 struct HttpAnswer {

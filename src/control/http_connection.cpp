@@ -12,6 +12,8 @@
 #include <cerrno>
 #include <exception>
 
+#include "net/socket.h"
+
 namespace weir::control {
 
 namespace http = boost::beast::http;
@@ -108,8 +110,11 @@ void HttpConnection::on_timer() { end(); }
 
 void HttpConnection::on_rerun() {
   if (ended_) return;
-  if (stream_) return feed_stream();
-  digest();
+  if (stream_) {
+    feed_stream();
+  } else {
+    digest();
+  }
   if (!ended_) read();
 }
 
@@ -202,6 +207,13 @@ void HttpConnection::send_answer(HttpAnswer answer, bool keep_alive, bool head) 
   if (answer.stream) {
     out_ += "Connection: close\r\n\r\n";
     stream_ = std::move(answer.stream);
+    if (const auto patience = stream_->patience()) {
+      net::StreamOptions options;
+      options.user_timeout = patience;
+      if (const auto here = net::local_address(socket_.get())) {
+        (void)net::apply_stream_options(socket_.get(), here->family(), options);
+      }
+    }
     out_ += stream_->begin([this] { server_.loop_.run_again(*this); });
     in_.clear();
     server_.loop_.wheel().disarm(*this);

@@ -21,6 +21,12 @@ auto read_body(const HttpRequest& request) -> Read<Json> {
   }
 }
 
+// Weir-Id: x means this object alone, and not another that has taken its name since.
+auto is_another(const HttpRequest& request, const Mark& mark) -> bool {
+  const auto wanted = request.header("weir-id");
+  return !wanted.empty() && wanted != mark.id;
+}
+
 // If-Match: 17 changes nothing if the object is not at revision 17 any more.
 auto stale(const HttpRequest& request, const ProxyEntry& entry) -> std::optional<HttpAnswer> {
   auto wanted = request.header("if-match");
@@ -69,6 +75,14 @@ auto NativeRoutes::routes() -> const std::vector<Route>& {
       {"PATCH", "/proxies/*/faults/*", "Change what is given", 200, &NativeRoutes::patch_fault},
       {"DELETE", "/proxies/*/faults/*", "Remove it", 204, &NativeRoutes::delete_fault},
       {"DELETE", "/proxies/*/sessions/*", "Close one session", 204, &NativeRoutes::delete_session},
+      {"GET", "/proxies/*/holds", "Who holds it down", 200, &NativeRoutes::get_holds},
+      {"POST", "/proxies/*/holds", "Hold it down; takes no body, wants Weir-Lease", 201, &NativeRoutes::post_holds},
+      {"DELETE", "/proxies/*/holds/*", "Release a hold; with the last one it listens again", 204,
+       &NativeRoutes::delete_hold},
+      {"GET", "/leases", "All leases, with what carries them", 200, &NativeRoutes::get_leases},
+      {"POST", "/leases", "A lease, held by the connection of this answer, which has no end", 201,
+       &NativeRoutes::post_leases},
+      {"DELETE", "/leases/*", "End it; what carries it is gone before the answer", 204, &NativeRoutes::delete_lease},
   };
   return all;
 }
@@ -121,8 +135,10 @@ auto NativeRoutes::handle(const HttpRequest& request) -> HttpAnswer {
 }
 
 auto NativeRoutes::get_version(const HttpRequest&, const Parts&) -> HttpAnswer {
-  return api_json(200,
-                  {{"version", version_}, {"seed", registry_.engine().seed()}, {"revision", registry_.revision()}});
+  return api_json(200, {{"version", version_},
+                        {"seed", registry_.engine().seed()},
+                        {"revision", registry_.revision()},
+                        {"last_event", events_.last_id()}});
 }
 
 auto NativeRoutes::get_health(const HttpRequest&, const Parts&) -> HttpAnswer {
@@ -156,10 +172,15 @@ auto NativeRoutes::get_timeouts(const HttpRequest&, const Parts&) -> HttpAnswer 
 }
 
 auto NativeRoutes::get_openapi(const HttpRequest&, const Parts&) -> HttpAnswer {
-  static constexpr std::array<std::array<std::string_view, 2>, 2> names{{{"proxy", "fault"}, {"proxy", "session"}}};
+  const auto names_in = [](std::string_view path) -> std::array<std::string_view, 2> {
+    if (path.starts_with("/leases/")) return {"lease", ""};
+    if (path.find("/sessions/") != std::string_view::npos) return {"proxy", "session"};
+    if (path.find("/holds/") != std::string_view::npos) return {"proxy", "hold"};
+    return {"proxy", "fault"};
+  };
   Json paths = Json::object();
   for (const Route& route : routes()) {
-    const auto& own = names[route.path.find("/sessions/") == std::string_view::npos ? 0 : 1];
+    const auto own = names_in(route.path);
     std::string path;
     Json parameters = Json::array();
     for (const auto part : split(route.path)) {
@@ -180,7 +201,8 @@ auto NativeRoutes::get_openapi(const HttpRequest&, const Parts&) -> HttpAnswer {
           {"default",
            {{"description", "an object with error (a sentence), status and, where one is at fault, field"}}}}}};
     if (!parameters.empty()) operation["parameters"] = std::move(parameters);
-    if (route.method == "POST" || route.method == "PATCH") {
+    const bool bare = route.path == "/leases" || route.path.ends_with("/holds");
+    if ((route.method == "POST" && !bare) || route.method == "PATCH") {
       operation["requestBody"] = {{"required", true},
                                   {"content", {{"application/json", {{"schema", {{"type", "object"}}}}}}}};
     }
@@ -201,9 +223,11 @@ auto NativeRoutes::post_proxies(const HttpRequest& request, const Parts&) -> Htt
   if (!body) return api_refusal(body.error());
   auto rule = read_rule(*body, "", {});
   if (!rule) return api_refusal(rule.error());
+  auto mark = read_mark(request);
+  if (!mark) return std::move(mark.error());
   const std::string name = rule->wish.name;
-  const auto made =
-      registry_.create(std::move(rule->wish), std::make_shared<fault::FaultList>(std::move(rule->faults)));
+  const auto made = registry_.create(std::move(rule->wish), std::make_shared<fault::FaultList>(std::move(rule->faults)),
+                                     *std::move(mark));
   if (!made) {
     const bool taken = made.error().status == 409;
     return api_refusal(made.error().status,
@@ -219,7 +243,7 @@ auto NativeRoutes::get_proxy(const HttpRequest&, const Parts& parts) -> HttpAnsw
 
 auto NativeRoutes::patch_proxy(const HttpRequest& request, const Parts& parts) -> HttpAnswer {
   const ProxyEntry* entry = registry_.find(parts[0]);
-  if (entry == nullptr) return no_proxy(parts[0]);
+  if (entry == nullptr || is_another(request, entry->mark)) return no_proxy(parts[0]);
   if (auto answer = stale(request, *entry)) return *std::move(answer);
   const auto body = read_body(request);
   if (!body) return api_refusal(body.error());
@@ -232,7 +256,7 @@ auto NativeRoutes::patch_proxy(const HttpRequest& request, const Parts& parts) -
 
 auto NativeRoutes::delete_proxy(const HttpRequest& request, const Parts& parts) -> HttpAnswer {
   const ProxyEntry* entry = registry_.find(parts[0]);
-  if (entry == nullptr) return no_proxy(parts[0]);
+  if (entry == nullptr || is_another(request, entry->mark)) return no_proxy(parts[0]);
   if (auto answer = stale(request, *entry)) return *std::move(answer);
   registry_.remove(parts[0]);
   HttpAnswer answer;
@@ -257,7 +281,10 @@ auto NativeRoutes::post_faults(const HttpRequest& request, const Parts& parts) -
   const std::string name = spec->name;
   auto list = entry->faults->with(*std::move(spec));
   if (!list) return api_refusal(409, list.error().message);
+  auto mark = read_mark(request);
+  if (!mark) return std::move(mark.error());
   registry_.set_faults(parts[0], *std::move(list), {"fault.added", parts[0], name, 0});
+  registry_.mark_fault(parts[0], name, *std::move(mark));
   return api_json(201, fault_json(*entry, *entry->faults->find(name), registry_.engine()));
 }
 
@@ -272,7 +299,7 @@ auto NativeRoutes::patch_fault(const HttpRequest& request, const Parts& parts) -
   const ProxyEntry* entry = registry_.find(parts[0]);
   if (entry == nullptr) return no_proxy(parts[0]);
   const auto* spec = entry->faults->find(parts[1]);
-  if (spec == nullptr) return no_fault(parts[1]);
+  if (spec == nullptr || is_another(request, entry->fault_marks.at(parts[1]))) return no_fault(parts[1]);
   if (auto answer = stale(request, *entry)) return *std::move(answer);
   const auto body = read_body(request);
   if (!body) return api_refusal(body.error());
@@ -287,7 +314,9 @@ auto NativeRoutes::patch_fault(const HttpRequest& request, const Parts& parts) -
 auto NativeRoutes::delete_fault(const HttpRequest& request, const Parts& parts) -> HttpAnswer {
   const ProxyEntry* entry = registry_.find(parts[0]);
   if (entry == nullptr) return no_proxy(parts[0]);
-  if (entry->faults->find(parts[1]) == nullptr) return no_fault(parts[1]);
+  if (entry->faults->find(parts[1]) == nullptr || is_another(request, entry->fault_marks.at(parts[1]))) {
+    return no_fault(parts[1]);
+  }
   if (auto answer = stale(request, *entry)) return *std::move(answer);
   auto list = entry->faults->without(parts[1]);
   if (!list) return no_fault(parts[1]);

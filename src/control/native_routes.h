@@ -5,6 +5,7 @@
 
 #include "control/event_log.h"
 #include "control/http.h"
+#include "control/leases.h"
 #include "control/registry.h"
 
 namespace weir::control {
@@ -12,8 +13,8 @@ namespace weir::control {
 // The control thread only.
 class NativeRoutes {
  public:
-  NativeRoutes(Registry& registry, EventLog& events, std::string version)
-      : registry_(registry), events_(events), version_(std::move(version)) {}
+  NativeRoutes(Registry& registry, EventLog& events, Leases& leases, std::string version)
+      : registry_(registry), events_(events), leases_(leases), version_(std::move(version)) {}
   [[nodiscard]] auto handle(const HttpRequest& request) -> HttpAnswer;
 
   static constexpr std::size_t most_sessions_listed = 10'000;
@@ -42,9 +43,19 @@ class NativeRoutes {
   [[nodiscard]] auto patch_fault(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
   [[nodiscard]] auto delete_fault(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
   [[nodiscard]] auto delete_session(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
+  [[nodiscard]] auto get_holds(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
+  [[nodiscard]] auto post_holds(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
+  [[nodiscard]] auto delete_hold(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
+  [[nodiscard]] auto get_leases(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
+  [[nodiscard]] auto post_leases(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
+  [[nodiscard]] auto delete_lease(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
+
+  // The id and the lease that a new object is given by Weir-Id and Weir-Lease, or the refusal.
+  [[nodiscard]] auto read_mark(const HttpRequest& request) const -> tl::expected<Mark, HttpAnswer>;
 
   Registry& registry_;
   EventLog& events_;
+  Leases& leases_;
   std::string version_;
 };
 

@@ -51,7 +51,7 @@ auto to_fields(const Json& object, const std::string& path) -> Read<std::vector<
   if (!object.is_object()) return bad(path, "write an object such as {\"type\": \"latency\", \"latency\": \"100ms\"}");
   std::vector<fault::Field> fields;
   for (const auto& [key, value] : object.items()) {
-    if (key == "owner" || key == "applied_sessions") continue;  // as it was shown
+    if (key == "id" || key == "owner" || key == "lease" || key == "applied_sessions") continue;  // as it was shown
     if (value.is_string()) {
       fields.push_back({key, value.get<std::string>()});
     } else if (value.is_boolean()) {
@@ -65,6 +65,12 @@ auto to_fields(const Json& object, const std::string& path) -> Read<std::vector<
     }
   }
   return fields;
+}
+
+void show_mark(Json& out, const Mark& mark) {
+  out["id"] = mark.id;
+  out["owner"] = to_string(mark.owner);
+  out["lease"] = mark.lease.empty() ? Json() : Json(mark.lease);
 }
 
 }  // namespace
@@ -170,8 +176,7 @@ auto fault_json(const ProxyEntry& entry, const fault::FaultSpec& spec, const eng
   for (const auto& field : fault::to_fields(spec)) {
     std::visit([&](const auto& value) { out[field.key] = value; }, field.value);
   }
-  const auto owner = entry.fault_owners.find(spec.name);
-  out["owner"] = to_string(owner == entry.fault_owners.end() ? Owner::api : owner->second);
+  show_mark(out, entry.fault_marks.at(spec.name));
   std::uint64_t applied = 0;
   for (const auto& count : engine.faults(entry.id).counts()) {
     if (count.fault == spec.name) applied = count.sessions;
@@ -180,20 +185,58 @@ auto fault_json(const ProxyEntry& entry, const fault::FaultSpec& spec, const eng
   return out;
 }
 
+auto hold_json(const Hold& hold) -> Json {
+  return {{"id", hold.id}, {"lease", hold.lease.empty() ? Json() : Json(hold.lease)}};
+}
+
 auto proxy_json(const ProxyEntry& entry, const engine::Engine& engine) -> Json {
   Json faults = Json::array();
   for (const auto& spec : entry.faults->entries()) faults.push_back(fault_json(entry, *spec, engine));
-  return {{"name", entry.wish.name},
-          {"listen", entry.listen},
-          {"upstream", entry.wish.upstream.text},
-          {"enabled", entry.enabled},
-          {"owner", to_string(entry.wish.owner)},
-          {"revision", entry.revision},
-          {"on_connect_failure", entry.wish.on_connect_failure == proxy::OnConnectFailure::close ? "close" : "reset"},
-          {"max_sessions", entry.wish.max_sessions ? Json(*entry.wish.max_sessions) : Json()},
-          {"timeouts", timeouts_json(entry.wish.timeouts)},
-          {"faults", std::move(faults)}};
+  Json holds = Json::array();
+  for (const Hold& hold : entry.holds) holds.push_back(hold_json(hold));
+  Json out{{"name", entry.wish.name},
+           {"listen", entry.listen},
+           {"upstream", entry.wish.upstream.text},
+           {"enabled", entry.enabled},
+           {"desired_enabled", entry.wish.enabled}};
+  show_mark(out, entry.mark);
+  out.update(
+      {{"revision", entry.revision},
+       {"on_connect_failure", entry.wish.on_connect_failure == proxy::OnConnectFailure::close ? "close" : "reset"},
+       {"max_sessions", entry.wish.max_sessions ? Json(*entry.wish.max_sessions) : Json()},
+       {"timeouts", timeouts_json(entry.wish.timeouts)},
+       {"holds", std::move(holds)},
+       {"faults", std::move(faults)}});
+  return out;
 }
+
+namespace {
+
+auto kind_text(fault::AttributeKind kind) -> std::string_view {
+  using enum fault::AttributeKind;
+  switch (kind) {
+    case duration: return "duration";
+    case size: return "size";
+    case rate: return "rate";
+    case count: return "count";
+    case fraction: return "fraction";
+    case word: return "word";
+    case hex: return "hex";
+  }
+  return "";
+}
+
+auto phase_text(fault::FaultPhase phase) -> std::string_view {
+  using enum fault::FaultPhase;
+  switch (phase) {
+    case accept: return "accept";
+    case connect: return "connect";
+    case stream: return "stream";
+  }
+  return "";
+}
+
+}  // namespace
 
 auto catalog_json() -> Json {
   Json all = Json::array();
@@ -202,12 +245,16 @@ auto catalog_json() -> Json {
     for (const auto& attribute : info->attributes) {
       attributes.push_back({{"name", attribute.name},
                             {"doc", attribute.doc},
+                            {"kind", kind_text(attribute.kind)},
+                            {"words", attribute.words},
+                            {"optional", attribute.optional},
                             {"values", fault::describe_values(attribute)},
                             {"default", fault::format_value(attribute, attribute.default_value)}});
     }
     all.push_back({{"type", info->type},
                    {"doc", info->doc},
                    {"toxiproxy", info->classic},
+                   {"phase", phase_text(info->phase)},
                    {"direction", fault::to_string(info->default_direction)},
                    {"attributes", std::move(attributes)}});
   }

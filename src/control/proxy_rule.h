@@ -28,6 +28,7 @@ using Read = tl::expected<T, FieldError>;
 [[nodiscard]] auto proxy_json(const ProxyEntry& entry, const engine::Engine& engine) -> Json;
 [[nodiscard]] auto fault_json(const ProxyEntry& entry, const fault::FaultSpec& spec, const engine::Engine& engine)
     -> Json;
+[[nodiscard]] auto hold_json(const Hold& hold) -> Json;
 [[nodiscard]] auto timeouts_json(const proxy::Timeouts& timeouts) -> Json;
 [[nodiscard]] auto catalog_json() -> Json;
 

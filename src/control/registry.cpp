@@ -1,8 +1,16 @@
 #include "control/registry.h"
 
+#include <algorithm>
+#include <random>
+
 #include "control/go_address.h"
 
 namespace weir::control {
+
+auto make_id() -> std::string {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}", random(), random());
+}
 
 auto to_string(Owner owner) -> std::string_view { return owner == Owner::api ? "api" : "config"; }
 
@@ -37,6 +45,7 @@ void Registry::tell(std::string what, ProxyEntry& entry, std::string fault) {
 }
 
 auto Registry::open(ProxyEntry& entry) -> Answer<void> {
+  entry.kept_port.let_go();
   engine_.change_proxy(entry.id, make_spec(entry));
   const auto text = engine_.open_proxy(entry.id);
   if (!text) return refuse(500, go_listen_error(entry.wish.listen, text.error()));
@@ -47,12 +56,17 @@ auto Registry::open(ProxyEntry& entry) -> Answer<void> {
   return {};
 }
 
-auto Registry::create(ProxyWish wish, std::shared_ptr<const fault::FaultList> faults) -> Answer<const ProxyEntry*> {
+auto Registry::create(ProxyWish wish, std::shared_ptr<const fault::FaultList> faults, Mark mark)
+    -> Answer<const ProxyEntry*> {
   if (find(wish.name) != nullptr) return refuse(409, "proxy already exists");
   ProxyEntry entry;
   entry.wish = std::move(wish);
   entry.listen = entry.wish.listen_text;
   if (faults) entry.faults = std::move(faults);
+  for (const auto& spec : entry.faults->entries()) {
+    entry.fault_marks.emplace(spec->name, Mark{.lease = mark.lease, .owner = mark.owner});
+  }
+  entry.mark = std::move(mark);
   entry.id = engine_.create_proxy(make_spec(entry));
   if (entry.wish.enabled) {
     if (auto opened = open(entry); !opened) {
@@ -74,13 +88,17 @@ auto Registry::change(std::string_view name, ProxyWish wish) -> Answer<const Pro
                           before.on_connect_failure != entry.wish.on_connect_failure ||
                           before.max_sessions != entry.wish.max_sessions;
   if (!moved) entry.wish.listen = before.listen;
-  if (entry.enabled && (moved || other_rule || !entry.wish.enabled)) {
+  const bool wanted = entry.wish.enabled && entry.holds.empty();
+  if (entry.enabled && (moved || other_rule || !wanted)) {
     (void)engine_.close_proxy(entry.id, entry.wish.enabled ? "its proxy was changed" : "its proxy was disabled");
     entry.enabled = false;
   }
-  if (moved) entry.listen = entry.wish.listen_text;
+  if (moved) {
+    entry.listen = entry.wish.listen_text;
+    entry.kept_port.let_go();
+  }
   Answer<void> opened;
-  if (entry.wish.enabled && !entry.enabled) opened = open(entry);
+  if (wanted && !entry.enabled) opened = open(entry);
   if (!opened) entry.wish.enabled = false;
   tell("proxy.changed", entry);
   if (!opened) return tl::make_unexpected(opened.error());
@@ -100,7 +118,8 @@ void Registry::set_faults(std::string_view name, fault::FaultList list, const Ch
   entry.faults = std::make_shared<fault::FaultList>(std::move(list));
   const auto is_gone = [&](const auto& each) { return entry.faults->find(each.first) == nullptr; };
   std::erase_if(entry.stream_texts, is_gone);
-  std::erase_if(entry.fault_owners, is_gone);
+  std::erase_if(entry.fault_marks, is_gone);
+  for (const auto& spec : entry.faults->entries()) entry.fault_marks.try_emplace(spec->name);
   (void)engine_.set_faults(entry.id, entry.faults, loop_patience);
   tell(change.what, entry, change.fault);
 }
@@ -109,8 +128,8 @@ void Registry::note_stream_text(std::string_view name, const std::string& fault,
   proxies_.find(name)->second.stream_texts[fault] = text;
 }
 
-void Registry::set_fault_owner(std::string_view name, const std::string& fault, Owner owner) {
-  proxies_.find(name)->second.fault_owners[fault] = owner;
+void Registry::mark_fault(std::string_view name, const std::string& fault, Mark mark) {
+  proxies_.find(name)->second.fault_marks[fault] = std::move(mark);
 }
 
 auto Registry::reset() -> Answer<void> {
@@ -118,7 +137,8 @@ auto Registry::reset() -> Answer<void> {
   for (auto& [name, entry] : proxies_) {
     if (!entry.faults->empty()) set_faults(name, entry.faults->cleared(), {"fault.removed", name, "", 0});
     if (entry.enabled) continue;
-    auto opened = open(entry);
+    entry.wish.enabled = true;
+    auto opened = open_if_free(entry);
     entry.wish.enabled = opened.has_value();
     if (!opened) {
       outcome = std::move(opened);

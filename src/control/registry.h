@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "control/port_keeper.h"
 #include "engine/engine.h"
 #include "fault/fault_list.h"
 
@@ -27,9 +28,25 @@ using Answer = tl::expected<T, Refusal>;
   return tl::make_unexpected(Refusal{status, std::move(message)});
 }
 
+// 16 random hexadecimal digits.
+[[nodiscard]] auto make_id() -> std::string;
+
 // Who made an object, and so who may make it go away: reloading the file leaves what the API made.
 enum class Owner : std::uint8_t { api, config };
 [[nodiscard]] auto to_string(Owner owner) -> std::string_view;
+
+// What tells an object from all others, and what becomes of it.
+struct Mark {
+  std::string id = make_id();  // never given to another object; who makes an object may choose it
+  std::string lease = {};      // the object goes when this lease does; empty: it stays
+  Owner owner = Owner::api;
+};
+
+// Somebody wants a proxy closed for as long as this stands.
+struct Hold {
+  std::string id;
+  std::string lease;
+};
 
 // What a user wants of a proxy.
 struct ProxyWish {
@@ -41,18 +58,20 @@ struct ProxyWish {
   proxy::Timeouts timeouts;
   proxy::OnConnectFailure on_connect_failure = proxy::OnConnectFailure::reset;
   std::optional<std::uint64_t> max_sessions;
-  Owner owner = Owner::api;
 };
 
 // A proxy as it is.
 struct ProxyEntry {
   ProxyWish wish;
   ProxyId id{};
-  bool enabled = false;        // it listens
+  Mark mark;
+  std::vector<Hold> holds;
+  PortKeeper kept_port;        // while it is held
+  bool enabled = false;        // it listens: it is wished and nobody holds it
   std::string listen;          // shown: as written until it first listened, then the address with its real port
   std::uint64_t revision = 0;  // grows with every change of it or its faults; unique in this process
   std::shared_ptr<const fault::FaultList> faults = std::make_shared<fault::FaultList>();
-  std::map<std::string, Owner, std::less<>> fault_owners;        // by name; absent: the API
+  std::map<std::string, Mark, std::less<>> fault_marks;          // by name, of every fault
   std::map<std::string, std::string, std::less<>> stream_texts;  // toxiproxy echoes a stream as it was written
 };
 
@@ -62,6 +81,14 @@ struct Change {
   std::string proxy;
   std::string fault;  // or empty
   std::uint64_t revision = 0;
+};
+
+// What went with a lease.
+struct LeaseEnd {
+  std::size_t proxies = 0;
+  std::size_t faults = 0;
+  std::size_t holds = 0;
+  std::vector<Refusal> failed;  // proxies that were held and cannot listen any more
 };
 
 // Every proxy of the process. The control thread only; each call is complete when it returns and waits for
@@ -80,7 +107,8 @@ class Registry {
   [[nodiscard]] auto find(ProxyId id) const -> const ProxyEntry*;
 
   // 409 if the name is taken; 500 with the code of the failed bind, and nothing is made.
-  [[nodiscard]] auto create(ProxyWish wish, std::shared_ptr<const fault::FaultList> faults = nullptr)
+  // Its faults get the mark's lease and owner too.
+  [[nodiscard]] auto create(ProxyWish wish, std::shared_ptr<const fault::FaultList> faults = nullptr, Mark mark = {})
       -> Answer<const ProxyEntry*>;
   // The name must be there. Another address, upstream or rule restarts it, which ends its sessions; if it
   // then cannot listen, it stays disabled with what was wished, and the answer is 500.
@@ -90,7 +118,15 @@ class Registry {
   // Puts a list in force for a proxy that is there.
   void set_faults(std::string_view name, fault::FaultList list, const Change& change);
   void note_stream_text(std::string_view name, const std::string& fault, const std::string& text);
-  void set_fault_owner(std::string_view name, const std::string& fault, Owner owner);
+  void mark_fault(std::string_view name, const std::string& fault, Mark mark);
+
+  // Closes a proxy that is there until release(), whatever else is wished meanwhile. 409: it has a hold of this id.
+  [[nodiscard]] auto hold(std::string_view name, Hold hold) -> Answer<void>;
+  // 404: there is no such hold. 500: it was the last one, and the proxy cannot listen; the hold is gone.
+  [[nodiscard]] auto release(std::string_view name, std::string_view hold) -> Answer<void>;
+  // Takes back everything that carries the lease: its proxies, its faults and holds on others' proxies.
+  auto end_lease(std::string_view lease) -> LeaseEnd;
+
   // Starts every disabled proxy and removes all faults. 500 if one cannot listen; the others are done.
   [[nodiscard]] auto reset() -> Answer<void>;
 
@@ -101,6 +137,9 @@ class Registry {
  private:
   [[nodiscard]] auto make_spec(const ProxyEntry& entry) const -> engine::ProxySpec;
   [[nodiscard]] auto open(ProxyEntry& entry) -> Answer<void>;
+  [[nodiscard]] auto open_if_free(ProxyEntry& entry) -> Answer<void>;
+  void drop_faults_of(std::string_view lease, ProxyEntry& entry, LeaseEnd& end);
+  void drop_holds_of(std::string_view lease, ProxyEntry& entry, LeaseEnd& end);
   void tell(std::string what, ProxyEntry& entry, std::string fault = "");
 
   engine::Engine& engine_;

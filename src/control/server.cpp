@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <random>
 
 #include "base/duration.h"
@@ -14,6 +15,7 @@
 #include "control/config.h"
 #include "control/event_log.h"
 #include "control/http_server.h"
+#include "control/leases.h"
 #include "control/metrics.h"
 #include "control/native_routes.h"
 #include "control/registry.h"
@@ -41,9 +43,7 @@ class SayLog final : public Log {
 class Readable final : private net::ReadyHandler {
  public:
   Readable(net::EventLoop& loop, std::function<void()> act) : loop_(loop), act_(std::move(act)) {}
-  ~Readable() {
-    if (fd_ >= 0) loop_.unwatch(token_, fd_);
-  }
+  ~Readable() { stop(); }
   Readable(const Readable&) = delete;
   auto operator=(const Readable&) -> Readable& = delete;
   [[nodiscard]] auto watch(int fd) -> Result<void> {
@@ -52,6 +52,10 @@ class Readable final : private net::ReadyHandler {
     token_ = *token;
     fd_ = fd;
     return {};
+  }
+  void stop() {
+    if (fd_ >= 0) loop_.unwatch(token_, fd_);
+    fd_ = -1;
   }
 
  private:
@@ -88,10 +92,12 @@ class Server final : private net::Timer {
         engine_(std::move(engine)),
         registry_(*engine_, [this](const Change& change) { on_change(change); }),
         toxiproxy_(registry_, options.version),
-        native_(registry_, events_, options.version),
+        leases_(*loop_, [this](const std::string& lease) { on_lease_end(lease); }),
+        native_(registry_, events_, leases_, options.version),
         http_(
             *loop_, [this](const HttpRequest& request) { return handle(request); }, log_),
         signal_watch_(*loop_, [this] { on_signal(); }),
+        eof_watch_(*loop_, [this] { on_eof_readable(); }),
         news_watch_(*loop_, [this] { on_news(); }) {}
 
   auto start() -> Result<void>;
@@ -103,7 +109,10 @@ class Server final : private net::Timer {
   [[nodiscard]] auto bind_api() -> Result<std::string>;
   void on_change(const Change& change);
   void on_sessions(std::vector<SessionWatch::Item>&& items);
+  void on_lease_end(const std::string& lease);
   void on_signal();
+  void on_eof_readable();
+  void drain();
   void on_news();
   void reload();
   void on_timer() override;
@@ -118,12 +127,14 @@ class Server final : private net::Timer {
   EventLog events_;
   Registry registry_;
   ToxiproxyRoutes toxiproxy_;
+  Leases leases_;
   NativeRoutes native_;
   ListenAddress api_;
   AccessRules rules_;
   HttpServer http_;
   Fd signals_;
   Readable signal_watch_;
+  Readable eof_watch_;
   Readable news_watch_;
   std::vector<std::string> unix_paths_;
   bool draining_ = false;
@@ -165,6 +176,12 @@ auto Server::start() -> Result<void> {
   const sigset_t set = served_signals();
   signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (auto watched = signal_watch_.watch(signals_.get()); !watched) return watched;
+  if (options_.exit_on_eof) {
+    if (auto watched = eof_watch_.watch(*options_.exit_on_eof); !watched) {
+      return failure(fmt::format("--exit-on-eof {}: {}; give a pipe or a socket that is open", *options_.exit_on_eof,
+                                 watched.error().message));
+    }
+  }
   if (auto watched = news_watch_.watch(engine_->news_fd()); !watched) return watched;
   engine_->add_observer(
       {.observer = std::make_unique<SessionWatch>(
@@ -189,9 +206,8 @@ auto Server::start() -> Result<void> {
 auto Server::apply_first_config() -> Result<void> {
   for (const ProxyRule& rule : config_.proxies) {
     const auto faults = std::make_shared<fault::FaultList>(rule.faults);
-    const auto made = registry_.create(rule.wish, faults);
+    const auto made = registry_.create(rule.wish, faults, {.owner = Owner::config});
     if (!made) return failure(fmt::format("{}: proxy {}: {}", options_.config, rule.wish.name, made.error().message));
-    for (const auto& spec : faults->entries()) registry_.set_fault_owner(rule.wish.name, spec->name, Owner::config);
   }
   return {};
 }
@@ -236,16 +252,37 @@ void Server::on_signal() {
       if (!ending_) end_now({.reason = event::CloseReason::shutdown}, "second signal");
       continue;
     }
-    draining_ = true;
-    http_.stop();
-    engine_->stop_accepting();
-    if (drain_) loop_->wheel().arm(*this, loop_->now() + *drain_);
-    if (const auto live = engine_->live_sessions(); live > 0 && drain_ != Nanos{0}) {
-      log_.info(fmt::format("draining: {} sessions open, {}; a second signal ends them now", live,
-                            drain_ ? "at most " + format_duration(*drain_) : "no limit"));
-    }
-    on_news();
+    drain();
   }
+}
+
+void Server::drain() {
+  draining_ = true;
+  leases_.abandon();  // sessions end as they ran
+  http_.stop();
+  engine_->stop_accepting();
+  if (drain_) loop_->wheel().arm(*this, loop_->now() + *drain_);
+  if (const auto live = engine_->live_sessions(); live > 0 && drain_ != Nanos{0}) {
+    log_.info(fmt::format("draining: {} sessions open, {}; a second signal ends them now", live,
+                          drain_ ? "at most " + format_duration(*drain_) : "no limit"));
+  }
+  on_news();
+}
+
+// Level-triggered, so one read does not block, and what else is there is announced again.
+void Server::on_eof_readable() {
+  std::array<char, 4096> ignored;
+  const ssize_t n = ::read(*options_.exit_on_eof, ignored.data(), ignored.size());
+  if (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN))) return;
+  eof_watch_.stop();
+  if (!draining_) drain();
+}
+
+void Server::on_lease_end(const std::string& lease) {
+  const LeaseEnd end = registry_.end_lease(lease);
+  for (const Refusal& why : end.failed) log_.error("a lease ended, but " + why.message);
+  events_.add("lease.ended",
+              {{"lease", lease}, {"proxies", end.proxies}, {"faults", end.faults}, {"holds", end.holds}});
 }
 
 void Server::reload() {

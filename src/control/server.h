@@ -21,13 +21,14 @@ struct ServeOptions {
   std::optional<unsigned> workers;    // none: the file's, or one per usable core
   // None: the file's (its timeout "drain"); a value without a value: no limit.
   std::optional<std::optional<Nanos>> drain;
+  std::optional<int> exit_on_eof;  // a descriptor whose end of file is taken as SIGTERM
   std::string version;
   std::function<void(std::string_view)> say;                           // a line for people, without a newline
   std::function<Result<void>(const std::string& where)> on_listening;  // the API's address, once it listens
 };
 
-// Serves until SIGINT or SIGTERM; sessions then have the drain time, and a second signal ends them. SIGHUP
-// reads the file again. Blocks these signals for the calling thread and those it makes.
+// Serves until SIGINT, SIGTERM or the end of file that was asked for; sessions then have the drain time, and a second
+// signal ends them. SIGHUP reads the file again. Blocks these signals for the calling thread and those it makes.
 [[nodiscard]] auto serve(const ServeOptions& options) -> Result<void>;
 
 }  // namespace weir::control

@@ -247,7 +247,7 @@ auto ToxiproxyRoutes::change(const HttpRequest& request, const ProxyEntry& entry
   if (input->upstream && *input->upstream != entry.wish.upstream.text) {
     wish.upstream = parse_go_upstream(*input->upstream);
   }
-  wish.enabled = input->enabled.value_or(entry.enabled);
+  wish.enabled = input->enabled.value_or(entry.wish.enabled);
   const auto changed = registry_.change(entry.wish.name, std::move(wish));
   return changed ? proxy_answer(200, **changed) : refusal(changed.error());
 }

@@ -1,0 +1,61 @@
+#include "control/leases.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "control/registry.h"
+
+namespace weir::control {
+
+// Server-sent events: the lease's id once, then comments.
+class Leases::Stream final : public HttpStream, private net::Timer {
+ public:
+  Stream(Leases& leases, std::string id) : leases_(leases), id_(std::move(id)) {}
+  ~Stream() override { leases_.closed(id_); }
+  Stream(const Stream&) = delete;
+  auto operator=(const Stream&) -> Stream& = delete;
+
+  auto begin(std::function<void()> wake) -> std::string override {
+    wake_ = std::move(wake);
+    arm();
+    return fmt::format("event: lease\ndata: {{\"lease\":\"{}\"}}\n\n", id_);
+  }
+  auto more(std::size_t) -> std::string override { return std::exchange(due_, false) ? ":\n" : ""; }
+  [[nodiscard]] auto patience() const -> std::optional<Nanos> override { return Leases::patience; }
+
+ private:
+  void on_timer() override {
+    due_ = true;
+    wake_();
+    arm();
+  }
+  void arm() { leases_.loop_.wheel().arm(*this, leases_.loop_.now() + heartbeat); }
+
+  Leases& leases_;
+  std::string id_;
+  std::function<void()> wake_;
+  bool due_ = false;
+};
+
+auto Leases::open() -> Opened {
+  if (held_.size() >= most_leases) return {};
+  std::string id = make_id() + make_id();
+  held_.emplace(id, loop_.now());
+  auto stream = std::make_unique<Stream>(*this, id);
+  return {std::move(id), std::move(stream)};
+}
+
+auto Leases::end(const std::string& id) -> bool {
+  if (held_.erase(id) == 0) return false;
+  on_end_(id);
+  return true;
+}
+
+// Runs inside the connection's end: what it costs to undo (a turn of every worker's loop) comes after that.
+void Leases::closed(const std::string& id) {
+  if (held_.erase(id) == 0 || abandoned_) return;
+  loop_.post([this, id] { on_end_(id); });
+}
+
+}  // namespace weir::control
