@@ -1,6 +1,6 @@
-"""Tests of the Python client, against a real `weir serve`: WEIR_BIN says which, else PATH.
+"""Tests of the Python client, against a real `weir serve`: the one that WEIR_BIN names, or build/release has.
 
-    WEIR_BIN=build/release/src/cli/weir /usr/bin/python3 -m pytest python/tests
+    /usr/bin/python3 -m pytest python/tests
 
 peers.py has the upstreams that traffic goes to; processes.py the scripts that are killed. Nothing sleeps to
 synchronise, and no connection leaves the machine.
@@ -9,12 +9,19 @@ synchronise, and no connection leaves the machine.
 from __future__ import annotations
 
 import importlib.metadata
+import os
+from pathlib import Path
 from typing import Iterator
 
 import pytest
 
 import weir
 from peers import Echo
+
+
+BUILT = Path(__file__).parents[2] / "build" / "release" / "src" / "cli" / "weir"
+if BUILT.exists():
+    os.environ.setdefault("WEIR_BIN", str(BUILT))
 
 
 def _is_installed() -> bool:

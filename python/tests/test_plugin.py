@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from typing import List
 
 import pytest
@@ -10,17 +10,15 @@ import pytest
 import weir
 from conftest import _is_installed
 from peers import Echo
+from processes import PATHS
 
 PLUGIN: List[str] = [] if _is_installed() else ["-p", "weir.pytest_plugin"]
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester, echo: Echo) -> pytest.Pytester:
-    pytester.makeconftest(f"""
-        import sys
-        sys.path.insert(0, {sys.path[0]!r})
-        UPSTREAM = {echo.address!r}
-        """)
+def run(pytester: pytest.Pytester, echo: Echo, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(PATHS))
+    pytester.makeconftest(f"UPSTREAM = {echo.address!r}")
     return pytester
 
 

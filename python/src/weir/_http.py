@@ -99,6 +99,7 @@ class Api:
         self._token = token
         self._idle: List[_Connection] = []
         self._lock = threading.Lock()
+        self._keeping = True
         _everyone.add(self)
 
     def headers(self, extra: Optional[Mapping[str, str]] = None) -> Dict[str, str]:
@@ -120,6 +121,11 @@ class Api:
         return parsed
 
     def close(self) -> None:
+        """Keeps no connection from now on; one can still ask."""
+        self._keeping = False
+        self._drop_idle()
+
+    def _drop_idle(self) -> None:
         with self._lock:
             idle, self._idle = self._idle, []
         for connection in idle:
@@ -153,7 +159,7 @@ class Api:
     def _give_back(self, connection: _Connection) -> None:
         connection.idle_since = time.monotonic()
         with self._lock:
-            if connection.sock is not None and len(self._idle) < self.KEEP_IDLE:
+            if self._keeping and connection.sock is not None and len(self._idle) < self.KEEP_IDLE:
                 self._idle.append(connection)
                 return
         connection.close()
@@ -161,7 +167,7 @@ class Api:
     def after_fork_in_child(self) -> None:
         """The parent's connections are the parent's: closing our copies does not end them."""
         self._lock = threading.Lock()  # another thread of the parent may have held it
-        self.close()
+        self._drop_idle()
 
 
 def translated(problem: BaseException, endpoint: Endpoint, asked: str, timeout: float) -> BaseException:
