@@ -13,6 +13,12 @@ TEST(Nearest, AWordWithALetterWrongMissingOrTooManyIsFound) {
   }
 }
 
+TEST(Nearest, SwappedLettersAreOneMistake) {
+  EXPECT_EQ(nearest("idel", {"drain", "idle"}), "idle");
+  EXPECT_EQ(nearest("tpa", {"tap", "demo"}), "tap");
+  EXPECT_EQ(nearest("ab", {"ba"}), std::nullopt) << "half of it is wrong";
+}
+
 TEST(Nearest, OfSeveralTheClosest) { EXPECT_EQ(nearest("--shwo", {"--show-all", "--show", "--slow"}), "--show"); }
 
 TEST(Nearest, AWordOfWhichHalfIsWrongIsLikeNothing) {
