@@ -19,7 +19,8 @@ constexpr std::string_view usage = R"(usage: weir-load MODE ADDRESS [--option VA
       --requests N         exactly N instead of --seconds
       --rate R             open loop, R a second in all; latency from the time a request was due
       --arrivals even|poisson (even)  --seed N (1)
-      --stuck N (0)        also N connections that ask for endless bytes and never read
+      --stuck N (0)        also N connections that ask for bytes and never read
+      --stuck-bytes N      so many each, instead of without end: what all of them keep in the kernel adds up
       --gate               quiet and wait for a line on stdin before and after what is measured
   crr ADDRESS          connect, one request, close
       --parallel N (16)  --request BYTES (64)  --response BYTES (64)  --warmup S (0.2)  --seconds S (1)

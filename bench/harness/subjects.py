@@ -73,7 +73,7 @@ class Weir(Subject):
         finally:
             os.close(writer)
         try:
-            line = _read_line(reader, 10.0)
+            line = read_line(reader, 10.0)
         finally:
             os.close(reader)
         found = re.match(r"weir: listening on (\S+), upstream ", line)
@@ -263,7 +263,7 @@ class Toxiproxy(Subject):
         connection.close()
 
 
-def _read_line(descriptor, limit):
+def read_line(descriptor, limit):
     """One line from a pipe, or what came of it until its end or `limit` seconds."""
     text = b""
     while not text.endswith(b"\n"):
