@@ -96,7 +96,7 @@ class BandwidthStage final : public Stage {
   std::int64_t rate_;
   Fifo<Held> held_;
   std::uint64_t held_bytes_ = 0;
-  std::optional<MonoTime> due_;  // of the piece at the front, once reserved
+  CompactOptional<MonoTime> due_;  // of the piece at the front, once reserved
   MonoTime no_credit_before_ = MonoTime::min();
   bool blocked_ = false;
   bool ended_ = false;
