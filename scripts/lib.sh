@@ -69,12 +69,13 @@ ctest_suite() {
   summary_line+="; passed when run again: $(echo $failed)"
 }
 
-# pytest_suite NAME LOG [PYTEST ARGS...]: tests/integration, with WEIR_BIN and the like from outside.
+# pytest_suite NAME LOG [PYTEST ARGS...]: tests/integration, or $pytest_folder, with WEIR_BIN and the like from
+# outside.
 pytest_suite() {
   local name=$1 log=$2 failed color=no
   shift 2
   [ ! -t 1 ] || color=yes
-  local command=(/usr/bin/python3 -m pytest tests/integration -rfEs --color="$color" -o "cache_dir=$PWD/build/pytest/$name")
+  local command=(/usr/bin/python3 -m pytest "${pytest_folder:-tests/integration}" -rfEs --color="$color" -o "cache_dir=$PWD/build/pytest/$name")
   if PYTHONUNBUFFERED=1 "${command[@]}" "$@" 2>&1 | tee "$log"; then
     summary_line=$(tail -n 1 "$log")
     return 0

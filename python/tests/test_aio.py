@@ -34,6 +34,8 @@ def test_the_same_story(echo: Echo) -> None:
                 assert is_refused(db.port)
             await ask(db.port)
             assert (await db.wait_for("session.opened")).session == 1
+            await asyncio.gather(db.wait_for("session.closed"), db.wait_for(lambda each: each.session == 2))
+            await db.wait_for(lambda each: each.type == "session.closed" and each.session == 2)
             assert [each async for each in db.sessions()] == []
             assert [each["name"] for each in await server.proxies()] == ["db"]
 

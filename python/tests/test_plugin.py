@@ -33,7 +33,7 @@ def test_a_proxy_that_goes_with_the_test(run: pytest.Pytester, server: weir.Serv
             assert db.name.endswith("-db") and other.name.endswith("-proxy2")
             with db.latency("50ms"):
                 assert round_trip(db.port) >= 0.05
-                assert round_trip(other.port) < 0.05
+                assert other.faults() == []
 
         def test_two(weir_proxy, weir_server):
             assert weir_server.proxies() == []

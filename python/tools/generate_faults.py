@@ -24,7 +24,7 @@ HEAD = '''\
 
 from __future__ import annotations
 
-from typing import Any, Generic, Literal, Mapping, Optional, TypeVar
+from typing import Any, Dict, Generic, Literal, Mapping, Optional, TypeVar
 
 from ._text import (
     After,
@@ -124,6 +124,13 @@ def method(fault: Dict[str, Any]) -> str:
     return "\n".join(out) + "\n"
 
 
+def directions(catalog: List[Dict[str, Any]]) -> str:
+    lines = [f'    "{each["type"]}": ' + (f'"{each["direction"]}",' if each["phase"] == "stream" else "None,")
+             for each in catalog]
+    return "\n".join(["", "", "#: What each fault's direction is by default; None: it has none.",
+                      "DIRECTIONS: Dict[str, Optional[str]] = {", *lines, "}"]) + "\n"
+
+
 def wrapped(parameters: List[str], indent: int) -> str:
     """Parameters, a line of which is at most 116 characters with `indent` before it."""
     lines = [""]
@@ -146,7 +153,8 @@ def doc_lines(doc: List[str]) -> List[str]:
 
 def main() -> int:
     binary = os.environ.get("WEIR_BIN", "weir")
-    text = HEAD + "".join(method(fault) for fault in live_catalog(binary))
+    catalog = live_catalog(binary)
+    text = HEAD + "".join(map(method, catalog)) + directions(catalog)
     if sys.argv[1:] != ["--check"]:
         TARGET.write_text(text)
         return 0

@@ -184,8 +184,11 @@ def test_big_and_broken_requests(start):
 def test_openapi_lists_what_answers(start):
     serve = start()
     serve.post("/api/v1/proxies", {"name": "p", "upstream": "x:1", "faults": [{"type": "stall", "name": "f"}]})
-    for path, operations in serve.get("/api/v1/openapi.json").json["paths"].items():
-        real = path.format(proxy="p", fault="f", session="1")
+    paths = serve.get("/api/v1/openapi.json").json["paths"]
+    assert set(paths["/api/v1/leases"]) == {"get", "post"} and "requestBody" not in paths["/api/v1/leases"]["post"]
+    assert set(paths["/api/v1/proxies/{proxy}/holds/{hold}"]) == {"delete"}
+    for path, operations in paths.items():
+        real = path.format(proxy="p", fault="f", session="1", lease="l", hold="h")
         if "get" in operations and not real.endswith("/events"):
             assert serve.get(real).status == 200, path
         assert serve.ask("PUT", real).status == 405, path

@@ -37,3 +37,7 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+for _name in __all__:  # as tracebacks and help() show them
+    if isinstance(globals()[_name], type):
+        globals()[_name].__module__ = "weir"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, Literal, Mapping, Optional, TypeVar
+from typing import Any, Dict, Generic, Literal, Mapping, Optional, TypeVar
 
 from ._text import (
     After,
@@ -358,3 +358,25 @@ class FaultMethods(Generic[Made]):
             "scope": scope,
             "name": name,
         })
+
+
+#: What each fault's direction is by default; None: it has none.
+DIRECTIONS: Dict[str, Optional[str]] = {
+    "latency": "downstream",
+    "bandwidth": "downstream",
+    "slow_close": "downstream",
+    "timeout": "downstream",
+    "reset_peer": "downstream",
+    "slicer": "downstream",
+    "limit_data": "downstream",
+    "noop": "downstream",
+    "stall": "both",
+    "loss": "downstream",
+    "packet_loss": "downstream",
+    "corrupt": "downstream",
+    "first_byte_delay": "downstream",
+    "half_close": "downstream",
+    "accept_delay": None,
+    "connect_delay": None,
+    "refuse": None,
+}

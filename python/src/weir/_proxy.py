@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional
 
 from ._event import Canceller, Event, EventStream, Waiter, Wanted, last_event
 from ._fault import Fault, Hold, fields_of, new_id
-from ._faults import FaultMethods
+from ._faults import DIRECTIONS, FaultMethods
 from ._held import Held
 from ._http import Api, part
 from ._session import Session
@@ -70,7 +70,7 @@ class Proxy(Held, FaultMethods[Fault]):
 
     def fault(self, type: str, **attributes: Any) -> Fault:
         """A fault by its name; the methods named after the faults do the same with types."""
-        return self._make_fault(type, attributes)
+        return self._make_fault(type, {"direction": DIRECTIONS.get(type), **attributes})
 
     def update(self, **changes: Any) -> None:
         """Changes its rule for good: update(upstream="127.0.0.1:5433"). A change may end its sessions."""

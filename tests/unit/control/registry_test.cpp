@@ -1,0 +1,195 @@
+#include "control/registry.h"
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+
+#include "fault/catalog.h"
+
+namespace weir::control {
+namespace {
+
+auto wish(std::string name) -> ProxyWish {
+  ProxyWish wish;
+  wish.name = std::move(name);
+  wish.listen_text = "127.0.0.1:0";
+  wish.listen = *ListenAddress::parse(wish.listen_text);
+  wish.upstream = *UpstreamAddress::parse("127.0.0.1:1");
+  return wish;
+}
+
+// An engine with one worker, and what the registry told of.
+class RegistryTest : public testing::Test {
+ protected:
+  RegistryTest() { engine_->start(); }
+
+  void add_fault(const std::string& proxy, const std::string& name, const std::string& lease) {
+    auto spec = *fault::parse_fault("latency latency=1ms name=" + name);
+    registry_.set_faults(proxy, *registry_.find(proxy)->faults->with(std::move(spec)),
+                         {"fault.added", proxy, name, 0});
+    registry_.mark_fault(proxy, name, {.lease = lease});
+  }
+  auto faults(const std::string& proxy) -> std::vector<std::string> {
+    std::vector<std::string> names;
+    for (const auto& spec : registry_.find(proxy)->faults->entries()) names.push_back(spec->name);
+    return names;
+  }
+  auto port(const std::string& proxy) -> std::uint16_t { return registry_.find(proxy)->wish.listen.addresses[0].port(); }
+  auto is_open(const std::string& proxy) -> bool { return registry_.find(proxy)->enabled; }
+
+  std::unique_ptr<engine::Engine> engine_ = *engine::Engine::create({});
+  std::vector<std::string> told_;
+  Registry registry_{*engine_, [this](const Change& change) {
+                       told_.push_back(change.what + " " + change.proxy +
+                                       (change.fault.empty() ? "" : " " + change.fault));
+                     }};
+};
+
+auto can_connect(std::uint16_t port) -> bool {
+  const Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_storage storage;
+  const socklen_t length = Address::parse_ip("127.0.0.1", port)->to_sockaddr(storage);
+  return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&storage), length) == 0;
+}
+
+auto can_bind(std::uint16_t port) -> bool {
+  const Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_storage storage;
+  const socklen_t length = Address::parse_ip("127.0.0.1", port)->to_sockaddr(storage);
+  return ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), length) == 0;
+}
+
+TEST_F(RegistryTest, AProxyListensWhenItIsWishedAndNobodyHoldsIt) {
+  ASSERT_TRUE(registry_.create(wish("db")));
+  ASSERT_TRUE(registry_.hold("db", {"one", "L"}));
+  ASSERT_TRUE(registry_.hold("db", {"two", "M"}));
+  EXPECT_FALSE(can_connect(port("db")));
+  ASSERT_TRUE(registry_.release("db", "one"));
+  EXPECT_FALSE(is_open("db"));
+  ASSERT_TRUE(registry_.release("db", "two"));
+  EXPECT_TRUE(can_connect(port("db")));
+}
+
+TEST_F(RegistryTest, WhatIsWishedMeanwhileCountsWhenTheLastHoldGoes) {
+  ASSERT_TRUE(registry_.create(wish("db")));
+  ASSERT_TRUE(registry_.hold("db", {"h", "L"}));
+  auto disabled = registry_.find("db")->wish;
+  disabled.enabled = false;
+  ASSERT_TRUE(registry_.change("db", disabled));
+  ASSERT_TRUE(registry_.release("db", "h"));
+  EXPECT_FALSE(is_open("db"));
+  ASSERT_TRUE(registry_.hold("db", {"h", "L"}));
+  auto enabled = registry_.find("db")->wish;
+  enabled.enabled = true;
+  ASSERT_TRUE(registry_.change("db", enabled));
+  EXPECT_FALSE(is_open("db"));
+  ASSERT_TRUE(registry_.reset());
+  EXPECT_FALSE(is_open("db"));  // toxiproxy's /reset wishes it open; the hold stands
+  ASSERT_TRUE(registry_.release("db", "h"));
+  EXPECT_TRUE(is_open("db"));
+}
+
+TEST_F(RegistryTest, APortIsKeptWhileItsProxyIsHeldDown) {
+  ASSERT_TRUE(registry_.create(wish("db")));
+  const auto before = port("db");
+  ASSERT_TRUE(registry_.hold("db", {"h", "L"}));
+  EXPECT_FALSE(can_bind(before));
+  ASSERT_TRUE(registry_.release("db", "h"));
+  EXPECT_EQ(port("db"), before);
+  ASSERT_TRUE(registry_.hold("db", {"h", "L"}));
+  registry_.remove("db");
+  EXPECT_TRUE(can_bind(before));
+}
+
+TEST_F(RegistryTest, AHoldIsMadeAndReleasedOnce) {
+  ASSERT_TRUE(registry_.create(wish("db")));
+  ASSERT_TRUE(registry_.hold("db", {"h", "L"}));
+  EXPECT_EQ(registry_.hold("db", {"h", "L"}).error().status, 409);
+  ASSERT_TRUE(registry_.release("db", "h"));
+  EXPECT_EQ(registry_.release("db", "h").error().status, 404);
+}
+
+TEST_F(RegistryTest, ALeaseTakesItsProxiesAndItsFaultsAndHoldsOnOthers) {
+  ASSERT_TRUE(registry_.create(wish("own"), nullptr, {.lease = "L"}));
+  ASSERT_TRUE(registry_.create(wish("anothers"), nullptr, {.lease = "M"}));
+  ASSERT_TRUE(registry_.create(wish("nobodys")));
+  for (const auto* proxy : {"own", "anothers", "nobodys"}) {
+    add_fault(proxy, "l", "L");
+    add_fault(proxy, "m", "M");
+    add_fault(proxy, "none", "");
+  }
+  ASSERT_TRUE(registry_.hold("nobodys", {"h", "L"}));
+  ASSERT_TRUE(registry_.hold("anothers", {"h", "L"}));
+  ASSERT_TRUE(registry_.hold("anothers", {"i", "M"}));
+  const LeaseEnd end = registry_.end_lease("L");
+  EXPECT_EQ(end.proxies, 1u);
+  EXPECT_EQ(end.faults, 2u);
+  EXPECT_EQ(end.holds, 2u);
+  EXPECT_EQ(registry_.find("own"), nullptr);
+  EXPECT_EQ(faults("anothers"), (std::vector<std::string>{"m", "none"}));
+  EXPECT_EQ(faults("nobodys"), (std::vector<std::string>{"m", "none"}));
+  EXPECT_TRUE(is_open("nobodys"));
+  EXPECT_FALSE(is_open("anothers"));
+  EXPECT_TRUE(end.failed.empty());
+}
+
+TEST_F(RegistryTest, ALeaseThatHasNothingTakesNothing) {
+  ASSERT_TRUE(registry_.create(wish("db")));
+  add_fault("db", "f", "");
+  told_.clear();
+  const LeaseEnd end = registry_.end_lease("L");
+  EXPECT_EQ(end.proxies + end.faults + end.holds, 0u);
+  EXPECT_TRUE(told_.empty());
+}
+
+TEST_F(RegistryTest, WhatTookTheNameOfALeasedFaultStays) {
+  ASSERT_TRUE(registry_.create(wish("db")));
+  add_fault("db", "f", "L");
+  const std::string first = registry_.find("db")->fault_marks.at("f").id;
+  registry_.set_faults("db", *registry_.find("db")->faults->without("f"), {"fault.removed", "db", "f", 0});
+  add_fault("db", "f", "");
+  EXPECT_NE(registry_.find("db")->fault_marks.at("f").id, first);
+  EXPECT_EQ(registry_.end_lease("L").faults, 0u);
+  EXPECT_EQ(faults("db"), std::vector<std::string>{"f"});
+}
+
+TEST_F(RegistryTest, EachFaultThatWentWithItsLeaseIsTold) {
+  ASSERT_TRUE(registry_.create(wish("db")));
+  add_fault("db", "a", "L");
+  add_fault("db", "b", "L");
+  told_.clear();
+  (void)registry_.end_lease("L");
+  EXPECT_EQ(told_, (std::vector<std::string>{"fault.removed db a", "fault.removed db b"}));
+}
+
+TEST_F(RegistryTest, AProxyThatCannotListenAgainIsToldAndStaysWished) {
+  ASSERT_TRUE(registry_.create(wish("db")));
+  ASSERT_TRUE(registry_.hold("db", {"h", "L"}));
+  auto moved = registry_.find("db")->wish;
+  const Fd taken(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_storage storage;
+  socklen_t length = Address::parse_ip("127.0.0.1", 0)->to_sockaddr(storage);
+  ASSERT_EQ(::bind(taken.get(), reinterpret_cast<const sockaddr*>(&storage), length), 0);
+  ASSERT_EQ(::listen(taken.get(), 1), 0);
+  ASSERT_EQ(::getsockname(taken.get(), reinterpret_cast<sockaddr*>(&storage), &length), 0);
+  const auto port = Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), length)->port();
+  moved.listen_text = fmt::format("127.0.0.1:{}", port);
+  moved.listen = *ListenAddress::parse(moved.listen_text);
+  ASSERT_TRUE(registry_.change("db", moved));
+  const LeaseEnd end = registry_.end_lease("L");
+  ASSERT_EQ(end.failed.size(), 1u);
+  EXPECT_NE(end.failed[0].message.find("address already in use"), std::string::npos) << end.failed[0].message;
+  EXPECT_FALSE(is_open("db"));
+  EXPECT_TRUE(registry_.find("db")->wish.enabled);
+}
+
+TEST(Ids, AreNeverGivenTwice) {
+  const std::string id = make_id();
+  EXPECT_EQ(id.size(), 16u);
+  EXPECT_NE(make_id(), id);
+}
+
+}  // namespace
+}  // namespace weir::control
