@@ -25,7 +25,7 @@ _weir() {
     case $each in
       =) ;;
       -*) case "$path:$each" in
-          'weir tap:-s'|'weir tap:--show'|'weir tap:-o'|'weir tap:--output'|'weir tap:--only'|'weir tap:--limit'|'weir tap:--color'|'weir tap:--filter-client'|'weir tap:--when-slow'|'weir tap:-t'|'weir tap:--timeout'|'weir tap:--fault'|'weir tap:--seed'|'weir tap:--keepalive-count'|'weir tap:--workers'|'weir tap:--max-sessions'|'weir tap:--ready-fd'|'weir demo:--color'|'weir demo:--naive-relay'|'weir check:-c'|'weir check:--config'|'weir serve:-c'|'weir serve:--config'|'weir serve:--api'|'weir serve:--seed'|'weir serve:--workers'|'weir serve:--drain'|'weir serve:--ready-fd'|'weir proxy list:--url'|'weir proxy show:--url'|'weir proxy add:--url'|'weir proxy set:--url'|'weir proxy remove:--url'|'weir proxy enable:--url'|'weir proxy disable:--url'|'weir fault catalog:--url'|'weir fault list:--url'|'weir fault add:--url'|'weir fault set:--url'|'weir fault remove:--url'|'weir sessions:--url'|'weir sessions:--proxy'|'weir events:--url'|'weir events:--after') option=$each ;;
+          'weir tap:-s'|'weir tap:--show'|'weir tap:-o'|'weir tap:--output'|'weir tap:--only'|'weir tap:--limit'|'weir tap:--color'|'weir tap:--filter-client'|'weir tap:--when-slow'|'weir tap:-t'|'weir tap:--timeout'|'weir tap:--fault'|'weir tap:--seed'|'weir tap:--keepalive-count'|'weir tap:--workers'|'weir tap:--max-sessions'|'weir tap:--ready-fd'|'weir demo:--color'|'weir demo:--naive-relay'|'weir check:-c'|'weir check:--config'|'weir serve:-c'|'weir serve:--config'|'weir serve:--api'|'weir serve:--seed'|'weir serve:--workers'|'weir serve:--drain'|'weir serve:--ready-fd'|'weir serve:--exit-on-eof'|'weir proxy list:--url'|'weir proxy show:--url'|'weir proxy add:--url'|'weir proxy set:--url'|'weir proxy remove:--url'|'weir proxy enable:--url'|'weir proxy disable:--url'|'weir fault catalog:--url'|'weir fault list:--url'|'weir fault add:--url'|'weir fault set:--url'|'weir fault remove:--url'|'weir sessions:--url'|'weir sessions:--proxy'|'weir events:--url'|'weir events:--after') option=$each ;;
           *) option='' ;;
         esac ;;
       *) if [[ -n $option ]]; then
@@ -60,7 +60,7 @@ _weir() {
     'weir tap') if [[ $word == -* ]]; then _weir_words '-h --help -s --show -o --output --only --limit --color --filter-client --when-slow -t --timeout --fault --seed --keepalive-count --workers --max-sessions --once -q --quiet --ready-fd'; fi ;;
     'weir demo') if [[ $word == -* ]]; then _weir_words '-h --help --color --naive-relay'; fi ;;
     'weir check') if [[ $word == -* ]]; then _weir_words '-h --help -c --config'; fi ;;
-    'weir serve') if [[ $word == -* ]]; then _weir_words '-h --help -c --config --api --seed --workers --drain --compat-open -q --quiet --ready-fd'; fi ;;
+    'weir serve') if [[ $word == -* ]]; then _weir_words '-h --help -c --config --api --seed --workers --drain --compat-open -q --quiet --ready-fd --exit-on-eof'; fi ;;
     'weir proxy') if [[ $word == -* ]]; then _weir_words '-h --help'; else _weir_words 'list show add set remove enable disable'; fi ;;
     'weir proxy list') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
     'weir proxy show') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
