@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, Iterator, List, Type
 import pytest
 
 import weir
-from peers import Echo, round_trip
+from peers import Echo, round_trip, wait_until
 from weir._held import Held
 
 
@@ -203,6 +203,13 @@ def test_who_forgets_to_enter_is_warned(db: weir.Proxy) -> None:
     with pytest.warns(RuntimeWarning, match="fault latency of proxy db was never created: use `with`"):
         db.latency("1ms")
         gc.collect()
+
+
+def test_who_loses_a_client_is_warned(server: weir.Server) -> None:
+    with pytest.warns(ResourceWarning, match="was never closed, and goes now with all that it holds"):
+        weir.connect(server.url).proxy("lost", upstream="127.0.0.1:1").create()
+        gc.collect()
+    wait_until(lambda: server.proxies() == [], "it is gone")
 
 
 def test_a_name_that_is_taken(server: weir.Server, db: weir.Proxy, echo: Echo) -> None:

@@ -87,7 +87,8 @@ def test_a_failed_test_shows_the_events(run: pytest.Pytester) -> None:
         """)
     result = run.runpytest(*PLUGIN)
     result.assert_outcomes(failed=2, passed=1)
-    result.stdout.fnmatch_lines(["*- weir events -*", "*proxy.created proxy=test_fails-*-db*", "*fault.added*",
+    result = run.runpytest(*PLUGIN, "--weir-seed", "12")
+    result.stdout.fnmatch_lines(["*- weir events -*", "seed 12", "*proxy.created proxy=test_fails-db*", "*fault.added*",
                                  "*session.opened*", "*session.closed*cause=client.fin*"])
     assert result.stdout.str().count("- weir events -") == 1
 

@@ -80,6 +80,18 @@ def test_unix_sockets_for_the_api_and_for_a_proxy(echo: Echo, tmp_path: Path) ->
         assert server.proxies() == []
 
 
+def test_ipv6() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as problem:
+        pytest.skip(f"this machine has no IPv6 loopback: {problem}")
+    with weir.Server(api="[::1]:0") as server:
+        assert server.url.startswith("http://[::1]:")
+        with weir.connect(server.url) as client, client.proxy("db", upstream="[::1]:1", listen="[::1]:0") as db:
+            assert db.host == "::1"
+            assert client.wait_for("proxy.created").proxy == "db"
+
+
 def test_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WEIR_TOKEN", raising=False)
     with weir.Server(token="secret") as server:

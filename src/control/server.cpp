@@ -66,6 +66,10 @@ class Readable final : private net::ReadyHandler {
   int fd_ = -1;
 };
 
+auto cannot_end(int fd, const std::string& why) -> tl::unexpected<Error> {
+  return failure(fmt::format("--exit-on-eof {}: {}; give a pipe or a socket that is open", fd, why));
+}
+
 auto random_seed() -> std::uint64_t {
   std::random_device random;
   const std::uint64_t seed = (std::uint64_t{random()} << 32) | random();
@@ -178,8 +182,7 @@ auto Server::start() -> Result<void> {
   if (auto watched = signal_watch_.watch(signals_.get()); !watched) return watched;
   if (options_.exit_on_eof) {
     if (auto watched = eof_watch_.watch(*options_.exit_on_eof); !watched) {
-      return failure(fmt::format("--exit-on-eof {}: {}; give a pipe or a socket that is open", *options_.exit_on_eof,
-                                 watched.error().message));
+      return cannot_end(*options_.exit_on_eof, watched.error().message);
     }
   }
   if (auto watched = news_watch_.watch(engine_->news_fd()); !watched) return watched;
@@ -315,6 +318,10 @@ void Server::on_news() {
 }  // namespace
 
 auto serve(const ServeOptions& options) -> Result<void> {
+  // Before we open any ourselves, which would get the number of one that is not open.
+  if (options.exit_on_eof && ::fcntl(*options.exit_on_eof, F_GETFD) < 0) {
+    return cannot_end(*options.exit_on_eof, errno_text(errno));
+  }
   const sigset_t set = served_signals();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);

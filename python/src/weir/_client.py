@@ -18,6 +18,8 @@ from ._text import Duration, as_duration
 class Client(Held):
     """Rules a running `weir serve`; from create() to close() it has a lease, which all that it makes carries."""
 
+    _goes_when_lost = True
+
     def __init__(self, endpoint: Optional[Endpoint], token: Optional[str], timeout: float) -> None:
         self._endpoint = endpoint
         self._token = token

@@ -28,6 +28,8 @@ class Held:
     asks for the same. What was created before a fork is the parent's: in the child close() does nothing.
     """
 
+    _goes_when_lost = False  # it ends when nobody refers to it any more
+
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._state = "new"
@@ -43,11 +45,11 @@ class Held:
             self._process = os.getpid()
             try:
                 self._acquire()
+                self._state = "held"
             except BaseException:
                 self._state = "closed"
                 self._undo_quietly()
                 raise
-            self._state = "held"
         return self
 
     def close(self) -> None:
@@ -105,10 +107,14 @@ class Held:
         return cast(Function, call)
 
     def __del__(self) -> None:
-        if getattr(self, "_state", "") == "new":
+        state = getattr(self, "_state", "")  # none: its __init__ raised
+        if state == "new":
             # As with a coroutine that nobody awaits: the caller believes that it is in force.
             warnings.warn(f"{self} was never created: use `with`, or call create()", RuntimeWarning,
                           stacklevel=2, source=self)
+        elif state == "held" and self._goes_when_lost and self._process == os.getpid():
+            warnings.warn(f"{self} was never closed, and goes now with all that it holds: use `with`, or call close()",
+                          ResourceWarning, stacklevel=2, source=self)
 
     def _as_pattern(self) -> Callable[[], Held]:
         """Makes others of it, as often as one likes; it is not created itself any more."""

@@ -5,6 +5,7 @@ urllib is not used, as it obeys http_proxy and the like: a classic trap of CI ma
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -14,7 +15,7 @@ import threading
 import time
 import weakref
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 from urllib.parse import quote, urlsplit
 
 from ._errors import NoAnswerInTime, Unreachable, WeirError, api_error
@@ -43,10 +44,13 @@ class Endpoint:
         return cls(host=parts.hostname, port=8474 if port is None else port)
 
     def __str__(self) -> str:
-        if self.path:
-            return f"unix:{self.path}"
+        return f"unix:{self.path}" if self.path else f"http://{self.authority}"
+
+    @property
+    def authority(self) -> str:
+        """What requests name as their Host."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"{host}:{self.port}" if self.host else "localhost"
 
     def connect(self, timeout: float) -> socket.socket:
         if not self.path:
@@ -137,12 +141,13 @@ class Api:
             headers["Content-Type"] = "application/json"
         connection = self._take()
         try:
-            connection.request(method, path, body=data, headers=headers)
-            response = connection.getresponse()
-            status, answer = response.status, response.read()
-        except BaseException as problem:
+            with translated(self, f"{method} {path}"):
+                connection.request(method, path, body=data, headers=headers)
+                response = connection.getresponse()
+                status, answer = response.status, response.read()
+        except BaseException:
             connection.close()  # whatever it still brings belongs to no later request
-            raise translated(problem, self.endpoint, f"{method} {path}", self.timeout) from problem
+            raise
         self._give_back(connection)
         return status, answer
 
@@ -170,14 +175,16 @@ class Api:
         self._drop_idle()
 
 
-def translated(problem: BaseException, endpoint: Endpoint, asked: str, timeout: float) -> BaseException:
-    """The problem of a request as one of ours; what is none of the network's stays as it is."""
-    if isinstance(problem, socket.timeout):
-        return NoAnswerInTime(f"{endpoint} did not answer within {timeout:g} s ({asked})")
-    if isinstance(problem, (OSError, http.client.HTTPException)):
+@contextlib.contextmanager
+def translated(api: Api, asked: str) -> Iterator[None]:
+    """The network's exceptions as ours; `asked` is the request's method and path."""
+    try:
+        yield
+    except socket.timeout as problem:
+        raise NoAnswerInTime(f"{api.endpoint} did not answer within {api.timeout:g} s ({asked})") from problem
+    except (OSError, http.client.HTTPException) as problem:
         reason = str(problem) or type(problem).__name__
-        return Unreachable(f"{endpoint} cannot be asked: {reason} ({asked})")
-    return problem
+        raise Unreachable(f"{api.endpoint} cannot be asked: {reason} ({asked})") from problem
 
 
 _everyone: weakref.WeakSet[Any] = weakref.WeakSet()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 
 from ._errors import ApiError, LeaseLost
 from ._http import Api
@@ -24,9 +23,7 @@ class Lease:
         """Raises LeaseLost if the server has cut the connection. Takes what it has sent meanwhile."""
         if self._process != os.getpid():
             raise LeaseLost("this process was forked from the one that holds the lease; connect anew")
-        while self._stream.receive(time.monotonic()):
-            pass
-        if self._stream.ended:
+        if self._stream.has_ended():
             raise LeaseLost(f"{self._api.endpoint} has ended this client's lease, and with it all that it held; "
                             "connect anew")
 
@@ -34,6 +31,10 @@ class Lease:
         """What a request that makes an object carries."""
         self.check()
         return {"Weir-Lease": self.id, "Weir-Id": object_id}
+
+    def drop(self) -> None:
+        """Ends it as the end of this process would."""
+        self._stream.close()
 
     def close(self) -> None:
         """What carries the lease is gone when this returns."""

@@ -128,7 +128,8 @@ class Proxy(Held, FaultMethods[Fault]):
 
     def _acquire(self) -> None:
         start = last_event(self.api)
-        self._waiter = Waiter(self.api, str(self), start, lambda event: event.proxy == self.name)
+        name = self.name
+        self._waiter = Waiter(self.api, str(self), start, lambda event: event.proxy == name)
         if self._own:
             answer = self.api.ask("POST", "/api/v1/proxies", self._wish, self.lease.headers(self._id))
         else:

@@ -111,7 +111,7 @@ class Server(Client):
                     line = self._read_ready_line(ready_read)
             finally:
                 os.close(ready_read)
-        return _endpoint_of(line.decode().strip().rpartition(" on ")[2])
+        return _endpoint_of(line.decode().rstrip("\n").partition(" the API on ")[2])
 
     def _command(self, binary: str, ready_fd: int, alive_fd: int) -> List[str]:
         command = [binary, "serve", "--api", self._listen, "--ready-fd", str(ready_fd),
@@ -148,13 +148,12 @@ class Server(Client):
     def _release(self) -> None:
         if self.returncode not in (None, 0):
             log.warning("weir serve ended by itself with %s; %s", self.returncode, self._its_log())
-        try:
-            super()._release()
-        finally:
-            self._stop()
-
-    def _undo(self) -> None:
-        self._release()
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            lease.drop()  # what carries it goes with the server
+        if self._api is not None:
+            self._api.close()
+        self._stop()
 
     def _stop(self) -> None:
         if self._alive_fd >= 0:

@@ -23,21 +23,21 @@ class Stream:
         self._asked = f"{method} {path}"
         self._rest = b""
         self.ended = False
-        lines = [f"{method} {path} HTTP/1.1", f"Host: {api.endpoint.host or 'localhost'}"]
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {api.endpoint.authority}"]
         lines += [f"{name}: {value}" for name, value in api.headers(headers).items()]
         if method == "POST":
             lines.append("Content-Length: 0")
-        try:
+        with translated(api, self._asked):
             self._socket = api.endpoint.connect(api.timeout)
-        except OSError as problem:
-            raise translated(problem, api.endpoint, self._asked, api.timeout) from problem
         forget_in_child(self)
         try:
-            self._socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
-            self.headers = self._read_head()
-        except BaseException as problem:
+            with translated(api, self._asked):
+                self._socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+                self.headers = self._read_head()
+            self._socket.settimeout(None)
+        except BaseException:
             self.close()
-            raise translated(problem, api.endpoint, self._asked, api.timeout) from problem
+            raise
 
     def _read_head(self) -> http.client.HTTPMessage:
         deadline = time.monotonic() + self._api.timeout
@@ -90,6 +90,17 @@ class Stream:
             self.ended = True
         return data
 
+    def has_ended(self) -> bool:
+        """Takes what has come, without waiting. Only for streams that nobody else reads."""
+        while not self.ended:
+            try:
+                self.ended = not self._socket.recv(65536, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return False
+            except OSError:
+                self.ended = True
+        return True
+
     def lines(self, deadline: Optional[float]) -> Iterator[str]:
         """Lines without their ends; stops at the end of the answer, or when the deadline passes."""
         while True:
@@ -110,6 +121,10 @@ class Stream:
 
     def close(self) -> None:
         self._socket.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_socket"):
+            self._socket.close()
 
     def after_fork_in_child(self) -> None:
         self._socket.close()  # our copy of the descriptor; the connection stays the parent's

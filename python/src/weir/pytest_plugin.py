@@ -34,6 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                     help="The weir that weir_server starts (default: WEIR_BIN, then PATH)")
     group.addoption("--weir-url", metavar="URL",
                     help="Use this running `weir serve` in place of one of our own; WEIR_TOKEN is its token")
+    group.addoption("--weir-seed", metavar="N", type=int,
+                    help="What all faults draw from: the same seed, the same faults (default: drawn, and reported)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,7 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def weir_server(request: pytest.FixtureRequest) -> Generator[Client, None, None]:
     """A private `weir serve` for this run of pytest (with xdist: for each worker), or the one of --weir-url."""
     url = request.config.getoption("--weir-url")
-    client = connect(url) if url else Server(binary=request.config.getoption("--weir-bin"))
+    client = connect(url) if url else Server(binary=request.config.getoption("--weir-bin"),
+                                             seed=request.config.getoption("--weir-seed"))
     with client:
         yield client
 
@@ -57,7 +60,7 @@ class _TestScene:
     def __init__(self, server: Client, item: pytest.Item) -> None:
         self._server = server
         self._stack = ExitStack()
-        self._prefix = _unique_prefix(item)
+        self._prefix = _prefix(item, shared=not isinstance(server, Server))
         self._marks = list(item.iter_markers("fault"))
         self._start = server.last_event()
         self._names: Dict[str, str] = {}
@@ -76,15 +79,18 @@ class _TestScene:
     def events(self) -> List[Event]:
         return [each for each in self._server.past_events(self._start) if each.proxy in self._names]
 
+    def seed(self) -> int:
+        return int(self._server.version()["seed"])
+
     def close(self) -> None:
         self._stack.close()
 
 
-def _unique_prefix(item: pytest.Item) -> str:
-    """Of names that no other worker and no other run that shares the server gives."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+def _prefix(item: pytest.Item, shared: bool) -> str:
+    """Of the names that a test gives. Faults draw from names, so they are the same in each run; but on a shared
+    server no other worker's and no other run's."""
     test = re.sub(r"[^A-Za-z0-9_.\[\]-]+", "_", item.name)[:80]
-    return f"{test}-{worker}-{os.getpid()}-"
+    return f"{test}-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{os.getpid()}-" if shared else f"{test}-"
 
 
 _scene = pytest.StashKey[_TestScene]()
@@ -109,11 +115,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.when != "call" or not report.failed or scene is None:
         return
     try:
-        events = scene.events()
+        seed, events = scene.seed(), scene.events()
     except Exception as problem:
         lines = [f"the events cannot be had: {problem}"]
     else:
         left_out = len(events) - MOST_EVENTS
-        lines = [f"{left_out} earlier ones are left out"] if left_out > 0 else []
+        lines = [f"seed {seed}"] + ([f"{left_out} earlier ones are left out"] if left_out > 0 else [])
         lines += map(str, events[-MOST_EVENTS:])
-    report.sections.append(("weir events", "\n".join(lines) or "none"))
+    report.sections.append(("weir events", "\n".join(lines)))
