@@ -127,7 +127,7 @@ auto parse_toxic_flags(const Words& words) -> Result<ToxicFlags> {
 
 auto toxic(const Client& client, const Words& words) -> int {
   if (words.empty()) return fail(usage);
-  const std::string what = words[0];
+  const std::string& what = words[0];
   const auto parsed = parse_toxic_flags({words.begin() + 1, words.end()});
   if (!parsed) return fail(parsed.error().message);
   const GoFlags& flags = parsed->flags;
