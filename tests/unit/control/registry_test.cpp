@@ -27,8 +27,7 @@ class RegistryTest : public testing::Test {
 
   void add_fault(const std::string& proxy, const std::string& name, const std::string& lease) {
     auto spec = *fault::parse_fault("latency latency=1ms name=" + name);
-    registry_.set_faults(proxy, *registry_.find(proxy)->faults->with(std::move(spec)),
-                         {"fault.added", proxy, name, 0});
+    registry_.set_faults(proxy, *registry_.find(proxy)->faults->with(std::move(spec)), {"fault.added", proxy, name, 0});
     registry_.mark_fault(proxy, name, {.lease = lease});
   }
   auto faults(const std::string& proxy) -> std::vector<std::string> {
@@ -36,15 +35,17 @@ class RegistryTest : public testing::Test {
     for (const auto& spec : registry_.find(proxy)->faults->entries()) names.push_back(spec->name);
     return names;
   }
-  auto port(const std::string& proxy) -> std::uint16_t { return registry_.find(proxy)->wish.listen.addresses[0].port(); }
+  auto port(const std::string& proxy) -> std::uint16_t {
+    return registry_.find(proxy)->wish.listen.addresses[0].port();
+  }
   auto is_open(const std::string& proxy) -> bool { return registry_.find(proxy)->enabled; }
 
   std::unique_ptr<engine::Engine> engine_ = *engine::Engine::create({});
   std::vector<std::string> told_;
-  Registry registry_{*engine_, [this](const Change& change) {
-                       told_.push_back(change.what + " " + change.proxy +
-                                       (change.fault.empty() ? "" : " " + change.fault));
-                     }};
+  Registry registry_{
+      *engine_, [this](const Change& change) {
+        told_.push_back(change.what + " " + change.proxy + (change.fault.empty() ? "" : " " + change.fault));
+      }};
 };
 
 auto can_connect(std::uint16_t port) -> bool {
