@@ -2,7 +2,8 @@
 """python/tools/generate_faults.py [--check]: src/weir/_faults.py, from the catalog of a live `weir serve`.
 
 (nothing) writes the file; --check writes nothing, and fails if the file is not what would be written.
-WEIR_BIN says which weir is asked. Does not import the package, which cannot be imported without the file.
+WEIR_BIN says which weir is asked (default: what stands in build/release, else PATH). Does not import the
+package, which cannot be imported without the file.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 TARGET = Path(__file__).resolve().parents[1] / "src" / "weir" / "_faults.py"
+BUILT = Path(__file__).resolve().parents[2] / "build" / "release" / "src" / "cli" / "weir"
 
 HEAD = '''\
 """A method for every fault of the catalog. Written by tools/generate_faults.py from a live server: do not edit."""
@@ -152,7 +154,7 @@ def doc_lines(doc: List[str]) -> List[str]:
 
 
 def main() -> int:
-    binary = os.environ.get("WEIR_BIN", "weir")
+    binary = os.environ.get("WEIR_BIN") or (str(BUILT) if BUILT.exists() else "weir")
     catalog = live_catalog(binary)
     text = HEAD + "".join(map(method, catalog)) + directions(catalog)
     if sys.argv[1:] != ["--check"]:
