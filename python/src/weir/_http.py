@@ -169,6 +169,10 @@ class Api:
                 return
         connection.close()
 
+    def __del__(self) -> None:
+        for connection in self._idle:
+            connection.close()
+
     def after_fork_in_child(self) -> None:
         """The parent's connections are the parent's: closing our copies does not end them."""
         self._lock = threading.Lock()  # another thread of the parent may have held it
