@@ -62,12 +62,14 @@ using Goes = std::function<bool(const NatOwner& owner, const std::optional<Prefi
 // The path of iptables-restore, iptables-save and their IPv6 twins: in PATH, /usr/sbin or /sbin.
 [[nodiscard]] auto find_program(std::string_view name) -> std::optional<std::string>;
 [[nodiscard]] auto has_iptables(Family family) -> bool;
-[[nodiscard]] auto start_restore(Family family, std::string input) -> Result<Child>;
+// The program keeps `lock` for as long as it runs.
+[[nodiscard]] auto start_restore(Family family, std::string input, const HostLock& lock) -> Result<Child>;
 [[nodiscard]] auto start_save(Family family) -> Result<Child>;
 
 // Adds the rules; `started` is the restore of first_nat_input. Where the chain was there, what is missing
 // is added to it.
-[[nodiscard]] auto finish_addition(Family family, const NatWish& wish, Child started) -> Result<void>;
+[[nodiscard]] auto finish_addition(Family family, const NatWish& wish, Child started, const HostLock& lock)
+    -> Result<void>;
 [[nodiscard]] auto read_nat(Family family) -> Result<NatTable>;
 
 // Rules being removed, in three steps, so that the caller has time for other things while programs run:

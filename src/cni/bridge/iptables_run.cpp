@@ -24,8 +24,8 @@ auto program(Family family, std::string_view what) -> std::string {
   return text({family == Family::v4 ? "iptables-" : "ip6tables-", what});
 }
 
-auto start(Family family, std::string_view what, const std::vector<std::string>& options, std::string input)
-    -> Result<Child> {
+auto start(Family family, std::string_view what, const std::vector<std::string>& options, std::string input,
+           int inherited) -> Result<Child> {
   const auto name = program(family, what);
   const auto path = find_program(name);
   if (!path) {
@@ -33,7 +33,7 @@ auto start(Family family, std::string_view what, const std::vector<std::string>&
   }
   std::vector<std::string> words{name};
   words.insert(words.end(), options.begin(), options.end());
-  return Child::start(*path, words, std::move(input));
+  return Child::start(*path, words, std::move(input), {}, inherited);
 }
 
 auto complaint(Family family, std::string_view what, const Child::Outcome& outcome) -> Failure {
@@ -51,8 +51,8 @@ auto listen_for_commits() -> std::optional<NetlinkSocket> {
   return std::move(*socket);
 }
 
-auto restore(Family family, std::string input) -> Result<Child::Outcome> {
-  auto child = start_restore(family, std::move(input));
+auto restore(Family family, std::string input, const HostLock& lock) -> Result<Child::Outcome> {
+  auto child = start_restore(family, std::move(input), lock);
   if (!child) return Failure(child.error());
   return child->finish();
 }
@@ -76,11 +76,11 @@ auto find_program(std::string_view name) -> std::optional<std::string> {
 
 auto has_iptables(Family family) -> bool { return find_program(program(family, "restore")).has_value(); }
 
-auto start_restore(Family family, std::string input) -> Result<Child> {
-  return start(family, "restore", {"--noflush", "--wait"}, std::move(input));
+auto start_restore(Family family, std::string input, const HostLock& lock) -> Result<Child> {
+  return start(family, "restore", {"--noflush", "--wait"}, std::move(input), lock.fd());
 }
 
-auto start_save(Family family) -> Result<Child> { return start(family, "save", {"-t", "nat"}, {}); }
+auto start_save(Family family) -> Result<Child> { return start(family, "save", {"-t", "nat"}, {}, -1); }
 
 auto read_nat(Family family) -> Result<NatTable> {
   auto child = start_save(family);
@@ -90,7 +90,7 @@ auto read_nat(Family family) -> Result<NatTable> {
   return parse_nat(outcome.out);
 }
 
-auto finish_addition(Family family, const NatWish& wish, Child started) -> Result<void> {
+auto finish_addition(Family family, const NatWish& wish, Child started, const HostLock& lock) -> Result<void> {
   auto outcome = started.finish();
   // A chain that is there belongs to another interface of this container, or to one that was never deleted.
   // Others may change the table between our look and our change: then look again.
@@ -100,7 +100,7 @@ auto finish_addition(Family family, const NatWish& wish, Child started) -> Resul
     const bool there = now->has_chain(iptables_chain(wish.network, wish.container));
     const auto lines = there ? missing_nat_input(wish, *now) : std::string();
     if (there && lines.empty()) return {};
-    auto again = restore(family, there ? text({"*nat\n", lines, "COMMIT\n"}) : first_nat_input(wish));
+    auto again = restore(family, there ? text({"*nat\n", lines, "COMMIT\n"}) : first_nat_input(wish), lock);
     if (!again) return Failure(again.error());
     outcome = std::move(*again);
   }
@@ -110,6 +110,8 @@ auto finish_addition(Family family, const NatWish& wish, Child started) -> Resul
 
 auto RemovingNat::start(const std::vector<Family>& families) -> Result<RemovingNat> {
   RemovingNat removing;
+  // What a killed ADD's program may still add has to be there before we look.
+  if (!families.empty()) HostLock::wait_for("nat");
   for (const auto family : families) {
     if (!has_iptables(family)) continue;
     auto child = start_save(family);
@@ -130,7 +132,7 @@ auto RemovingNat::change(Goes goes) -> Result<void> {
       lock_ = HostLock::take("nat");
       commits_ = listen_for_commits();
     }
-    auto child = start_restore(family, input);
+    auto child = start_restore(family, input, lock_);
     if (!child) return Failure(child.error());
     restores_.push_back({family, std::move(*child)});
   }
@@ -167,7 +169,7 @@ auto RemovingNat::finish() -> Result<void> {
       if (!now) return Failure(now.error());
       const auto input = removal_nat_input(*now, goes_);
       if (input.empty()) break;
-      auto again = restore(family, input);
+      auto again = restore(family, input, HostLock::take("nat"));
       if (!again) return Failure(again.error());
       outcome = std::move(*again);
       if (!outcome.good()) result = complaint(family, "restore", outcome);

@@ -70,7 +70,7 @@ auto AddingRules::start(const Config& config, const RuleWish& wish) -> Result<Ad
   for (const auto family : both_families()) {
     NatWish nat{wish.network, wish.owner.container_id, of_family(wish.addresses, family)};
     if (!by_iptables || nat.addresses.empty()) continue;
-    auto child = start_restore(family, first_nat_input(nat));
+    auto child = start_restore(family, first_nat_input(nat), adding.lock_);
     if (!child) return Failure(child.error());
     adding.running_.push_back({family, std::move(nat), std::move(*child)});
   }
@@ -91,7 +91,7 @@ auto AddingRules::start(const Config& config, const RuleWish& wish) -> Result<Ad
 auto AddingRules::finish() -> Result<void> {
   Result<void> result;
   for (auto& each : running_) {
-    auto done = finish_addition(each.family, each.wish, std::move(each.restore));
+    auto done = finish_addition(each.family, each.wish, std::move(each.restore), lock_);
     if (!done && result) result = Failure(done.error());
   }
   running_.clear();
