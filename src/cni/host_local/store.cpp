@@ -31,9 +31,10 @@ auto make_folders(const std::string& path) -> Result<void> {
   for (std::size_t end = 0; end != std::string::npos;) {
     end = path.find('/', end + 1);
     const auto part = path.substr(0, end);
-    if (::mkdir(part.c_str(), 0755) != 0 && errno != EEXIST) {
-      return fail(text({"mkdir ", part, ": ", errno_words(errno)}));
-    }
+    struct stat about {};
+    int why = ::mkdir(part.c_str(), 0755) == 0 ? 0 : errno;
+    if (why == EEXIST) why = ::stat(part.c_str(), &about) == 0 && S_ISDIR(about.st_mode) ? 0 : ENOTDIR;
+    if (why != 0) return fail(text({"mkdir ", part, ": ", errno_words(why)}));
   }
   return {};
 }
