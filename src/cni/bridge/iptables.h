@@ -72,12 +72,14 @@ using Goes = std::function<bool(const NatOwner& owner, const std::optional<Prefi
     -> Result<void>;
 [[nodiscard]] auto read_nat(Family family) -> Result<NatTable>;
 
-// Rules being removed, in three steps, so that the caller has time for other things while programs run:
-// start() lets them list the table, change() lets them delete what `goes` names, finish() waits for it.
+// Rules being removed, in four steps, so that the caller has time for other things while programs run:
+// start() lets them list the table, change() lets them delete what `goes` names, settle() waits until that
+// has taken effect, finish() until they have ended.
 class RemovingNat {
  public:
   [[nodiscard]] static auto start(const std::vector<Family>& families) -> Result<RemovingNat>;
   [[nodiscard]] auto change(Goes goes) -> Result<void>;
+  auto settle() -> void;
   [[nodiscard]] auto finish() -> Result<void>;
 
  private:

@@ -156,11 +156,14 @@ auto RemovingNat::wait_for_commits() -> void {
   }
 }
 
-auto RemovingNat::finish() -> Result<void> {
+auto RemovingNat::settle() -> void {
   // With both families' programs running, the first one's news may be read while the second is awaited: it
   // is then held to its end.
   wait_for_commits();
   lock_.release();
+}
+
+auto RemovingNat::finish() -> Result<void> {
   Result<void> result;
   for (auto& [family, restore_child] : restores_) {
     auto outcome = restore_child.finish();

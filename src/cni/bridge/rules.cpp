@@ -101,19 +101,33 @@ auto AddingRules::finish() -> Result<void> {
 
 namespace {
 
-// The two packet filters side by side: iptables' programs list their table while nftables' rules go, and
-// the socket, at whose closing the kernel waits for the memory of deleted rules, is closed while they delete.
-auto remove_both(const NftRemoval& nft, const std::vector<Family>& families, const Goes& goes,
-                 const std::vector<Ip>& forgotten) -> Result<void> {
-  auto nat = RemovingNat::start(families);
+auto forget_all(const std::vector<Ip>& addresses) -> void {
+  // A walk through the kernel's table takes milliseconds, however few connections it holds.
+  if (addresses.empty() || read_sysctl("net/netfilter/nf_conntrack_count") == "0") return;
   auto socket = open_filter_socket();
-  auto result = socket ? remove_nft(*socket, nft) : Result<void>(Failure(socket.error()));
-  if (socket) {
-    for (const auto& ip : forgotten) forget_connections(*socket, ip);
+  for (const auto& ip : socket ? addresses : std::vector<Ip>{}) forget_connections(*socket, ip);
+}
+
+// The two packet filters side by side: iptables' programs list their table while nftables' rules go. When
+// the socket is closed the kernel waits for the memory of deleted rules, some 15 ms: with the backend
+// nftables that is while the table is listed, otherwise while iptables-restore waits for the same.
+auto remove_both(const NftRemoval& nft, const std::vector<Family>& families, const Goes& goes,
+                 const std::vector<Ip>& forgotten, bool by_iptables) -> Result<void> {
+  auto nat = RemovingNat::start(families);
+  std::optional<NetlinkSocket> socket;
+  Result<void> result;
+  if (auto opened = open_filter_socket()) {
+    socket = std::move(*opened);
+    result = remove_nft(*socket, nft);
+  } else {
+    result = Failure(opened.error());
   }
   if (!nat) return Failure(nat.error());
+  if (!by_iptables) socket.reset();
   auto changing = nat->change(goes);
-  socket = Failure(Error{});
+  nat->settle();
+  forget_all(forgotten);
+  socket.reset();
   auto changed = nat->finish();
   if (!changing) return changing;
   return changed ? result : changed;
@@ -151,7 +165,7 @@ auto remove_rules(const Config& config, const RuleOwner& owner) -> Result<void> 
                         });
     if (config.masquerade && wanted) families.push_back(family);
   }
-  return remove_both(removal, families, goes, config.masquerade ? owner.own : std::vector<Ip>{});
+  return remove_both(removal, families, goes, config.masquerade ? owner.own : std::vector<Ip>{}, uses_iptables(config));
 }
 
 auto collect_rules(const std::string& network, const std::vector<Attachment>& valid,
@@ -186,7 +200,7 @@ auto collect_rules(const std::string& network, const std::vector<Attachment>& va
                     is_about(*source, {lease.ip});
            });
   };
-  return remove_both(removal, both_families(), goes, {});
+  return remove_both(removal, both_families(), goes, {}, true);
 }
 
 namespace {
