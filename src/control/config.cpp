@@ -99,16 +99,22 @@ auto read_proxies(const Json& list, Config& config) -> std::optional<FieldError>
 }
 
 auto read_all(const Json& root, Config& config) -> std::optional<FieldError> {
-  StrictFields fields(root, "", {"seed", "workers", "api", "timeouts", "limits", "proxies"});
+  StrictFields fields(root, "", {"seed", "workers", "api", "log", "timeouts", "limits", "proxies"});
   config.seed = fields.number("seed", 0, 9'007'199'254'740'991);
   if (const auto workers = fields.number("workers", 1, 256)) config.workers = static_cast<unsigned>(*workers);
   const Json* api = fields.object("api");
+  const Json* log = fields.object("log");
   const Json* timeouts = fields.object("timeouts");
   const Json* limits = fields.object("limits");
   const Json* proxies = fields.list("proxies");
   if (fields.error()) return fields.error();
   if (api != nullptr) {
     if (auto error = read_api(*api, config)) return error;
+  }
+  if (log != nullptr) {
+    auto read = read_log(*log);
+    if (!read) return read.error();
+    config.log = *std::move(read);
   }
   if (timeouts != nullptr) {
     auto read = read_timeouts(*timeouts, "timeouts", config.timeouts);
@@ -140,7 +146,13 @@ auto to_toml(const Json& object) -> toml::table {
     if (value.is_number_float()) table.insert(key, value.get<double>());
     if (!value.is_array()) continue;
     toml::array list;
-    for (const auto& each : value) list.push_back(to_toml(each));
+    for (const auto& each : value) {
+      if (each.is_string()) {
+        list.push_back(each.get<std::string>());
+      } else {
+        list.push_back(to_toml(each));
+      }
+    }
     table.insert(key, std::move(list));
   }
   return table;
@@ -236,6 +248,7 @@ auto effective_config(const Config& config) -> std::string {
             {"api",
              {{"listen", config.api ? config.api->text : "127.0.0.1:8474"},
               {"compat_open", config.compat_open.value_or(false)}}},
+            {"log", log_json(settle(config.log, {}))},
             {"proxies", Json::array()}};
   if (config.seed) root["seed"] = *config.seed;
   if (config.workers) root["workers"] = *config.workers;

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "control/log_choice.h"
 #include "control/native_answers.h"
 #include "control/proxy_rule.h"
 
@@ -54,6 +55,7 @@ auto NativeRoutes::routes() -> const std::vector<Route>& {
       {"GET", "/ready", "Do all enabled proxies listen?", 200, &NativeRoutes::get_ready},
       {"GET", "/catalog", "Every fault with its attributes", 200, &NativeRoutes::get_catalog},
       {"GET", "/timeouts", "Every timeout with its default and meaning", 200, &NativeRoutes::get_timeouts},
+      {"GET", "/log", "Where the log goes, and how each target fares", 200, &NativeRoutes::get_log},
       {"GET", "/openapi.json", "This document", 200, &NativeRoutes::get_openapi},
       {"GET", "/events", "Server-sent events; Last-Event-ID resumes", 200, &NativeRoutes::get_events},
       {"GET", "/sessions", "Live sessions; ?proxy= and ?limit= narrow it", 200, &NativeRoutes::get_sessions},
@@ -153,6 +155,10 @@ auto NativeRoutes::get_timeouts(const HttpRequest&, const Parts&) -> HttpAnswer 
         {{"name", name}, {"default", defaults[name]}, {"may_be_off", info.may_be_off}, {"meaning", info.meaning}});
   }
   return api_json(200, {{"timeouts", std::move(all)}});
+}
+
+auto NativeRoutes::get_log(const HttpRequest&, const Parts&) -> HttpAnswer {
+  return api_json(200, log_status_json(log_));
 }
 
 auto NativeRoutes::get_openapi(const HttpRequest&, const Parts&) -> HttpAnswer {
