@@ -24,14 +24,16 @@ auto LogArguments::parse() const -> Result<control::LogChoice> {
 }
 
 void add_log_options(CLI::App& command, LogArguments& arguments, const std::string& otherwise) {
-  auto* target = command
-                     .add_option("--log", arguments.targets,
-                                 "Where messages go: stderr, stdout, file:PATH, syslog:local3, syslog+udp://host:514 or "
-                                 "syslog+tcp://host:514; repeatable" +
-                                     otherwise)
-                     ->type_name("TARGET")
-                     ->allow_extra_args(false);
-  offer_choices(target, {"stderr", "stdout", "file:", "syslog:local0", "syslog:daemon", "syslog+udp://", "syslog+tcp://"});
+  auto* target =
+      command
+          .add_option("--log", arguments.targets,
+                      "Where messages go: stderr, stdout, file:PATH, syslog:local3, syslog+udp://host:514 or "
+                      "syslog+tcp://host:514; repeatable" +
+                          otherwise)
+          ->type_name("TARGET")
+          ->allow_extra_args(false);
+  offer_choices(target,
+                {"stderr", "stdout", "file:", "syslog:local0", "syslog:daemon", "syslog+udp://", "syslog+tcp://"});
   auto* level = command.add_option("--log-level", arguments.level, "debug, info, warning or error (default: info)")
                     ->type_name("LEVEL");
   offer_choices(level, {"debug", "info", "warning", "error"});

@@ -213,9 +213,8 @@ auto run_tap(const TapArguments& arguments) -> int {
   auto plan = make_plan(arguments);
   if (!plan) return complain(plan.error().message + " (see weir tap --help)", exit_usage);
   if (auto fits = fit_descriptors(*plan); !fits) return complain(fits.error().message, exit_failure);
-  const bool files = std::any_of(plan->log.targets.begin(), plan->log.targets.end(), [](const auto& target) {
-    return target.transport == syslog::Transport::file;
-  });
+  const bool files = std::any_of(plan->log.targets.begin(), plan->log.targets.end(),
+                                 [](const auto& target) { return target.transport == syslog::Transport::file; });
   engine::block_signals(files);
   syslog::TargetLog log;
   if (auto set = log.configure(plan->log); !set) return complain("--log " + set.error().message, exit_failure);

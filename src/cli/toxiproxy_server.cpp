@@ -35,11 +35,10 @@ auto log_choice() -> control::LogChoice {
   control::LogChoice choice;
   choice.targets = {syslog::Target{.text = "stdout", .transport = syslog::Transport::standard_output}};
   choice.format = syslog::LineFormat::json;
-  choice.level = wanted == "trace" || wanted == "debug" ? LogLevel::debug
-                 : wanted == "warn"                      ? LogLevel::warning
-                 : wanted == "error" || wanted == "fatal" || wanted == "panic"
-                     ? LogLevel::error
-                     : LogLevel::info;
+  choice.level = wanted == "trace" || wanted == "debug"                        ? LogLevel::debug
+                 : wanted == "warn"                                            ? LogLevel::warning
+                 : wanted == "error" || wanted == "fatal" || wanted == "panic" ? LogLevel::error
+                                                                               : LogLevel::info;
   return choice;
 }
 

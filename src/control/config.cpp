@@ -172,6 +172,7 @@ auto rule_json(const ProxyRule& rule) -> Json {
            {"upstream", rule.wish.upstream.text},
            {"enabled", rule.wish.enabled},
            {"on_connect_failure", rule.wish.on_connect_failure == proxy::OnConnectFailure::close ? "close" : "reset"},
+           {"fault_queue_limit", std::to_string(rule.wish.fault_queue_limit)},
            {"timeouts", timeouts_json(rule.wish.timeouts)},
            {"faults", std::move(faults)}};
   if (rule.wish.max_sessions) out["max_sessions"] = *rule.wish.max_sessions;

@@ -20,8 +20,7 @@ struct LogChoice {
 [[nodiscard]] auto read_log(const Json& object) -> Read<LogChoice>;
 // The first choice, where it says nothing the second, and then: info, text, stderr. `quiet`: stderr takes
 // errors only.
-[[nodiscard]] auto settle(const LogChoice& first, const LogChoice& second, bool quiet = false)
-    -> syslog::LogSettings;
+[[nodiscard]] auto settle(const LogChoice& first, const LogChoice& second, bool quiet = false) -> syslog::LogSettings;
 // As the file says it.
 [[nodiscard]] auto log_json(const syslog::LogSettings& settings) -> Json;
 // How each target fares.

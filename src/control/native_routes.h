@@ -6,6 +6,7 @@
 #include "control/event_log.h"
 #include "control/http.h"
 #include "control/registry.h"
+#include "control/session_rates.h"
 #include "syslog/target_log.h"
 
 namespace weir::control {
@@ -49,6 +50,7 @@ class NativeRoutes {
   EventLog& events_;
   const syslog::TargetLog& log_;
   std::string version_;
+  SessionRates rates_;
 };
 
 }  // namespace weir::control

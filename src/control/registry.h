@@ -41,6 +41,7 @@ struct ProxyWish {
   proxy::Timeouts timeouts;
   proxy::OnConnectFailure on_connect_failure = proxy::OnConnectFailure::reset;
   std::optional<std::uint64_t> max_sessions;
+  std::uint64_t fault_queue_limit = fault::default_queue_limit;  // bytes that faults may hold in one direction
   Owner owner = Owner::api;
 };
 

@@ -165,7 +165,8 @@ auto Server::start() -> Result<void> {
       {.observer = std::make_unique<SessionWatch>(
            *loop_, [this](std::vector<SessionWatch::Item>&& items) { on_sessions(std::move(items)); }),
        .ring = {.policy = event::FullPolicy::drop,
-                .mask = event::EventKind::session_opened | event::EventKind::session_closed}});
+                .mask = event::EventKind::session_opened | event::EventKind::session_closed |
+                        event::EventKind::fault_began}});
   engine_->start();
   const auto where = bind_api();
   if (!where) return tl::make_unexpected(where.error());
@@ -174,8 +175,7 @@ auto Server::start() -> Result<void> {
     if (auto loaded = load_toxiproxy_file(options_.toxiproxy_config, registry_, log_); !loaded) return loaded;
   }
   if (!rules_.local && rules_.token.empty()) {
-    log_.warning(
-        "toxiproxy's routes are open to everybody who reaches this address; the rest of the API is closed");
+    log_.warning("toxiproxy's routes are open to everybody who reaches this address; the rest of the API is closed");
   }
   log_.info(fmt::format("{} {}", options_.listening_text, *where));
   // Whoever waits for the word that we listen may look into the log then.

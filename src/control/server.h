@@ -23,8 +23,8 @@ struct ServeOptions {
   // None: the file's (its timeout "drain"); a value without a value: no limit.
   std::optional<std::optional<Nanos>> drain;
   std::string version;
-  LogChoice log;       // what it leaves open the file says
-  bool quiet = false;  // stderr takes errors only
+  LogChoice log;                                                       // what it leaves open the file says
+  bool quiet = false;                                                  // stderr takes errors only
   std::string listening_text = "serving the API on";                   // the log says it, and where
   std::function<Result<void>(const std::string& where)> on_listening;  // the API's address, once it listens
 };

@@ -63,6 +63,7 @@ struct SessionInfo {
   proxy::SessionPhase phase{};
   Nanos age{};
   std::array<event::DirectionTotals, 2> totals{};  // by Direction
+  std::vector<std::string> faults;                 // that came into force in its stream, by name
 };
 struct SessionList {
   std::vector<SessionInfo> sessions;

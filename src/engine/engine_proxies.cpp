@@ -169,7 +169,8 @@ auto Engine::sessions(std::optional<ProxyId> proxy, std::size_t most, std::chron
                            .upstream = std::nullopt,
                            .phase = session.phase(),
                            .age = each.loop->now() - session.accepted(),
-                           .totals = session.relay().totals()};
+                           .totals = session.relay().totals(),
+                           .faults = session.fault_names()};
           if (info.phase >= proxy::SessionPhase::connecting) info.upstream = session.upstream_address();
           list.sessions.push_back(std::move(info));
         });

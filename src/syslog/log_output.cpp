@@ -96,8 +96,7 @@ class FileOutput final : public DescriptorOutput {
 
 class SocketOutput final : public LogOutput {
  public:
-  SocketOutput(const Target& target, const Interruption& interruption)
-      : target_(target), interruption_(interruption) {}
+  SocketOutput(const Target& target, const Interruption& interruption) : target_(target), interruption_(interruption) {}
   auto open() -> Result<void> override;
   auto send(std::string_view message) -> Result<void> override;
   void close() override { socket_.reset(); }

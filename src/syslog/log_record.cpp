@@ -58,8 +58,7 @@ auto timestamp(WallTime time) -> std::string {
 
 auto as_json(const LogRecord& record) -> std::string {
   using Json = nlohmann::ordered_json;
-  Json line{
-      {"time", timestamp(record.time)}, {"level", to_string(record.level)}, {"message", record.message}};
+  Json line{{"time", timestamp(record.time)}, {"level", to_string(record.level)}, {"message", record.message}};
   for (const auto& [name, value] : record.fields) line[name] = value;
   return line.dump(-1, ' ', true, Json::error_handler_t::replace);
 }
@@ -128,8 +127,7 @@ auto Speaker::this_process() -> Speaker {
   return {.host = host.data(), .procid = std::to_string(::getpid())};
 }
 
-auto written(const LogRecord& record, const Target& target, LineFormat format, const Speaker& speaker)
-    -> std::string {
+auto written(const LogRecord& record, const Target& target, LineFormat format, const Speaker& speaker) -> std::string {
   if (target.is_syslog()) return as_syslog(record, target, speaker);
   std::string line;
   if (format == LineFormat::json) {

@@ -16,7 +16,7 @@ struct LogRecord {
   LogLevel level = LogLevel::info;
   std::string message;
   std::vector<std::pair<std::string, std::string>> fields{};
-  bool tells_of_drops = false;  // the queue's own word
+  bool tells_of_drops = false;                     // the queue's own word
   [[nodiscard]] auto size() const -> std::size_t;  // bytes of text
 };
 

@@ -25,8 +25,8 @@ enum class Transport : std::uint8_t { standard_error, standard_output, file, loc
 struct Target {
   std::string text;  // as written: what it is called in messages, metrics and the API
   Transport transport = Transport::standard_error;
-  std::string path{};                      // of a file, or of the local daemon's socket
-  std::optional<UpstreamAddress> address{}; // of a network target
+  std::string path{};                        // of a file, or of the local daemon's socket
+  std::optional<UpstreamAddress> address{};  // of a network target
   Facility facility = Facility::daemon;
   Severity least = Severity::debug;  // messages less urgent are not sent here
   Form form = Form::rfc5424;

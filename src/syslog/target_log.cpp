@@ -13,7 +13,8 @@ auto LogSettings::parse_targets(const std::vector<std::string>& texts) -> Result
     auto target = Target::parse(text);
     if (!target) return tl::make_unexpected(target.error());
     const auto same = [&](const Target& each) { return each.text == text; };
-    if (std::any_of(targets.begin(), targets.end(), same)) return failure(fmt::format("\"{}\" stands here twice", text));
+    if (std::any_of(targets.begin(), targets.end(), same))
+      return failure(fmt::format("\"{}\" stands here twice", text));
     targets.push_back(*std::move(target));
   }
   return targets;
@@ -63,8 +64,8 @@ void TargetLog::write(LogLevel level, std::string_view message, std::span<const 
 
 auto TargetLog::wants(LogLevel level) const -> bool {
   const std::lock_guard lock(mutex_);
-  return level >= settings_.level && std::any_of(sinks_.begin(), sinks_.end(),
-                                                 [&](const auto& sink) { return sink->target().takes(level); });
+  return level >= settings_.level &&
+         std::any_of(sinks_.begin(), sinks_.end(), [&](const auto& sink) { return sink->target().takes(level); });
 }
 
 void TargetLog::reopen() {

@@ -107,7 +107,9 @@ func newServer(set func(*http.Server), handle func(http.ResponseWriter, *http.Re
 	return server, happened
 }
 
-func plainClient() *http.Client { return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} }
+func plainClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+}
 
 func readHeader(api, name string, with fault) outcome {
 	began := make(chan time.Time, 1)

@@ -15,8 +15,10 @@ using testing::Not;
 const Speaker speaker{.app = "weir", .host = "box", .procid = "42"};
 
 auto record(std::string message, LogLevel level = LogLevel::info) -> LogRecord {
-  return {.time = WallTime{std::chrono::microseconds{1'700'000'000'123'456}}, .level = level,
-          .message = std::move(message), .fields = {{"proxy", "db"}, {"why", "two words"}}};
+  return {.time = WallTime{std::chrono::microseconds{1'700'000'000'123'456}},
+          .level = level,
+          .message = std::move(message),
+          .fields = {{"proxy", "db"}, {"why", "two words"}}};
 }
 
 auto as(const std::string& target, const LogRecord& what, LineFormat format = LineFormat::text) -> std::string {

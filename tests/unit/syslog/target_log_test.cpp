@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <thread>
 
 #include "base/fd.h"
 #include "net/socket.h"
@@ -58,7 +59,9 @@ auto bound(int type) -> std::pair<Fd, std::uint16_t> {
   sockaddr_storage storage{};
   const socklen_t length = Address::parse_ip("127.0.0.1", 0)->to_sockaddr(storage);
   EXPECT_EQ(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), length), 0);
-  if (type == SOCK_STREAM) EXPECT_EQ(::listen(fd.get(), 8), 0);
+  if (type == SOCK_STREAM) {
+    EXPECT_EQ(::listen(fd.get(), 8), 0);
+  }
   const auto port = net::local_address(fd.get())->port();
   return {std::move(fd), port};
 }
@@ -129,7 +132,9 @@ TEST_F(TargetLogTest, SendsToTheLocalDaemonsSocketOfEitherKind) {
     sockaddr_storage storage{};
     const socklen_t length = Address(Address::Unix{path}).to_sockaddr(storage);
     ASSERT_EQ(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&storage), length), 0);
-    if (type == SOCK_STREAM) ASSERT_EQ(::listen(socket.get(), 1), 0);
+    if (type == SOCK_STREAM) {
+      ASSERT_EQ(::listen(socket.get(), 1), 0);
+    }
     configure({"syslog:local3@" + path});
     log.info("hello");
     if (type == SOCK_STREAM) {
