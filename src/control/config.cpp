@@ -99,13 +99,14 @@ auto read_proxies(const Json& list, Config& config) -> std::optional<FieldError>
 }
 
 auto read_all(const Json& root, Config& config) -> std::optional<FieldError> {
-  StrictFields fields(root, "", {"seed", "workers", "api", "log", "timeouts", "limits", "proxies"});
+  StrictFields fields(root, "", {"seed", "workers", "api", "log", "timeouts", "limits", "observers", "proxies"});
   config.seed = fields.number("seed", 0, 9'007'199'254'740'991);
   if (const auto workers = fields.number("workers", 1, 256)) config.workers = static_cast<unsigned>(*workers);
   const Json* api = fields.object("api");
   const Json* log = fields.object("log");
   const Json* timeouts = fields.object("timeouts");
   const Json* limits = fields.object("limits");
+  const Json* observers = fields.list("observers");
   const Json* proxies = fields.list("proxies");
   if (fields.error()) return fields.error();
   if (api != nullptr) {
@@ -131,6 +132,11 @@ auto read_all(const Json& root, Config& config) -> std::optional<FieldError> {
       }
     }
     if (own.error()) return own.error();
+  }
+  for (std::size_t i = 0; observers != nullptr && i < observers->size(); ++i) {
+    auto read = read_observer((*observers)[i], fmt::format("observers[{}]", i));
+    if (!read) return read.error();
+    config.observers.push_back(*std::move(read));
   }
   return proxies == nullptr ? std::nullopt : read_proxies(*proxies, config);
 }
@@ -250,10 +256,12 @@ auto effective_config(const Config& config) -> std::string {
              {{"listen", config.api ? config.api->text : "127.0.0.1:8474"},
               {"compat_open", config.compat_open.value_or(false)}}},
             {"log", log_json(settle(config.log, {}))},
+            {"observers", Json::array()},
             {"proxies", Json::array()}};
   if (config.seed) root["seed"] = *config.seed;
   if (config.workers) root["workers"] = *config.workers;
   root["limits"]["fault_bytes"] = fmt::format("{}", config.fault_bytes.value_or(fault::ByteBudget::default_limit));
+  for (const ObserverRule& rule : config.observers) root["observers"].push_back(rule.effective);
   for (const ProxyRule& rule : config.proxies) root["proxies"].push_back(rule_json(rule));
   std::ostringstream out;
   out << to_toml(root) << '\n';

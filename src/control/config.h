@@ -19,6 +19,7 @@ struct Config {
   std::optional<bool> compat_open;
   std::optional<std::uint64_t> fault_bytes;
   LogChoice log;
+  std::vector<ObserverRule> observers;
   proxy::Timeouts timeouts;  // the defaults of the proxies, and the drain time of all
   std::vector<ProxyRule> proxies;
 };

@@ -55,6 +55,7 @@ auto Registry::create(ProxyWish wish, std::shared_ptr<const fault::FaultList> fa
   entry.listen = entry.wish.listen_text;
   if (faults) entry.faults = std::move(faults);
   entry.id = engine_.create_proxy(make_spec(entry));
+  if (names_ != nullptr) names_->add(entry.id, entry.wish.name);
   if (entry.wish.enabled) {
     if (auto opened = open(entry); !opened) {
       engine_.remove_proxy(entry.id);

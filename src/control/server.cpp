@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <random>
@@ -90,6 +91,9 @@ class Server final : private net::Timer {
 
   auto start() -> Result<void>;
   void run();
+  void know(ProxyNames& names) { registry_.set_names(names); }
+  // False: an observer's output is stuck, see ObserverThread::finish.
+  [[nodiscard]] auto stop() -> bool { return engine_->stop(std::chrono::milliseconds{2000}); }
 
  private:
   [[nodiscard]] auto handle(const HttpRequest& request) -> HttpAnswer;
@@ -278,13 +282,15 @@ void Server::reload() {
     (void)log_.configure(log_before);
     return log_.error(fmt::format("{}: {}; nothing was changed", options_.config, applied.error().message));
   }
-  const bool restart_needed = config->seed != config_.seed || config->workers != config_.workers ||
+  const auto effective = [](const ObserverRule& rule) { return rule.effective; };
+  const bool other_observers = !std::ranges::equal(config->observers, config_.observers, {}, effective, effective);
+  const bool restart_needed = other_observers || config->seed != config_.seed || config->workers != config_.workers ||
                               config->fault_bytes != config_.fault_bytes ||
                               (config->api ? config->api->text : "") != (config_.api ? config_.api->text : "");
   config_ = *std::move(config);
   if (!options_.drain) drain_ = config_.timeouts[event::TimeoutName::drain];
   log_.info(fmt::format("{}: read again{}", options_.config,
-                        restart_needed ? "; seed, workers, api and limits change with the next start" : ""));
+                        restart_needed ? "; seed, workers, api, limits and observers change with the next start" : ""));
 }
 
 void Server::on_timer() {
@@ -295,6 +301,7 @@ void Server::on_timer() {
 
 void Server::on_news() {
   const auto news = engine_->take_news();
+  if (news.observer_closed) log_.warning("an observer's output takes no more; it is not written to any longer");
   if (draining_ && news.all_sessions_ended) loop_->stop();
 }
 
@@ -323,10 +330,18 @@ auto serve(const ServeOptions& options) -> Result<void> {
                                         .seed = seed.value_or(random_seed()),
                                         .fault_bytes = config.fault_bytes.value_or(fault::ByteBudget::default_limit)});
   if (!engine) return tl::make_unexpected(engine.error());
+  ProxyNames names;
+  auto outputs = add_observers(config.observers, **engine, names);
+  if (!outputs) return tl::make_unexpected(outputs.error());
   Server server(options, std::move(config), log, *std::move(loop), *std::move(engine));
+  server.know(names);
   if (auto started = server.start(); !started) return started;
   server.run();
-  return {};
+  if (server.stop()) return {};
+  // Its thread is stuck in a write that nobody reads; unwinding would wait for it for ever.
+  log.error("the reader of an observer's output did not take its last lines; they are lost");
+  log.flush(std::chrono::milliseconds{200});
+  ::_exit(1);
 }
 
 }  // namespace weir::control

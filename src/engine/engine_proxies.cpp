@@ -54,7 +54,9 @@ auto Engine::create_proxy(ProxySpec spec) -> ProxyId {
   const auto settings = make_settings(id, spec);
   std::vector<event::Fanout> fanouts(workers_.size());
   for (std::size_t i = 0; i < workers_.size(); ++i) {
-    for (const auto& observing : observers_) fanouts[i].add(*observing.rings[i]);
+    for (const auto& observing : observers_) {
+      if (!observing.wants || observing.wants(spec.name)) fanouts[i].add(*observing.rings[i]);
+    }
   }
   const auto fault_state = std::make_shared<fault::ProxyFaults>(seed_, spec.name);
   const auto faults = spec.faults ? spec.faults : std::make_shared<const fault::FaultList>();
