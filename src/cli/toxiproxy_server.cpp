@@ -33,7 +33,7 @@ auto log_choice() -> control::LogChoice {
   const char* level = std::getenv("LOG_LEVEL");
   const std::string_view wanted = level == nullptr ? "info" : level;
   control::LogChoice choice;
-  choice.targets = {syslog::Target{.text = "stdout", .transport = syslog::Transport::standard_output}};
+  choice.targets = std::vector{syslog::Target{.text = "stdout", .transport = syslog::Transport::standard_output}};
   choice.format = syslog::LineFormat::json;
   choice.level = wanted == "trace" || wanted == "debug"                        ? LogLevel::debug
                  : wanted == "warn"                                            ? LogLevel::warning

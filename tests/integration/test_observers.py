@@ -1,7 +1,9 @@
 """[[observers]] of the configuration file: the traffic of some proxies, in a view, in a file."""
 
 import json
+import re
 import socket
+from pathlib import Path
 
 from deadline import wait_until
 from serve_process import Serve
@@ -62,3 +64,13 @@ def test_what_is_wrong_is_named(tmp_path):
     failed = run_weir("serve", "--api", "127.0.0.1:0", "-c", config)
     assert failed.returncode == 1
     assert failed.stderr == f"weir: observers: {tmp_path}/missing/x: No such file or directory\n"
+
+
+def test_the_files_of_the_documentation_are_right(tmp_path):
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    for page in ("configuration.md", "log.md"):
+        example = re.search(r"```toml\n(.*?)```", (docs / page).read_text(), re.DOTALL)[1]
+        file = tmp_path / page
+        file.write_text(example)
+        checked = run_weir("check", "-c", file)
+        assert checked.returncode == 0, checked.stderr
