@@ -319,8 +319,8 @@ auto serve(const ServeOptions& options) -> Result<void> {
     config = *std::move(read);
   }
   syslog::TargetLog log;
-  if (auto set = log.configure(log_settings(options, config)); !set) {
-    return failure("the log cannot be written to " + set.error().message);
+  if (auto configured = log.configure(log_settings(options, config)); !configured) {
+    return failure("the log cannot be written to " + configured.error().message);
   }
   const auto workers = options.workers ? options.workers : config.workers;
   const auto seed = options.seed ? options.seed : config.seed;
