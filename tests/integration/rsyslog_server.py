@@ -10,9 +10,11 @@ from deadline import PATIENCE, wait_until
 
 
 class Rsyslog:
-    """Lines of `template` (rsyslog's properties) for each message it takes, until the context ends."""
+    """Lines of `template` (rsyslog's properties) for each message it takes, until the context ends.
 
-    def __init__(self, folder, template):
+    `on_socket`: further parameters of the Unix socket's input."""
+
+    def __init__(self, folder, template, on_socket=""):
         self.program = shutil.which("rsyslogd") or shutil.which("rsyslogd", path="/usr/sbin")
         if self.program is None:
             pytest.skip("rsyslogd (package rsyslog) is not installed")
@@ -29,7 +31,7 @@ module(load="imuxsock" SysSock.Use="off")
 template(name="t" type="string" string="{template}\\n")
 input(type="imtcp" port="{self.port}" address="127.0.0.1")
 input(type="imudp" port="{self.port}" address="127.0.0.1")
-input(type="imuxsock" Socket="{self.socket}")
+input(type="imuxsock" Socket="{self.socket}" {on_socket})
 *.* action(type="omfile" file="{self.out}" template="t")
 ''')
 

@@ -48,7 +48,9 @@ TEMPLATE = "%pri%|%syslogfacility-text%|%app-name%|%procid%|%structured-data%|%m
     ("syslog+tcp://127.0.0.1:{port}?facility=local3&format=rfc3164&framing=lf", "rfc3164"),
 ])
 def test_rsyslogd_understands_it(start, tmp_path, target, form):
-    with Rsyslog(tmp_path, TEMPLATE) as server:
+    # On a Unix socket it looks for the older form alone, unless it is told to look properly.
+    on_socket = 'UseSpecialParser="off" ParseHostname="on"' if "socket}?format=rfc5424" in target else ""
+    with Rsyslog(tmp_path, TEMPLATE, on_socket) as server:
         serve = start("--log", target.format(socket=server.socket, port=server.port))
         make_proxy(serve, "db")
         lines = wait_until(lambda: len(server.lines()) >= 2 and server.lines(), "rsyslogd has both messages", 20.0)

@@ -54,7 +54,7 @@ def test_what_is_wrong_is_named(tmp_path):
     config = tmp_path / "weir.toml"
     for text, part in (('show = "jsn"\noutput = "x"', "observers[0].show: "),
                        ("", "observers[0].output: write the file that it goes to"),
-                       ('output = "x"\nproxy = "db"', 'did you mean "proxies"?'),
+                       ('output = "x"\nproxys = ["db"]', 'did you mean "proxies"?'),
                        ('output = "x"\nwhen_slow = "wait"', "observers[0].when_slow: write drop or block")):
         config.write_text(f"[[observers]]\n{text}\n")
         checked = run_weir("check", "-c", config)
