@@ -1,6 +1,6 @@
 // bench/: weir-load, the load generator and test peer of the benchmarks, and bench/run, which drives
 // it. It includes base/ alone, so that nothing it measures is also what it measures with.
-// One file per kind of load (load_rr, load_crr, load_bulk, load_idle, load_pg) and one for the peer
+// One file per kind of load (load_rr, load_crr, load_bulk, load_idle, load_pace, load_pg) and one for the peer
 // that all but load_pg talk to (load_server). Every mode is one thread on one epoll.
 // Start reading at load_main.cpp, then load_wire.h and load_rr.cpp.
 #pragma once
@@ -16,6 +16,7 @@ auto run_rr(Arguments arguments) -> int;
 auto run_crr(Arguments arguments) -> int;
 auto run_bulk(Arguments arguments) -> int;
 auto run_idle(Arguments arguments) -> int;
+auto run_pace(Arguments arguments) -> int;
 auto run_pg(Arguments arguments) -> int;
 
 }  // namespace weir::load

@@ -52,12 +52,13 @@ auto Exchange::on_readable() -> bool {
   return awaited_ == 0 && owed_ == 0;
 }
 
-auto open_stuck_reader(const std::string& address) -> Fd {
+auto open_stuck_reader(const std::string& address, std::uint64_t bytes) -> Fd {
   Fd fd = connect_to(address);
   Header header;
   header.wish = Wish::download;
+  header.bytes = bytes;
   if (::send(fd.get(), &header, sizeof header, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof header)) {
-    throw LoadError("asking for an endless download: short send");
+    throw LoadError("asking for a download: short send");
   }
   return fd;
 }

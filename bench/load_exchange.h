@@ -30,7 +30,7 @@ class Exchange {
   std::size_t awaited_ = 0;  // bytes of the response not received
 };
 
-// A connection that asks for an endless download and is then left alone.
-[[nodiscard]] auto open_stuck_reader(const std::string& address) -> Fd;
+// A connection that asks for a download of so many bytes (0: without end) and is then left alone.
+[[nodiscard]] auto open_stuck_reader(const std::string& address, std::uint64_t bytes) -> Fd;
 
 }  // namespace weir::load

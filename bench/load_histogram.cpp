@@ -35,12 +35,14 @@ void Histogram::record(std::uint64_t nanos) {
   ++steps_[step_of(nanos)];
   ++count_;
   sum_ += nanos;
+  min_ = std::min(min_, nanos);
   max_ = std::max(max_, nanos);
 }
 
 void Histogram::clear() {
   std::fill(steps_.begin(), steps_.end(), 0);
   count_ = max_ = sum_ = 0;
+  min_ = ~std::uint64_t{0};
 }
 
 auto Histogram::quantile(double q) const -> std::uint64_t {

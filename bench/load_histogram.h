@@ -18,12 +18,14 @@ class Histogram {
   // The smallest step whose upper edge covers the share `q` (0..1) of all values, never above max();
   // 0 if nothing was recorded.
   [[nodiscard]] auto quantile(double q) const -> std::uint64_t;
+  [[nodiscard]] auto min() const -> std::uint64_t { return count_ == 0 ? 0 : min_; }
   [[nodiscard]] auto max() const -> std::uint64_t { return max_; }
   [[nodiscard]] auto mean() const -> double;
 
  private:
   std::vector<std::uint64_t> steps_;
   std::uint64_t count_ = 0;
+  std::uint64_t min_ = ~std::uint64_t{0};
   std::uint64_t max_ = 0;
   std::uint64_t sum_ = 0;
 };

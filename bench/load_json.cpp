@@ -50,6 +50,7 @@ auto Json::add_latency(const Histogram& histogram) -> Json& {
   const auto micros = [](std::uint64_t nanos) { return static_cast<double>(nanos) / 1000.0; };
   Json latency;
   latency.add("mean", histogram.mean() / 1000.0)
+      .add("min", micros(histogram.min()))
       .add("p50", micros(histogram.quantile(0.50)))
       .add("p90", micros(histogram.quantile(0.90)))
       .add("p99", micros(histogram.quantile(0.99)))

@@ -15,7 +15,7 @@ class Json {
   auto add(std::string_view name, double value) -> Json&;
   auto add(std::string_view name, std::string_view value) -> Json&;
   auto add(std::string_view name, const Json& value) -> Json&;
-  // requests' latencies: latency_us: {mean, p50, p90, p99, p99_9, max}, in microseconds.
+  // requests' latencies: latency_us: {mean, min, p50, p90, p99, p99_9, max}, in microseconds.
   auto add_latency(const Histogram& histogram) -> Json&;
   [[nodiscard]] auto str() const -> std::string { return "{" + body_ + "}"; }
   void print() const;  // one line on stdout, flushed

@@ -19,7 +19,8 @@ constexpr std::string_view usage = R"(usage: weir-load MODE ADDRESS [--option VA
       --requests N         exactly N instead of --seconds
       --rate R             open loop, R a second in all; latency from the time a request was due
       --arrivals even|poisson (even)  --seed N (1)
-      --stuck N (0)        also N connections that ask for endless bytes and never read
+      --stuck N (0)        also N connections that ask for bytes and never read
+      --stuck-bytes N      so many each, instead of without end: what all of them keep in the kernel adds up
       --gate               quiet and wait for a line on stdin before and after what is measured
   crr ADDRESS          connect, one request, close
       --parallel N (16)  --request BYTES (64)  --response BYTES (64)  --warmup S (0.2)  --seconds S (1)
@@ -27,6 +28,8 @@ constexpr std::string_view usage = R"(usage: weir-load MODE ADDRESS [--option VA
       --bytes N            exactly N each stream, from connect to end, instead of --seconds
   idle ADDRESS         --sessions N (10000)  --request BYTES (64)  --response BYTES (64); one exchange
                        each, then held until a line or the end of stdin
+  pace ADDRESS         downstream bulk, read as it comes; prints when how much arrived
+      --streams N (1)  --seconds S (4)
   pg ADDRESS           PostgreSQL, simple query protocol, trust authentication
       --queries N (1000)  --query BYTES (296)  --warmup-queries N (20)  --user (weir)  --database (postgres)
   histogram            reads nanoseconds, one a line, from stdin; prints what the histogram makes of them
@@ -50,6 +53,7 @@ auto dispatch(std::string_view mode, const weir::load::Arguments& arguments) -> 
   if (mode == "crr") return weir::load::run_crr(arguments);
   if (mode == "bulk") return weir::load::run_bulk(arguments);
   if (mode == "idle") return weir::load::run_idle(arguments);
+  if (mode == "pace") return weir::load::run_pace(arguments);
   if (mode == "pg") return weir::load::run_pg(arguments);
   if (mode == "histogram") return run_histogram(arguments);
   throw weir::load::UsageError(fmt::format("{}: no such mode (try weir-load --help)", mode));

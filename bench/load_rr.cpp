@@ -26,6 +26,7 @@ struct Settings {
   std::string address;
   std::uint64_t connections = 1;
   std::uint64_t stuck = 0;
+  std::uint64_t stuck_bytes = 0;  // 0: without end
   std::uint32_t request_size = 64;
   std::uint32_t response_size = 64;
   std::uint64_t warmup = 0;    // ns
@@ -87,7 +88,8 @@ class RequestLoad {
 
 void RequestLoad::connect_all() {
   raise_descriptor_limit(settings_.connections + settings_.stuck + 64);
-  for (std::uint64_t i = 0; i < settings_.stuck; ++i) stuck_.push_back(open_stuck_reader(settings_.address));
+  for (std::uint64_t i = 0; i < settings_.stuck; ++i)
+    stuck_.push_back(open_stuck_reader(settings_.address, settings_.stuck_bytes));
   slots_.reserve(settings_.connections);
   for (std::uint64_t i = 0; i < settings_.connections; ++i) {
     slots_.push_back(
@@ -257,6 +259,7 @@ auto run_rr(Arguments arguments) -> int {
   settings.address = arguments.positional("the address to connect to");
   settings.connections = arguments.number("connections", 1, 1, 100'000);
   settings.stuck = arguments.number("stuck", 0, 0, 1000);
+  settings.stuck_bytes = arguments.number("stuck-bytes", 0, 1, std::uint64_t{1} << 50U);
   settings.request_size = static_cast<std::uint32_t>(arguments.number("request", 64, sizeof(Header), max_message));
   settings.response_size = static_cast<std::uint32_t>(arguments.number("response", 64, 1, max_message));
   settings.warmup = static_cast<std::uint64_t>(arguments.real("warmup", 0.2, 0, 60) * nanos);

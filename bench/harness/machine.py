@@ -19,6 +19,8 @@ PACKAGES = {  # what is looked for -> Debian package
     "strace": "strace",
 }
 DESCRIPTORS = 65536
+TOXIPROXY = "github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0"  # a Go module, for `go install`
+PEERS = Path(__file__).resolve().parents[2] / "build" / "peers"
 
 
 def postgres_bin():
@@ -66,6 +68,30 @@ def install_missing(say):
     still = [package for name, package in PACKAGES.items() if not is_present(name)]
     if still:
         say(f"could not install: {' '.join(still)}; rows that need them are skipped")
+
+
+def toxiproxy():
+    """The path of toxiproxy's server, or None. `weir` goes by that name too, so PATH is not asked."""
+    path = PEERS / "server"
+    return str(path) if path.exists() else None
+
+
+def install_toxiproxy(say):
+    """By Go's own client, from whatever registry it is set up for."""
+    if toxiproxy() is not None:
+        return
+    if find("go") is None:
+        say("go is not installed: toxiproxy is not measured")
+        return
+    say(f"go install {TOXIPROXY}")
+    try:
+        run = subprocess.run(["go", "install", TOXIPROXY], env=dict(os.environ, GOBIN=str(PEERS)), timeout=600,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+        failed = run.returncode != 0 and (run.stderr.strip().splitlines() or ["it says nothing"])[-1]
+    except subprocess.TimeoutExpired:
+        failed = "no end after 10 minutes"
+    if failed:
+        say(f"toxiproxy is not measured: {failed}")
 
 
 def raise_descriptor_limit():

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -57,7 +58,7 @@ class Place:
         return Process(command, self.load_cpu, self._log(name), nice=self.nice, descriptors=self.descriptors, **more)
 
     def _log(self, name):
-        return str(self.folder / f"{name.replace(' ', '-')}.log")
+        return str(self.folder / f"{re.sub('[ /]+', '-', name)}.log")
 
     def setup_text(self):
         cpus = "everything on one CPU (there is no second)" if self.one_cpu else \

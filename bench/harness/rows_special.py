@@ -28,19 +28,24 @@ class Memory(Row):
         cell = slices.Cell("bytes of user memory per session", "bytes")
         self.cells.append(cell)
         for block in range(self.repeats if session.pairs >= 20 else 1):
-            for position, subject in enumerate((session.weir(), HAProxy(), Nginx())):
+            for position, subject in enumerate(self.subjects(session)):
                 session.progress.line(f"memory, run {block + 1}: {subject.name}")
                 self._measure(session, cell, subject, count, block, position)
                 session.progress.advance(self.each)
-        medians = cell.medians("bytes")
+        self.claim(cell.medians("bytes"), cell)
+        self.notes.append("Pss of the whole process tree with all sessions held, less the Pss after one session, "
+                          "divided by the sessions. Each run starts a fresh process. The kernel's share (sockets, some "
+                          "7.4 kB a session) is the same for all and not in it.")
+
+    def subjects(self, session):
+        return [session.weir(), HAProxy(), Nginx()]
+
+    def claim(self, medians, cell):
         claim = report.Claim("Pss difference per session", 1024, unit=" B")
         if "weir" in medians:
             claim.measured(medians["weir"], pairs=len(cell.clean("weir")))
         claim.note = ", ".join(f"{name} {report.number(value)} B" for name, value in medians.items() if name != "weir")
         self.claims.append(claim)
-        self.notes.append("Pss of the whole process tree with all sessions held, less the Pss after one session, "
-                          "divided by the sessions. Each run starts a fresh process. The kernel's share (sockets, some "
-                          "7.4 kB a session) is the same for all and not in it.")
 
     def _measure(self, session, cell, subject, count, block, position):
         with session.peer() as peer, session.started([subject], peer.address, self.notes) as up:

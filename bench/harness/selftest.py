@@ -53,6 +53,15 @@ def check_pairs():
     assert slices.block_order(["A", "B"], "D", ["X"]) == ["A", "B", "X", "D", "B", "A"]
 
 
+def check_windows():
+    """10 a tenth of a second for 3 s, with a hole of 0.3 s and a burst of 20."""
+    arrivals = [(round(i * 0.1 + 0.05, 3), 10) for i in range(30) if i not in (12, 13, 14)]
+    arrivals.append((2.951, 20))
+    least, most = stats.window_extremes(arrivals, 1.0, 0.0, 3.0)
+    assert (least, most) == (70, 120), f"got {least}, {most}"
+    assert stats.window_extremes([(0.5, 5)], 1.0, 0.0, 1.0) == (5, 5)
+
+
 def check_histogram(weir_load):
     """Every quantile that weir-load's histogram tells lies in [true, true * 1.004]."""
     rng = random.Random(11)
@@ -62,7 +71,7 @@ def check_histogram(weir_load):
         told = json.loads(run.stdout)
         assert told["count"] == len(values)
         ordered = sorted(values)
-        for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99_9", 0.999), ("max", 1.0)):
+        for name, share in (("min", 0.0), ("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99_9", 0.999), ("max", 1.0)):
             rank = max(1, -(-len(ordered) * int(share * 1000) // 1000))  # ceiling
             true = ordered[rank - 1]
             got = told["latency_us"][name] * 1000
@@ -71,7 +80,7 @@ def check_histogram(weir_load):
 
 
 def run(weir_load):
-    checks = [check_quantiles, check_bootstrap, check_pairs]
+    checks = [check_quantiles, check_bootstrap, check_pairs, check_windows]
     for check in checks:
         check()
     print(f"statistics: {len(checks)} checks hold")

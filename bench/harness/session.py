@@ -34,9 +34,9 @@ class Session:
     def _counts(kind):
         return kind.works() if kind is syscalls.Perf else True
 
-    def weir(self, show="none"):
+    def weir(self, show="none", faults=(), label=""):
         if self.stand_in is None:
-            return Weir(self.weir_binary, show)
+            return Weir(self.weir_binary, show, faults, label)
         subject = STAND_INS[self.stand_in]()
         subject.name = "weir" if show == "none" else f"weir-{show}"
         return subject
@@ -88,17 +88,18 @@ class Session:
             arguments += ["--seconds", seconds or self.seconds, "--warmup", self.warmup]
         return load.run(self.place, arguments, (seconds or self.seconds) + 25)
 
-    def measure(self, cell, title, participants, paired, gauge, once, wanted):
+    def measure(self, cell, title, participants, paired, gauge, once, wanted, pairs=None):
         """Fills `cell` with blocks of slices. participants: name -> callable that runs one slice.
-        wanted: [(left, right, metric)] whose pairs must number self.pairs, within twice the blocks."""
+        wanted: [(left, right, metric)] whose pairs must number `pairs` (self.pairs), within twice the blocks."""
+        pairs = pairs or self.pairs
         paired = [name for name in paired if name in participants]
         once = [name for name in once if name in participants]
         wanted = [item for item in wanted if item[0] in participants and item[1] in participants]
         gauge = gauge if gauge in participants else None
-        planned = self.blocks()
+        planned = math.ceil(pairs / 2)
         failures = {}
         block = 0
-        while block < planned or (block < 2 * planned and self._short_of_pairs(cell, wanted)):
+        while block < planned or (block < 2 * planned and self._short_of_pairs(cell, wanted, pairs)):
             order = slices.block_order(paired, gauge, once if block < CONTEXT_BLOCKS else [])
             for position, name in enumerate(order):
                 if time.monotonic() > self.deadline:
@@ -122,8 +123,9 @@ class Session:
         dirty = "" if self.count_all else slices.dirt(told, self.place.cpu_count)
         cell.slices.append(slices.Slice(cell.name, name, block, position, slices.values_of(told), dirty))
 
-    def _short_of_pairs(self, cell, wanted):
-        return any(len(cell.ratios(*item)) < self.pairs for item in wanted)
+    @staticmethod
+    def _short_of_pairs(cell, wanted, pairs):
+        return any(len(cell.pairs(*item)) < pairs for item in wanted)
 
 
 def direct():

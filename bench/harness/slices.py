@@ -56,7 +56,10 @@ class Cell:
         return found
 
     def ratios(self, left, right, metric):
-        """Paired ratios left/right. In a block A .. B B .. A the first A goes with the first B, the last
+        return [a / b for a, b in self.pairs(left, right, metric)]
+
+    def pairs(self, left, right, metric):
+        """Paired values (left, right). In a block A .. B B .. A the first A goes with the first B, the last
         A with the last B; a subject measured once in a block is paired with each of the other's."""
         found = []
         for block in sorted({piece.block for piece in self.slices}):
@@ -68,7 +71,7 @@ class Cell:
                 a = lefts[min(index, len(lefts) - 1)]
                 b = rights[min(index, len(rights) - 1)]
                 if not a.dirty and not b.dirty and metric in a.values and b.values.get(metric):
-                    found.append(a.values[metric] / b.values[metric])
+                    found.append((a.values[metric], b.values[metric]))
         return found
 
     def _in_block(self, subject, block):

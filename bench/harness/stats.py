@@ -1,5 +1,6 @@
 """Medians, paired ratios and their bootstrap intervals. Pure functions; --self-test checks them."""
 
+import bisect
 import math
 import random
 
@@ -20,6 +21,25 @@ def quantile(values, q):
 
 def median(values):
     return quantile(values, 0.5)
+
+
+def window_extremes(arrivals, width, begin, end):
+    """(least, most) that arrives in any window of `width` that lies in [begin, end]; arrivals: (time, amount) in
+    order. The sum only changes where an arrival enters or leaves, so windows that open or close there suffice:
+    most opens at an arrival, least just behind one, or either at an edge of the range."""
+    times = [time for time, _ in arrivals]
+    sums = [0]
+    for _, amount in arrivals:
+        sums.append(sums[-1] + amount)
+
+    def within(low, high):  # low < time <= high
+        return sums[bisect.bisect_right(times, high)] - sums[bisect.bisect_right(times, low)]
+    opens = [begin, end - width] + [time for time in times if begin <= time <= end - width]
+    if end - begin < width:
+        raise ValueError("no window of that width lies between begin and end")
+    just_before = 1e-9
+    return (min(within(at, at + width) for at in opens),
+            max(within(at - just_before, at - just_before + width) for at in opens))
 
 
 def variation(values):

@@ -2,6 +2,8 @@
 worker; start() returns when it listens. `address` is where the load goes, `pid` the root of its
 process tree (None for direct)."""
 
+import http.client
+import json
 import os
 import re
 import select
@@ -43,12 +45,13 @@ class Direct(Subject):
 
 class Weir(Subject):
     """`weir tap --show VIEW`, one worker. Output goes to a file in memory where there is one, so that
-    the view is measured and not the disk; it is emptied between slices."""
+    the view is measured and not the disk; it is emptied between slices. With faults, `label` says which."""
 
-    def __init__(self, binary, show="none"):
+    def __init__(self, binary, show="none", faults=(), label=""):
         self.binary = binary
         self.show = show
-        self.name = "weir" if show == "none" else f"weir-{show}"
+        self.faults = faults
+        self.name = f"weir, {label}" if label else "weir" if show == "none" else f"weir-{show}"
         self.output = None
 
     def missing(self):
@@ -59,6 +62,8 @@ class Weir(Subject):
         if self.show != "none":
             self.output = place.memory_file(f"{self.name}.out")
             command += ["-o", str(self.output)]
+        for fault in self.faults:
+            command += ["--fault", fault]
         return [*command, "127.0.0.1:0", upstream]
 
     def start(self, place, upstream):
@@ -68,7 +73,7 @@ class Weir(Subject):
         finally:
             os.close(writer)
         try:
-            line = _read_line(reader, 10.0)
+            line = read_line(reader, 10.0)
         finally:
             os.close(reader)
         found = re.match(r"weir: listening on (\S+), upstream ", line)
@@ -227,7 +232,38 @@ class Socat(Subject):
             self.output = None
 
 
-def _read_line(descriptor, limit):
+class Toxiproxy(Subject):
+    """toxiproxy itself, with toxics of (type, attributes) on the downstream."""
+
+    def __init__(self, toxics=(), label=""):
+        self.toxics = toxics
+        self.name = f"toxiproxy, {label}" if label else "toxiproxy"
+
+    def missing(self):
+        return "" if machine.toxiproxy() else "Go's registry did not give it (bench/README.md)"
+
+    def start(self, place, upstream):
+        api, port = free_port(), free_port()
+        self.process = place.proxy([machine.toxiproxy(), "-port", str(api)], self.name,
+                                   env=dict(os.environ, GOMAXPROCS="1"))
+        wait_listening(self.process, api)
+        self._post(api, "/proxies", {"name": "relay", "listen": f"127.0.0.1:{port}", "upstream": upstream})
+        for kind, attributes in self.toxics:
+            self._post(api, "/proxies/relay/toxics", {"type": kind, "attributes": attributes})
+        self.address = f"127.0.0.1:{port}"
+        self.pid = self.process.pid
+
+    @staticmethod
+    def _post(port, path, body):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection.request("POST", path, json.dumps(body))
+        answer = connection.getresponse()
+        if answer.status not in (200, 201):
+            raise StartError(f"toxiproxy answers {answer.status} to {path}: {answer.read()!r}")
+        connection.close()
+
+
+def read_line(descriptor, limit):
     """One line from a pipe, or what came of it until its end or `limit` seconds."""
     text = b""
     while not text.endswith(b"\n"):

@@ -16,7 +16,7 @@ struct Unit {
 constexpr std::array<Unit, 7> duration_units{
     {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}, {"d", 86400e9}}};
 
-constexpr std::array<Unit, 14> size_units{{{"", 1},
+constexpr std::array<Unit, 16> size_units{{{"", 1},
                                            {"B", 1},
                                            {"k", 1024},
                                            {"K", 1024},
@@ -29,7 +29,9 @@ constexpr std::array<Unit, 14> size_units{{{"", 1},
                                            {"G", 1073741824},
                                            {"GiB", 1073741824},
                                            {"GB", 1e9},
-                                           {"T", 1099511627776}}};
+                                           {"T", 1099511627776},
+                                           {"TiB", 1099511627776},
+                                           {"TB", 1e12}}};
 
 constexpr double longest_ns = 10 * 365.25 * 86400e9;
 constexpr double largest_size = 9.0e18;

@@ -26,7 +26,7 @@ namespace weir {
 // is not accepted): for --help and effective configuration.
 [[nodiscard]] auto canonical_duration(Nanos duration) -> std::string;
 
-// Parses "4096", "64k"/"64KiB", "10M"/"10MiB", "1G"/"1GiB" (powers of 1024) and "10MB" (of 1000).
+// Parses "4096", "64k"/"64KiB", "10M"/"10MiB", "1G"/"1GiB", "1T"/"1TiB" (powers of 1024) and "10MB" (of 1000).
 [[nodiscard]] auto parse_size(std::string_view text) -> Result<std::uint64_t>;
 
 // For people: "296 B", "41.5 kB", "1.20 MB", "3.00 GB" (powers of 1000).

@@ -1,45 +1,47 @@
 #pragma once
 
 #include <cstddef>
-#include <iterator>
+#include <memory>
 #include <utility>
 #include <vector>
 
 namespace weir {
 
-// A queue that owns little while it is empty: std::deque keeps 576 bytes (libstdc++ 12), which is more
-// than all else that an idle faulted direction owns.
+// A queue that is one null pointer while it is empty: std::deque keeps 576 bytes (libstdc++ 12), which is
+// more than all else that an idle faulted direction owns. The price is two allocations when it stops being
+// empty. front(), back() and pop_front() want it not to be.
 template <class T>
 class Fifo {
  public:
-  [[nodiscard]] auto empty() const -> bool { return head_ == items_.size(); }
-  [[nodiscard]] auto size() const -> std::size_t { return items_.size() - head_; }
-  [[nodiscard]] auto front() -> T& { return items_[head_]; }
-  [[nodiscard]] auto back() -> T& { return items_.back(); }
-  [[nodiscard]] auto begin() { return items_.begin() + static_cast<std::ptrdiff_t>(head_); }
-  [[nodiscard]] auto end() { return items_.end(); }
+  [[nodiscard]] auto empty() const -> bool { return queue_ == nullptr; }
+  [[nodiscard]] auto size() const -> std::size_t { return empty() ? 0 : queue_->items.size() - queue_->head; }
+  [[nodiscard]] auto front() -> T& { return queue_->items[queue_->head]; }
+  [[nodiscard]] auto back() -> T& { return queue_->items.back(); }
+  [[nodiscard]] auto begin() -> T* { return empty() ? nullptr : queue_->items.data() + queue_->head; }
+  [[nodiscard]] auto end() -> T* { return empty() ? nullptr : queue_->items.data() + queue_->items.size(); }
   void push_back(T item) {
-    if (items_.size() == items_.capacity() && head_ >= items_.size() / 2 && head_ > 0) {
-      items_.erase(items_.begin(), begin());
-      head_ = 0;
-    }
-    items_.push_back(std::move(item));
+    if (queue_ == nullptr) queue_ = std::make_unique<Queue>();
+    queue_->make_room();
+    queue_->items.push_back(std::move(item));
   }
   void pop_front() {
-    items_[head_] = T{};
-    if (++head_ == items_.size()) clear();
+    front() = T{};
+    if (++queue_->head == queue_->items.size()) queue_.reset();
   }
-  void clear() {
-    if (items_.capacity() > kept_when_empty) std::vector<T>().swap(items_);
-    items_.clear();
-    head_ = 0;
-  }
-
-  static constexpr std::size_t kept_when_empty = sizeof(T) < 128 ? 128 / sizeof(T) : 1;
+  void clear() { queue_.reset(); }
 
  private:
-  std::vector<T> items_;
-  std::size_t head_ = 0;  // what is before it has been taken
+  struct Queue {
+    std::vector<T> items;
+    std::size_t head = 0;  // what is before it has been taken
+
+    void make_room() {
+      if (items.size() < items.capacity() || head == 0 || head < items.size() / 2) return;
+      items.erase(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(head));
+      head = 0;
+    }
+  };
+  std::unique_ptr<Queue> queue_;
 };
 
 }  // namespace weir

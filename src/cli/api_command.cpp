@@ -46,6 +46,7 @@ auto ApiCommand::ask(const std::string& method, const std::string& path, const J
 void print_table(const std::vector<std::string>& head, const std::vector<std::vector<std::string>>& rows) {
   const bool terminal = ::isatty(STDOUT_FILENO) == 1;
   std::vector<std::size_t> widths;
+  widths.reserve(head.size());
   for (const auto& cell : head) widths.push_back(cell.size());
   for (const auto& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());

@@ -1,5 +1,4 @@
 #include <cstdio>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -10,13 +9,6 @@ namespace weir::cli {
 namespace {
 
 using nlohmann::ordered_json;
-
-// CLI11 has no place for choices that it should neither check nor print in --help. Filled while the
-// command tree is built, by main's thread.
-auto offered_choices() -> std::map<const CLI::Option*, std::vector<std::string>>& {
-  static std::map<const CLI::Option*, std::vector<std::string>> offered;
-  return offered;
-}
 
 auto describe_option(const CLI::Option& option) -> ordered_json {
   ordered_json names = ordered_json::array();
@@ -29,7 +21,7 @@ auto describe_option(const CLI::Option& option) -> ordered_json {
           {"type_name", flag || positional ? "" : option.get_type_name().substr(0, option.get_type_name().find(':'))},
           {"default", option.get_default_str()},
           {"description", option.get_description()},
-          {"choices", offered_choices()[&option]},
+          {"choices", offered_choices(&option)},
           {"positional", positional},
           {"required", option.get_required()},
           {"repeatable", option.get_expected_max() > 1}};
@@ -79,10 +71,6 @@ auto describe_faults() -> ordered_json {
 }
 
 }  // namespace
-
-void offer_choices(const CLI::Option* option, std::vector<std::string> choices) {
-  offered_choices()[option] = std::move(choices);
-}
 
 // Hidden: the command tree and the catalog of faults as JSON, from which scripts/generate-docs makes the
 // man page, the completion and docs/faults.md.

@@ -4,8 +4,8 @@
 
 namespace weir::cli {
 
-auto LogArguments::parse() const -> Result<control::LogChoice> {
-  control::LogChoice choice;
+auto LogArguments::parse() const -> Result<syslog::LogChoice> {
+  syslog::LogChoice choice;
   if (!targets.empty()) {
     auto parsed = syslog::LogSettings::parse_targets(targets);
     if (!parsed) return failure("--log: " + parsed.error().message);

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "control/log_choice.h"
+#include "syslog/target_log.h"
 
 namespace weir::cli {
 
@@ -14,7 +14,7 @@ struct LogArguments {
   std::string level;
   std::string format;
   // The error names the option.
-  [[nodiscard]] auto parse() const -> Result<control::LogChoice>;
+  [[nodiscard]] auto parse() const -> Result<syslog::LogChoice>;
 };
 // `otherwise`: what holds without them, for the help.
 void add_log_options(CLI::App& command, LogArguments& arguments, const std::string& otherwise);

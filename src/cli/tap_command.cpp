@@ -145,7 +145,7 @@ auto make_plan(const TapArguments& arguments) -> Result<TapPlan> {
   plan.seed = arguments.seed ? *arguments.seed : any_seed();
   const auto log = arguments.log.parse();
   if (!log) return tl::make_unexpected(log.error());
-  plan.log = control::settle(*log, {}, arguments.quiet);
+  plan.log = syslog::settle(*log, {}, arguments.quiet);
   const auto workers = parse_workers(arguments.workers);
   if (!workers) return tl::make_unexpected(workers.error());
   plan.workers = *workers;

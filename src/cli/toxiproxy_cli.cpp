@@ -178,15 +178,15 @@ auto parse_toxic_flags(const Words& words) -> Result<ToxicFlags> {
   Words others;
   for (std::size_t at = 0; at < words.size(); ++at) {
     const auto& word = words[at];
-    std::string pair;
-    if ((word == "-a" || word == "--attribute" || word == "--attr") && at + 1 < words.size()) {
-      pair = words[++at];
-    } else if (word.starts_with("-a=")) {
-      pair = word.substr(3);
-    } else {
+    const auto assigned = word.find('=');
+    if (!is_one_of(word.substr(0, assigned), {"-a", "--a", "-attribute", "--attribute", "-attr", "--attr"})) {
       others.push_back(word);
       continue;
     }
+    if (assigned == std::string::npos && at + 1 == words.size()) {
+      return failure(fmt::format("flag needs an argument: {}", word));
+    }
+    const std::string pair = assigned == std::string::npos ? words[++at] : word.substr(assigned + 1);
     const auto equals = pair.find('=');
     std::int64_t number = 0;
     const char* begin = pair.data() + (equals == std::string::npos ? 0 : equals + 1);
@@ -205,7 +205,7 @@ auto parse_toxic_flags(const Words& words) -> Result<ToxicFlags> {
 
 auto toxic(const Client& client, const Words& words) -> int {
   if (words.empty()) return fail(usage);
-  const std::string what = words[0];
+  const std::string& what = words[0];
   const auto parsed = parse_toxic_flags({words.begin() + 1, words.end()});
   if (!parsed) return fail(parsed.error().message);
   const GoFlags& flags = parsed->flags;

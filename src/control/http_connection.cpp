@@ -38,6 +38,17 @@ auto lower(std::string_view text) -> std::string {
   return out;
 }
 
+// "http://host/path" is how a client writes a target that takes us for a proxy; every server has to
+// understand it, and its host counts, not the header's (RFC 9112, 3.2.2).
+auto without_authority(std::string_view target, HttpRequest& out) -> std::string_view {
+  constexpr std::string_view scheme = "http://";
+  if (!lower(target.substr(0, scheme.size())).starts_with(scheme)) return target;
+  target.remove_prefix(scheme.size());
+  const auto path = std::min(target.find('/'), target.size());
+  out.headers["host"] = target.substr(0, path);
+  return path == target.size() ? "/" : target.substr(path);
+}
+
 void split_target(std::string_view target, HttpRequest& out) {
   const auto mark = target.find('?');
   out.path = target.substr(0, mark);
@@ -56,8 +67,6 @@ void split_target(std::string_view target, HttpRequest& out) {
 auto to_request(http::request<http::string_body>&& from) -> HttpRequest {
   HttpRequest out;
   out.method = std::string(from.method_string());
-  const auto target = from.target();
-  split_target({target.data(), target.size()}, out);
   for (const auto& field : from) {
     const auto name = field.name_string();
     const auto value = field.value();
@@ -65,6 +74,8 @@ auto to_request(http::request<http::string_body>&& from) -> HttpRequest {
     if (!slot.empty()) slot += ", ";
     slot.append(value.data(), value.size());
   }
+  const auto target = from.target();
+  split_target(without_authority({target.data(), target.size()}, out), out);
   out.body = std::move(from.body());
   return out;
 }
@@ -81,11 +92,17 @@ auto HttpConnection::start() -> bool {
   if (!token) return false;
   token_ = *token;
   watched_ = true;
+  idle_since_ = server_.loop_.now();
   arm(HttpServer::idle_timeout);
   return true;
 }
 
 void HttpConnection::arm(Nanos timeout) { server_.loop_.wheel().arm(*this, server_.loop_.now() + timeout); }
+
+auto HttpConnection::waits_since() const -> std::optional<MonoTime> {
+  if (stream_ || !out_.empty()) return std::nullopt;
+  return idle_since_;
+}
 
 void HttpConnection::end() {
   if (ended_) return;
@@ -249,6 +266,7 @@ void HttpConnection::flush() {
       ::shutdown(socket_.get(), SHUT_WR);
       return arm(linger);
     }
+    idle_since_ = server_.loop_.now();
     arm(HttpServer::idle_timeout);
     if (!in_.empty()) server_.loop_.run_again(*this);
   } else if (moved) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "control/http_server.h"
@@ -22,6 +23,8 @@ class HttpConnection final : public net::Disposable, private net::ReadyHandler, 
   // Idle ones end now, others with their answer.
   void stop();
   void end();
+  // Since when it has had no complete request; nothing while it answers or streams.
+  [[nodiscard]] auto waits_since() const -> std::optional<MonoTime>;
 
  private:
   struct Parser;  // Boost's, kept out of this header
@@ -42,6 +45,7 @@ class HttpConnection final : public net::Disposable, private net::ReadyHandler, 
   HttpServer& server_;
   Fd socket_;
   net::WatchToken token_;
+  MonoTime idle_since_{};
   bool watched_ = false;
   bool ended_ = false;
   bool closing_ = false;     // after what is to be sent

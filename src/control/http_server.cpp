@@ -12,7 +12,7 @@
 namespace weir::control {
 
 // Level-triggered, so that who was not accepted now is announced again. Pauses when no descriptor is left
-// or too many connections are open.
+// or too many connections are busy.
 class HttpServer::Listener final : private net::ReadyHandler, private net::Timer {
  public:
   Listener(HttpServer& server, Fd socket) : server_(server), socket_(std::move(socket)) {}
@@ -36,7 +36,7 @@ class HttpServer::Listener final : private net::ReadyHandler, private net::Timer
   void on_ready(std::uint32_t) override {
     constexpr int accepts_per_turn = 16;
     for (int i = 0; i < accepts_per_turn; ++i) {
-      if (server_.is_full()) return pause();
+      if (server_.is_full() && !server_.make_room()) return pause();
       Fd client(::accept4(socket_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (!client) {
         const int error = errno;
@@ -89,6 +89,20 @@ void HttpServer::adopt(Fd socket) {
   auto connection = std::make_unique<HttpConnection>(*this, std::move(socket));
   if (!connection->start()) return;
   connections_.insert(connection.release());  // until ended()
+}
+
+auto HttpServer::make_room() -> bool {
+  HttpConnection* longest = nullptr;
+  MonoTime since = MonoTime::max();
+  for (HttpConnection* connection : connections_) {
+    const auto waits = connection->waits_since();
+    if (!waits || *waits >= since) continue;
+    longest = connection;
+    since = *waits;
+  }
+  if (longest == nullptr) return false;
+  longest->end();
+  return true;
 }
 
 void HttpServer::ended(HttpConnection& connection) {

@@ -51,6 +51,9 @@ class HttpServer {
   class Listener;
   void adopt(Fd socket);
   void ended(HttpConnection& connection);
+  // Ends the connection that has had no complete request for longest, so that those who open and do nothing
+  // keep nobody out. False: all are busy.
+  [[nodiscard]] auto make_room() -> bool;
   [[nodiscard]] auto is_full() const -> bool { return connections_.size() >= most_connections; }
 
   net::EventLoop& loop_;

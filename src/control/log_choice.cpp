@@ -29,17 +29,6 @@ auto read_log(const Json& object) -> Read<LogChoice> {
   return choice;
 }
 
-auto settle(const LogChoice& first, const LogChoice& second, bool quiet) -> syslog::LogSettings {
-  syslog::LogSettings settings;
-  settings.level = first.level.value_or(second.level.value_or(settings.level));
-  settings.format = first.format.value_or(second.format.value_or(settings.format));
-  settings.targets = first.targets.value_or(second.targets.value_or(settings.targets));
-  for (auto& target : settings.targets) {
-    if (quiet && target.transport == syslog::Transport::standard_error) target.least = syslog::Severity::err;
-  }
-  return settings;
-}
-
 auto log_json(const syslog::LogSettings& settings) -> Json {
   Json targets = Json::array();
   for (const auto& target : settings.targets) targets.push_back(target.text);

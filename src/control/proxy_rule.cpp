@@ -75,7 +75,7 @@ auto to_fields(const Json& object, const std::string& path) -> Read<std::vector<
     } else if (value.is_number()) {
       fields.push_back({key, value.get<double>()});
     } else {
-      return bad(path + "." + key, "write a text or a number");
+      return bad(fmt::format("{}.{}", path, key), "write a text or a number");
     }
   }
   return fields;
@@ -85,7 +85,7 @@ auto to_fields(const Json& object, const std::string& path) -> Read<std::vector<
 
 auto read_timeouts(const Json& object, const std::string& path, proxy::Timeouts timeouts) -> Read<proxy::Timeouts> {
   for (const auto& [key, value] : object.items()) {
-    const std::string at = path + "." + key;
+    const std::string at = fmt::format("{}.{}", path, key);
     const auto* info = event::find_timeout(key);
     if (info == nullptr) {
       std::vector<std::string_view> names;

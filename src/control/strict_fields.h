@@ -43,9 +43,6 @@ class StrictFields {
   std::optional<FieldError> error_;
 };
 
-// The known word that is most like `word`, if one is like it at all.
-[[nodiscard]] auto nearest(std::string_view word, const std::vector<std::string_view>& known)
-    -> std::optional<std::string_view>;
 // "there is no key \"lisen\" here; did you mean \"listen\"?"
 [[nodiscard]] auto unknown_key(std::string_view key, const std::vector<std::string_view>& known) -> std::string;
 

@@ -25,8 +25,9 @@ auto served_signals(bool hangup) -> sigset_t {
   return set;
 }
 
-auto sessions_text(std::uint64_t count) -> std::string {
-  return fmt::format("{} session{}", count, count == 1 ? "" : "s");
+// "1 session", "2 sessions"
+auto counted(std::uint64_t count, std::string_view what) -> std::string {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
 }  // namespace
@@ -73,7 +74,7 @@ auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
       engine.stop_accepting();
       if (options.drain) drain_end = clock.mono() + *options.drain;
       if (const auto live = engine.live_sessions(); live > 0) {
-        options.say(fmt::format("draining: {} open, {}; a second signal ends {} now", sessions_text(live),
+        options.say(fmt::format("draining: {} open, {}; a second signal ends {} now", counted(live, "session"),
                                 options.drain ? fmt::format("at most {}", format_duration(*options.drain)) : "no limit",
                                 live == 1 ? "it" : "them"));
       }
@@ -97,15 +98,15 @@ auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
 }
 
 auto summary(const Totals& totals) -> std::string {
-  std::string text = fmt::format("{} (peak {}), {} upstream, {} downstream", sessions_text(totals.sessions),
+  std::string text = fmt::format("{} (peak {}), {} upstream, {} downstream", counted(totals.sessions, "session"),
                                  totals.peak, format_size(totals.bytes[0]), format_size(totals.bytes[1]));
   if (totals.connect_times.count() > 0) {
     text += fmt::format(", connect p50 {} p99 {}", format_duration(totals.connect_times.percentile(0.5)),
                         format_duration(totals.connect_times.percentile(0.99)));
   }
-  if (totals.connect_failures > 0) text += fmt::format(", {} upstream failures", totals.connect_failures);
-  if (totals.refused_accepts > 0) text += fmt::format(", accepting paused {} times", totals.refused_accepts);
-  if (totals.watchdog_trips > 0) text += fmt::format(", watchdog tripped {} times", totals.watchdog_trips);
+  if (totals.connect_failures > 0) text += ", " + counted(totals.connect_failures, "upstream failure");
+  if (totals.refused_accepts > 0) text += ", accepting paused " + counted(totals.refused_accepts, "time");
+  if (totals.watchdog_trips > 0) text += ", watchdog tripped " + counted(totals.watchdog_trips, "time");
   return text;
 }
 

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "fault/catalog.h"
 #include "fault/holding_stage.h"
 
@@ -83,7 +85,7 @@ class BandwidthStage final : public Stage {
   }
   // Takes the time that so many bytes last; returns its end. Workers may come at once.
   auto reserve(std::uint64_t bytes, MonoTime not_before) -> MonoTime {
-    const auto lasts = static_cast<std::int64_t>(static_cast<double>(bytes) * 1e9 / static_cast<double>(rate_) + 0.5);
+    const std::int64_t lasts = std::llround(static_cast<double>(bytes) * 1e9 / static_cast<double>(rate_));
     std::int64_t free = next_free_.load(std::memory_order_relaxed);
     std::int64_t end = 0;
     do {
@@ -96,7 +98,7 @@ class BandwidthStage final : public Stage {
   std::int64_t rate_;
   Fifo<Held> held_;
   std::uint64_t held_bytes_ = 0;
-  std::optional<MonoTime> due_;  // of the piece at the front, once reserved
+  CompactOptional<MonoTime> due_;  // of the piece at the front, once reserved
   MonoTime no_credit_before_ = MonoTime::min();
   bool blocked_ = false;
   bool ended_ = false;

@@ -12,10 +12,10 @@ enum class Gate : std::uint8_t { waiting, active, over };
 struct Chain::Slot {
   SessionFault* fault = nullptr;
   std::unique_ptr<Stage> stage;
-  After after;                      // as the gate was entered with
-  std::optional<Nanos> duration;    // likewise
-  std::optional<MonoTime> alarm;    // the stage's
-  std::optional<MonoTime> gate_at;  // when it begins, or is over
+  After after;                        // as the gate was entered with
+  CompactOptional<Nanos> duration;    // likewise
+  CompactOptional<MonoTime> alarm;    // the stage's
+  CompactOptional<MonoTime> gate_at;  // when it begins, or is over
   MonoTime begun{};
   MonoTime placed{};      // when the fault came into the session
   std::uint64_t in = 0;   // offset of the next byte that comes in
@@ -25,6 +25,20 @@ struct Chain::Slot {
   bool input_ended = false;
   bool ended = false;  // nothing will come out any more
 };
+
+namespace {
+
+auto compact(const std::optional<Nanos>& duration) -> CompactOptional<Nanos> {
+  return duration ? CompactOptional<Nanos>(*duration) : CompactOptional<Nanos>();
+}
+
+// When an active fault is over, if ever.
+auto over_at(const auto& slot) -> CompactOptional<MonoTime> {
+  if (!slot.duration) return {};
+  return slot.begun + *slot.duration;
+}
+
+}  // namespace
 
 // What a stage sees of the chain during one call.
 class Chain::SlotContext final : public StageContext {
@@ -50,7 +64,7 @@ class Chain::SlotContext final : public StageContext {
   [[nodiscard]] auto sink_is_blocked() const -> bool override { return outer_.sink_is_blocked(); }
 
  private:
-  [[nodiscard]] auto slot() -> Slot& { return *chain_.slots_[at_]; }
+  [[nodiscard]] auto slot() -> Slot& { return chain_.slots_[at_]; }
   Chain& chain_;
   StageContext& outer_;
   std::size_t at_;
@@ -79,7 +93,7 @@ void Chain::feed(StageContext& outer, std::size_t at, Slice bytes) {
     if (!out_ended_) return outer.emit(std::move(bytes));
     return outer.drop(bytes.size());
   }
-  Slot& slot = *slots_[at];
+  Slot& slot = slots_[at];
   if (slot.ended || slot.input_ended) return outer.drop(bytes.size());
   if (slot.gate == Gate::waiting && slot.fault->state.begun) activate(outer, at);  // in the other direction
   if (slot.gate_at && *slot.gate_at <= outer.now()) {
@@ -106,7 +120,7 @@ void Chain::feed(StageContext& outer, std::size_t at, Slice bytes) {
 }
 
 void Chain::feed_active(StageContext& outer, std::size_t at, Slice bytes) {
-  Slot& slot = *slots_[at];
+  Slot& slot = slots_[at];
   if (slot.ended) return outer.drop(bytes.size());
   SlotContext context(*this, outer, at, slot.in);
   slot.held += bytes.size();
@@ -120,7 +134,7 @@ void Chain::input_ended(StageContext& outer, std::size_t at) {
     if (!std::exchange(out_ended_, true)) outer.end(last_);
     return;
   }
-  Slot& slot = *slots_[at];
+  Slot& slot = slots_[at];
   if (std::exchange(slot.input_ended, true) || slot.ended) return;
   if (slot.gate == Gate::waiting && slot.fault->state.begun) activate(outer, at);
   if (slot.gate_at && *slot.gate_at <= outer.now()) {
@@ -134,7 +148,7 @@ void Chain::input_ended(StageContext& outer, std::size_t at) {
 
 // A slot gives out no more: by its own wish, or as nothing comes in.
 void Chain::ended(StageContext& outer, std::size_t at, End how) {
-  Slot& slot = *slots_[at];
+  Slot& slot = slots_[at];
   if (how != End::fin) slot.fault->ended_session = true;
   if (how == End::session_reset) {
     if (!std::exchange(reset_, true)) outer.end(how);
@@ -148,17 +162,17 @@ void Chain::ended(StageContext& outer, std::size_t at, End how) {
   input_ended(outer, at + 1);
 }
 
-auto Chain::starts_at(const Slot& slot) const -> std::optional<MonoTime> {
+auto Chain::starts_at(const Slot& slot) const -> CompactOptional<MonoTime> {
   if (const auto* age = std::get_if<Nanos>(&slot.after)) return std::max(slot.placed, accepted_ + *age);
-  return std::nullopt;
+  return {};
 }
 
 // The fault is in the slot: does it begin now?
 void Chain::enter(StageContext& outer, std::size_t at) {
-  Slot& slot = *slots_[at];
+  Slot& slot = slots_[at];
   slot.gate = Gate::waiting;
   slot.after = slot.fault->spec->after;
-  slot.duration = slot.fault->spec->duration;
+  slot.duration = compact(slot.fault->spec->duration);
   slot.gate_at = starts_at(slot);
   const auto* begin = std::get_if<ByteOffset>(&slot.after);
   const bool there = begin != nullptr ? slot.in >= begin->bytes : *slot.gate_at <= outer.now();
@@ -166,12 +180,12 @@ void Chain::enter(StageContext& outer, std::size_t at) {
 }
 
 void Chain::activate(StageContext& outer, std::size_t at) {
-  Slot& slot = *slots_[at];
+  Slot& slot = slots_[at];
   SessionFault& fault = *slot.fault;
   if (!fault.state.begun) fault.state.begun = outer.now();
   slot.begun = *fault.state.begun;
   slot.gate = Gate::active;
-  slot.gate_at = slot.duration ? std::optional(slot.begun + *slot.duration) : std::nullopt;
+  slot.gate_at = over_at(slot);
   if (slot.gate_at && *slot.gate_at <= outer.now()) {  // it has come and gone in the other direction
     slot.gate = Gate::over;
     slot.gate_at.reset();
@@ -189,7 +203,7 @@ void Chain::activate(StageContext& outer, std::size_t at) {
 
 // The fault is no more: what its stage holds goes on.
 void Chain::retire(StageContext& outer, std::size_t at) {
-  Slot& slot = *slots_[at];
+  Slot& slot = slots_[at];
   slot.gate_at.reset();
   if (std::exchange(slot.gate, Gate::over) != Gate::active) return;
   SlotContext context(*this, outer, at, slot.in);
@@ -199,13 +213,13 @@ void Chain::retire(StageContext& outer, std::size_t at) {
 }
 
 void Chain::update(StageContext& outer, std::size_t at) {
-  Slot& slot = *slots_[at];
+  Slot& slot = slots_[at];
   const FaultSpec& spec = *slot.fault->spec;
-  const bool moved = slot.after != spec.after || slot.duration != spec.duration;
+  const bool moved = slot.after != spec.after || slot.duration != compact(spec.duration);
   if (slot.gate == Gate::active) {
-    slot.duration = spec.duration;
+    slot.duration = compact(spec.duration);
     slot.after = spec.after;
-    slot.gate_at = spec.duration ? std::optional(slot.begun + *spec.duration) : std::nullopt;
+    slot.gate_at = over_at(slot);
     if (slot.gate_at && *slot.gate_at <= outer.now()) return retire(outer, at);
     if (slot.ended) return;
     SlotContext context(*this, outer, at, slot.in);
@@ -218,7 +232,7 @@ void Chain::update(StageContext& outer, std::size_t at) {
 }
 
 void Chain::set(StageContext& outer, std::span<SessionFault* const> faults, std::span<SessionFault* const> changed) {
-  const auto place = [&](const auto& slot) { return std::ranges::find(faults, slot->fault) - faults.begin(); };
+  const auto place = [&](const auto& slot) { return std::ranges::find(faults, slot.fault) - faults.begin(); };
   std::vector<std::ptrdiff_t> staying;
   for (const auto& slot : slots_) {
     if (place(slot) != std::ssize(faults)) staying.push_back(place(slot));
@@ -229,30 +243,31 @@ void Chain::set(StageContext& outer, std::span<SessionFault* const> faults, std:
   for (std::size_t at = slots_.size(); at-- > 0;) {
     if (reordered || place(slots_[at]) == std::ssize(faults)) retire(outer, at);
   }
-  std::vector<std::unique_ptr<Slot>> before = std::exchange(slots_, {});
+  std::vector<Slot> before = std::exchange(slots_, {});
+  slots_.reserve(faults.size());
   std::uint64_t offset = offset_;
   bool no_more = input_ended_;
   std::vector<bool> is_new;
   for (SessionFault* fault : faults) {
-    const auto old = std::ranges::find_if(before, [&](const auto& slot) { return slot && slot->fault == fault; });
+    const auto old = std::ranges::find_if(before, [&](const Slot& slot) { return slot.fault == fault; });
     is_new.push_back(old == before.end() || reordered);
     if (!is_new.back()) {
       slots_.push_back(std::move(*old));
     } else {
-      auto slot = std::make_unique<Slot>();
-      slot->fault = fault;
-      slot->in = slot->out = offset;
-      slot->placed = outer.now();
-      slot->input_ended = slot->ended = no_more || out_ended_;
+      Slot slot;
+      slot.fault = fault;
+      slot.in = slot.out = offset;
+      slot.placed = outer.now();
+      slot.input_ended = slot.ended = no_more || out_ended_;
       slots_.push_back(std::move(slot));
     }
-    offset = slots_.back()->out;
-    no_more = slots_.back()->ended;
+    offset = slots_.back().out;
+    no_more = slots_.back().ended;
   }
   for (std::size_t at = slots_.size(); at-- > 0;) {
     if (is_new[at]) {
-      if (!slots_[at]->ended) enter(outer, at);
-    } else if (std::ranges::find(changed, slots_[at]->fault) != changed.end()) {
+      if (!slots_[at].ended) enter(outer, at);
+    } else if (std::ranges::find(changed, slots_[at].fault) != changed.end()) {
       update(outer, at);
     }
   }
@@ -262,7 +277,7 @@ void Chain::set(StageContext& outer, std::span<SessionFault* const> faults, std:
 void Chain::on_alarm(StageContext& outer) {
   // The last first: what it lets go came before what the others do.
   for (std::size_t at = slots_.size(); at-- > 0;) {
-    Slot& slot = *slots_[at];
+    Slot& slot = slots_[at];
     if (slot.alarm && *slot.alarm <= outer.now() && !slot.ended) {
       slot.alarm.reset();
       SlotContext context(*this, outer, at, slot.in);
@@ -277,7 +292,7 @@ void Chain::on_alarm(StageContext& outer) {
 
 void Chain::on_room(StageContext& outer) {
   for (std::size_t at = slots_.size(); at-- > 0;) {
-    Slot& slot = *slots_[at];
+    Slot& slot = slots_[at];
     if (slot.gate != Gate::active || slot.ended) continue;
     SlotContext context(*this, outer, at, slot.in);
     slot.stage->on_room(context);
@@ -293,16 +308,15 @@ void Chain::on_session_end(StageContext& outer) {
 }
 
 auto Chain::takes_more() const -> bool {
-  return std::ranges::all_of(slots_, [](const auto& slot) {
-    return !slot->ended && (slot->gate != Gate::active || slot->stage->takes_more());
-  });
+  return std::ranges::all_of(
+      slots_, [](const auto& slot) { return !slot.ended && (slot.gate != Gate::active || slot.stage->takes_more()); });
 }
 
 void Chain::rearm(StageContext& outer) {
-  std::optional<MonoTime> soonest;
+  CompactOptional<MonoTime> soonest;
   for (const auto& slot : slots_) {
-    if (slot->ended) continue;
-    for (const auto& when : {slot->alarm, slot->gate_at}) {
+    if (slot.ended) continue;
+    for (const auto& when : {slot.alarm, slot.gate_at}) {
       if (when && (!soonest || *when < *soonest)) soonest = when;
     }
   }

@@ -3,11 +3,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <span>
 #include <vector>
 
 #include "base/block.h"
+#include "base/compact_optional.h"
 #include "base/ids.h"
 #include "fault/proxy_faults.h"
 #include "fault/seat.h"
@@ -73,10 +73,10 @@ class Chain final : public Stage {
   void retire(StageContext& outer, std::size_t at);
   void update(StageContext& outer, std::size_t at);
   void rearm(StageContext& outer);
-  [[nodiscard]] auto starts_at(const Slot& slot) const -> std::optional<MonoTime>;
+  [[nodiscard]] auto starts_at(const Slot& slot) const -> CompactOptional<MonoTime>;
 
   BlockPool& blocks_;
-  std::vector<std::unique_ptr<Slot>> slots_;
+  std::vector<Slot> slots_;  // their number changes in set() alone
   MonoTime accepted_;
   std::uint64_t offset_;  // of the next byte that comes in
   End last_ = End::fin;   // how the direction's end is told to the pump

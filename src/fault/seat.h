@@ -3,10 +3,10 @@
 #include <atomic>
 #include <cstdint>
 #include <limits>
-#include <optional>
 
 #include "base/block.h"
 #include "base/clock.h"
+#include "base/compact_optional.h"
 #include "base/ids.h"
 #include "base/seeded_random.h"
 #include "fault/spec.h"
@@ -21,9 +21,9 @@ struct SharedState {
 
 // One fault's state in one session. With direction = both its two stages share it.
 struct SessionState {
-  SharedState own;                  // where scope = session
-  std::optional<MonoTime> begun;    // since when it applies: see After
-  std::optional<MonoTime> touched;  // its last input in either direction
+  SharedState own;                    // where scope = session
+  CompactOptional<MonoTime> begun;    // since when it applies: see After
+  CompactOptional<MonoTime> touched;  // its last input in either direction
 };
 
 // Where a stage stands: given to it when it is made.

@@ -19,6 +19,7 @@ auto same_fault(const FaultSpec& a, const FaultSpec& b) -> bool {
 auto SessionFaults::choose(const FaultList& list, const SessionKey& key) -> Change {
   Change change;
   std::vector<std::unique_ptr<SessionFault>> before = std::exchange(faults_, {});
+  faults_.reserve(list.entries().size());
   for (const auto& spec : list.entries()) {
     if (!applies(*spec, FaultPhase::stream, proxy_, key)) continue;
     const auto old = std::ranges::find_if(

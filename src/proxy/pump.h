@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/block.h"
+#include "base/compact_optional.h"
 #include "base/fifo.h"
 #include "base/ids.h"
 #include "event/ring.h"
@@ -44,7 +45,7 @@ struct StageRun {
   fault::ByteBudget* budget = nullptr;  // of the process; null: none
   bool full_told = false;               // that it is full was counted
   bool blocked_told = false;            // the stage knows that the sink is blocked, and is to hear when it is not
-  std::optional<MonoTime> alarm;
+  CompactOptional<MonoTime> alarm;
   std::optional<fault::End> end;
 
   StageRun() = default;
@@ -135,7 +136,9 @@ class Pump {
   // Nothing but an empty source keeps it from reading.
   [[nodiscard]] auto takes_more() const -> bool { return state_ == PumpState::flowing && !due() && !stage_is_full(); }
   [[nodiscard]] auto held_by_stage() const -> std::uint64_t { return stage_ ? stage_->held : 0; }
-  [[nodiscard]] auto alarm() const -> std::optional<MonoTime> { return stage_ ? stage_->alarm : std::nullopt; }
+  [[nodiscard]] auto alarm() const -> CompactOptional<MonoTime> {
+    return stage_ ? stage_->alarm : CompactOptional<MonoTime>();
+  }
   // A stage asked for the session's end; the relay carries it out.
   [[nodiscard]] auto stage_end() const -> std::optional<fault::End> { return stage_ ? stage_->end : std::nullopt; }
 

@@ -67,7 +67,7 @@ class Relay {
   [[nodiscard]] auto phase() const -> RelayPhase { return phase_; }
   [[nodiscard]] auto wants_rerun() const -> bool { return wants_rerun_ && phase_ != RelayPhase::closed; }
   [[nodiscard]] auto parked() const -> bool { return parked_ && phase_ != RelayPhase::closed; }
-  [[nodiscard]] auto wants_alarm() const -> std::optional<MonoTime>;
+  [[nodiscard]] auto wants_alarm() const -> CompactOptional<MonoTime>;
   // No clock runs out before this; later activity may move it on (that is not announced), only
   // `deadline_moved_closer` announces that it came closer. None: no clock runs.
   [[nodiscard]] auto deadline() const -> std::optional<MonoTime>;

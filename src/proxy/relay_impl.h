@@ -232,9 +232,9 @@ void Relay<C, S>::on_alarm(MonoTime now) {
 }
 
 template <Endpoint C, Endpoint S>
-auto Relay<C, S>::wants_alarm() const -> std::optional<MonoTime> {
-  std::optional<MonoTime> when;
-  const auto sooner = [&when](std::optional<MonoTime> time) {
+auto Relay<C, S>::wants_alarm() const -> CompactOptional<MonoTime> {
+  CompactOptional<MonoTime> when;
+  const auto sooner = [&when](CompactOptional<MonoTime> time) {
     if (time && (!when || *time < *when)) when = time;
   };
   if (phase_ == RelayPhase::closed) return when;

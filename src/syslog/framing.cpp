@@ -101,7 +101,8 @@ auto FrameReader::next() -> std::optional<Frame> {
 auto FrameReader::rest() -> std::optional<Frame> {
   if (auto whole = next()) return whole;
   if (left().empty()) return std::nullopt;
-  Frame out{.text = std::string(left())};
+  // Of a counted frame that never came whole, its count too, which may be beyond the limit.
+  Frame out{.text = std::string(left().substr(0, limit_)), .cut = left().size() > limit_};
   consume(left().size());
   return out;
 }

@@ -3,8 +3,8 @@
 #include <fmt/chrono.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 
 namespace weir::syslog {
 namespace {
@@ -56,11 +56,56 @@ auto timestamp(WallTime time) -> std::string {
                      micros % 1'000'000);
 }
 
+// How many bytes the UTF-8 character at the front has; 0: it is none.
+auto utf8_length(std::string_view text) -> std::size_t {
+  const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+  const unsigned char first = byte(0);
+  const std::size_t length = first < 0x80                    ? 1
+                             : first >= 0xC2 && first < 0xE0 ? 2
+                             : first >= 0xE0 && first < 0xF0 ? 3
+                             : first >= 0xF0 && first < 0xF5 ? 4
+                                                             : 0;
+  if (length == 0 || length > text.size()) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  // Neither longer than it need be, nor half a surrogate pair, nor beyond the last one (RFC 3629 section 4).
+  if ((first == 0xE0 && byte(1) < 0xA0) || (first == 0xED && byte(1) > 0x9F)) return 0;
+  if ((first == 0xF0 && byte(1) < 0x90) || (first == 0xF4 && byte(1) > 0x8F)) return 0;
+  return length;
+}
+
+// RFC 8259 section 7; what is no UTF-8 becomes U+FFFD. Few lines, so that `weir tap` needs no JSON library.
+void put_json(std::string& out, std::string_view text) {
+  out += '"';
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    const auto byte = static_cast<unsigned char>(text.front());
+    if (length == 0) {
+      out += "\\ufffd";
+    } else if (byte == '"' || byte == '\\') {
+      out += {'\\', text.front()};
+    } else if (byte < 0x20 || byte == 0x7f) {
+      out += fmt::format("\\u{:04x}", byte);
+    } else {
+      out += text.substr(0, length);
+    }
+    text.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  out += '"';
+}
+
 auto as_json(const LogRecord& record) -> std::string {
-  using Json = nlohmann::ordered_json;
-  Json line{{"time", timestamp(record.time)}, {"level", to_string(record.level)}, {"message", record.message}};
-  for (const auto& [name, value] : record.fields) line[name] = value;
-  return line.dump(-1, ' ', true, Json::error_handler_t::replace);
+  std::string line =
+      fmt::format(R"({{"time":"{}","level":"{}","message":)", timestamp(record.time), to_string(record.level));
+  put_json(line, record.message);
+  for (const auto& [name, value] : record.fields) {
+    line += ',';
+    put_json(line, name);
+    line += ':';
+    put_json(line, value);
+  }
+  return line + '}';
 }
 
 // For a person who looks on, who knows the time.

@@ -20,6 +20,17 @@ auto LogSettings::parse_targets(const std::vector<std::string>& texts) -> Result
   return targets;
 }
 
+auto settle(const LogChoice& first, const LogChoice& second, bool quiet) -> LogSettings {
+  LogSettings settings;
+  settings.level = first.level.value_or(second.level.value_or(settings.level));
+  settings.format = first.format.value_or(second.format.value_or(settings.format));
+  settings.targets = first.targets.value_or(second.targets.value_or(settings.targets));
+  for (auto& target : settings.targets) {
+    if (quiet && target.transport == Transport::standard_error) target.least = Severity::err;
+  }
+  return settings;
+}
+
 auto TargetLog::configure(const LogSettings& settings) -> Result<void> {
   for (const Target& target : settings.targets) {
     if (auto checked = check_target(target); !checked) return checked;

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,16 @@ struct LogSettings {
   std::vector<Target> targets{Target{.text = "stderr"}};
   [[nodiscard]] static auto parse_targets(const std::vector<std::string>& texts) -> Result<std::vector<Target>>;
 };
+
+// The log as one source chooses it - a command line, a file. What is absent is somebody else's to say.
+struct LogChoice {
+  std::optional<LogLevel> level;
+  std::optional<LineFormat> format;
+  std::optional<std::vector<Target>> targets;
+};
+// The first choice, where it says nothing the second, and then: info, text, stderr. `quiet`: stderr takes
+// errors only.
+[[nodiscard]] auto settle(const LogChoice& first, const LogChoice& second, bool quiet = false) -> LogSettings;
 
 // Every call from every thread; none waits for a target but flush() and the destructor, which wait a bounded
 // time. `clock` outlives it.

@@ -1,5 +1,6 @@
 """Our own API: /api/v1, its rules of access, events, and the configuration file."""
 
+import contextlib
 import json
 import signal
 import socket
@@ -179,6 +180,30 @@ def test_big_and_broken_requests(start):
         client.sendall(b"rubbish\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 400 ")
     assert serve.get("/proxies").status == 200
+
+
+def test_those_who_open_connections_and_ask_nothing_keep_nobody_out(start):
+    serve = start()
+    with contextlib.ExitStack() as stack:
+        crowd = []
+        for _ in range(1010):  # more than the 1,000 that are held at once
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", serve.port), timeout=10 * PATIENCE))
+            client.sendall(b"GET /vers")
+            crowd.append(client)
+            if len(crowd) == 1005:
+                assert serve.get("/version").status == 200, "one more still comes in"
+        assert crowd[0].recv(1) == b"", "the one that waited longest had to go"
+        crowd[-1].sendall(b"ion HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert crowd[-1].recv(12) == b"HTTP/1.1 200", "and none that came late"
+
+
+def test_a_target_with_scheme_and_host_is_understood(start):
+    serve = start()
+    for target, status in ((f"http://127.0.0.1:{serve.port}/api/v1/version?x=1", 200), ("HTTP://localhost/api/v1/version", 200),
+                           ("http://localhost", 404), ("http://evil.example/api/v1/version", 403)):
+        with socket.create_connection(("127.0.0.1", serve.port), timeout=10 * PATIENCE) as client:
+            client.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            assert client.recv(12).decode() == f"HTTP/1.1 {status}", target
 
 
 def test_openapi_lists_what_answers(start):

@@ -85,6 +85,10 @@ def test_the_cli_under_toxiproxys_name(serve, called):
     listen = serve.get("/proxies/db").json["listen"]
     assert run("list") == f"db\t{listen}\tlocalhost:1\tfalse\t1\n"
     assert run("t", "r", "-n", "latency_downstream", "db") == "Removed toxic 'latency_downstream' on proxy 'db'\n"
+    assert run("toxic", "add", "--upstream", "--type=latency", "--toxicName=late", "--attribute=latency=1000",
+               "--attribute", "jitter=50", "--toxicity=0.99", "db") == "Added upstream latency toxic 'late' on proxy 'db'\n"
+    assert run("inspect", "db") == ("late\ttype=latency\tstream=upstream\ttoxicity=0.99\t"
+                                    "attributes=[\tlatency=1000\tjitter=50\t]\n")
     assert run("delete", "db") == "Deleted proxy db\n"
     run("delete", "db", code=1)
 

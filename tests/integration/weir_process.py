@@ -233,3 +233,13 @@ class _LineCollector(threading.Thread):
         self.join(5.0)
         if not self.is_alive():
             self._file.close()
+
+
+def one_sentence(stderr, *mentioned):
+    """Exactly one line, from weir, that names what is wrong. Returns it."""
+    lines = stderr.splitlines()
+    assert len(lines) == 1, f"one sentence was expected: {stderr!r}"
+    assert lines[0].startswith("weir: ")
+    for word in mentioned:
+        assert word in lines[0], f"{word!r} is not named in {lines[0]!r}"
+    return lines[0]

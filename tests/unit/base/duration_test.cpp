@@ -105,6 +105,8 @@ TEST(ParseSize, CountsInPowersOf1024ButForKbMbGb) {
                                                             {"1GiB", 1'073'741'824},
                                                             {"1GB", 1'000'000'000},
                                                             {"1T", 1'099'511'627'776},
+                                                            {"1TiB", 1'099'511'627'776},
+                                                            {"2TB", 2'000'000'000'000},
                                                             {"1.5k", 1536}};
   for (const auto& [text, bytes] : expected) EXPECT_EQ(parse_size(text).value(), bytes) << text;
 }

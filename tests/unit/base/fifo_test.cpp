@@ -32,5 +32,30 @@ TEST(Fifo, LetsGoOfWhatIsTakenAtOnce) {
   EXPECT_EQ(owned.use_count(), 2);
 }
 
+TEST(Fifo, OwnsNothingOnceEmptied) {
+  Fifo<int> fifo;
+  for (int i = 0; i < 3; ++i) fifo.push_back(i);
+  EXPECT_EQ(fifo.size(), 3u);
+  while (!fifo.empty()) fifo.pop_front();
+  EXPECT_EQ(fifo.begin(), nullptr);
+  EXPECT_EQ(fifo.begin(), fifo.end());
+  fifo.push_back(7);
+  EXPECT_EQ(fifo.front(), 7);
+}
+
+TEST(Fifo, IsAPointer) { EXPECT_EQ(sizeof(Fifo<int>), sizeof(void*)); }
+
+TEST(Fifo, DoesNotGrowWhileItStaysShort) {
+  Fifo<int> fifo;
+  fifo.push_back(0);
+  const int* first = fifo.begin();
+  for (int i = 1; i < 1000; ++i) {
+    fifo.push_back(i);
+    fifo.pop_front();
+    EXPECT_EQ(fifo.front(), i);
+  }
+  EXPECT_LT(fifo.begin() - first, 1000);
+}
+
 }  // namespace
 }  // namespace weir

@@ -45,6 +45,7 @@ TEST(Config, ErrorsNameFileLineAndKey) {
   EXPECT_TRUE(error("[[proxies]]\nname=\"a\"\nupstream=\"x:1\"\n[[proxies.faults]]\ntype=\"latency\"\nlatency=\"soon\"")
                   .starts_with("f:"));
   EXPECT_TRUE(error("a = = 1").starts_with("f:1: "));
+  EXPECT_TRUE(error("[[+x]]").starts_with("f:1: ")) << "toml++ asserts that this cannot be";
 }
 
 TEST(Config, TheEffectiveOneSaysTheSame) {

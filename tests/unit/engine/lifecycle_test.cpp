@@ -154,6 +154,8 @@ TEST(Summary, IsOneLineWithWhatHappened) {
   totals.watchdog_trips = 6;
   EXPECT_THAT(summary(totals), testing::StartsWith("1 session (peak 2), "));
   EXPECT_THAT(summary(totals), HasSubstr(", 4 upstream failures, accepting paused 5 times, watchdog tripped 6 times"));
+  totals.connect_failures = totals.refused_accepts = totals.watchdog_trips = 1;
+  EXPECT_THAT(summary(totals), HasSubstr(", 1 upstream failure, accepting paused 1 time, watchdog tripped 1 time"));
 }
 
 TEST(UsableCores, AQuotaIsReadAsTheKernelWritesIt) {

@@ -44,6 +44,10 @@ TEST(SyslogFraming, BeyondTheLimitIsCutAndTheNextFrameIsWhole) {
   }
 }
 
+TEST(SyslogFraming, ARestIsNoLongerThanTheLimitEither) {
+  EXPECT_EQ(frames("300 <1>4567", 5, 8), (Texts{"300 <1>4~"})) << "the count and a frame that never came whole";
+}
+
 TEST(SyslogFraming, WhatIsFramedReadsBack) {
   EXPECT_EQ(frames(frame("<1>a\nb", Framing::octet_counting) + frame("<1>a\nb", Framing::non_transparent), 5),
             (Texts{"#<1>a\nb", "<1>a b"}));

@@ -39,6 +39,11 @@ TEST(LogRecord, AsJson) {
             "\n");
 }
 
+TEST(LogRecord, AnyBytesAreJson) {
+  const auto line = as("stdout", record("a\n\x01\"\\\xff\xC3\xA4\xed\xa0\x80"), LineFormat::json);
+  EXPECT_THAT(line, HasSubstr("\"message\":\"a\\u000a\\u0001\\\"\\\\\\ufffd\xC3\xA4\\ufffd\\ufffd\\ufffd\""));
+}
+
 TEST(LogRecord, TheLocalDaemonGetsNoHost) {
   const auto message = parse(as("syslog:local3", record("fault.added")));
   EXPECT_EQ(message.form, Form::rfc3164);
