@@ -6,14 +6,16 @@
 #include "control/event_log.h"
 #include "control/http.h"
 #include "control/registry.h"
+#include "control/session_rates.h"
+#include "syslog/target_log.h"
 
 namespace weir::control {
 
 // The control thread only.
 class NativeRoutes {
  public:
-  NativeRoutes(Registry& registry, EventLog& events, std::string version)
-      : registry_(registry), events_(events), version_(std::move(version)) {}
+  NativeRoutes(Registry& registry, EventLog& events, const syslog::TargetLog& log, std::string version)
+      : registry_(registry), events_(events), log_(log), version_(std::move(version)) {}
   [[nodiscard]] auto handle(const HttpRequest& request) -> HttpAnswer;
 
   static constexpr std::size_t most_sessions_listed = 10'000;
@@ -28,6 +30,7 @@ class NativeRoutes {
   [[nodiscard]] auto get_ready(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
   [[nodiscard]] auto get_catalog(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
   [[nodiscard]] auto get_timeouts(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
+  [[nodiscard]] auto get_log(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
   [[nodiscard]] auto get_openapi(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
   [[nodiscard]] auto get_events(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
   [[nodiscard]] auto get_sessions(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
@@ -45,7 +48,9 @@ class NativeRoutes {
 
   Registry& registry_;
   EventLog& events_;
+  const syslog::TargetLog& log_;
   std::string version_;
+  SessionRates rates_;
 };
 
 }  // namespace weir::control

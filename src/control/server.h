@@ -8,6 +8,7 @@
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "control/log_choice.h"
 
 namespace weir::control {
 
@@ -22,7 +23,9 @@ struct ServeOptions {
   // None: the file's (its timeout "drain"); a value without a value: no limit.
   std::optional<std::optional<Nanos>> drain;
   std::string version;
-  std::function<void(std::string_view)> say;                           // a line for people, without a newline
+  LogChoice log;                                                       // what it leaves open the file says
+  bool quiet = false;                                                  // stderr takes errors only
+  std::string listening_text = "serving the API on";                   // the log says it, and where
   std::function<Result<void>(const std::string& where)> on_listening;  // the API's address, once it listens
 };
 
