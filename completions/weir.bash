@@ -9,6 +9,16 @@ _weir_words() {
   return 0
 }
 
+# Completes from the first column of what a running weir lists (WEIR_URL), if it answers within a second.
+_weir_live() {
+  local each
+  COMPREPLY=()
+  while IFS=$'\t' read -r each _; do
+    [[ $each == "$word"* ]] && COMPREPLY+=("$(printf %q "$each")")
+  done < <(timeout 1 "${COMP_WORDS[0]}" "$@" </dev/null 2>/dev/null)
+  return 0
+}
+
 _weir_files() {
   mapfile -t COMPREPLY < <(compgen -f -- "$word")
   compopt -o filenames 2>/dev/null
@@ -16,7 +26,7 @@ _weir_files() {
 }
 
 _weir() {
-  local word=${COMP_WORDS[COMP_CWORD]} path=weir option='' i=1 each
+  local word=${COMP_WORDS[COMP_CWORD]} path=weir option='' i=1 each arguments=()
   COMPREPLY=()
   # Which command it is, and whether the word at hand is the value of the option before it. Bash cuts
   # "--show=hex" into three words; the "=" is skipped.
@@ -25,7 +35,7 @@ _weir() {
     case $each in
       =) ;;
       -*) case "$path:$each" in
-          'weir tap:-s'|'weir tap:--show'|'weir tap:-o'|'weir tap:--output'|'weir tap:--only'|'weir tap:--limit'|'weir tap:--color'|'weir tap:--filter-client'|'weir tap:--when-slow'|'weir tap:-t'|'weir tap:--timeout'|'weir tap:--fault'|'weir tap:--seed'|'weir tap:--keepalive-count'|'weir tap:--workers'|'weir tap:--max-sessions'|'weir tap:--ready-fd'|'weir demo:--color'|'weir demo:--naive-relay'|'weir check:-c'|'weir check:--config'|'weir serve:-c'|'weir serve:--config'|'weir serve:--api'|'weir serve:--seed'|'weir serve:--workers'|'weir serve:--drain'|'weir serve:--ready-fd'|'weir serve:--exit-on-eof'|'weir proxy list:--url'|'weir proxy show:--url'|'weir proxy add:--url'|'weir proxy set:--url'|'weir proxy remove:--url'|'weir proxy enable:--url'|'weir proxy disable:--url'|'weir fault catalog:--url'|'weir fault list:--url'|'weir fault add:--url'|'weir fault set:--url'|'weir fault remove:--url'|'weir sessions:--url'|'weir sessions:--proxy'|'weir events:--url'|'weir events:--after') option=$each ;;
+          'weir tap:-s'|'weir tap:--show'|'weir tap:-o'|'weir tap:--output'|'weir tap:--only'|'weir tap:--limit'|'weir tap:--color'|'weir tap:--filter-client'|'weir tap:--when-slow'|'weir tap:-t'|'weir tap:--timeout'|'weir tap:--fault'|'weir tap:--seed'|'weir tap:--keepalive-count'|'weir tap:--workers'|'weir tap:--max-sessions'|'weir tap:--log'|'weir tap:--log-level'|'weir tap:--log-format'|'weir tap:--ready-fd'|'weir demo:--color'|'weir demo:--naive-relay'|'weir check:-c'|'weir check:--config'|'weir serve:-c'|'weir serve:--config'|'weir serve:--api'|'weir serve:--seed'|'weir serve:--workers'|'weir serve:--drain'|'weir serve:--log'|'weir serve:--log-level'|'weir serve:--log-format'|'weir serve:--ready-fd'|'weir serve:--exit-on-eof'|'weir proxy list:--url'|'weir proxy show:--url'|'weir proxy add:--url'|'weir proxy set:--url'|'weir proxy remove:--url'|'weir proxy enable:--url'|'weir proxy disable:--url'|'weir fault catalog:--url'|'weir fault list:--url'|'weir fault add:--url'|'weir fault set:--url'|'weir fault remove:--url'|'weir sessions:--url'|'weir sessions:--proxy'|'weir events:--url'|'weir events:--after') option=$each ;;
           *) option='' ;;
         esac ;;
       *) if [[ -n $option ]]; then
@@ -33,6 +43,7 @@ _weir() {
         else
           case "$path $each" in
             'weir tap'|'weir demo'|'weir check'|'weir serve'|'weir proxy'|'weir proxy list'|'weir proxy show'|'weir proxy add'|'weir proxy set'|'weir proxy remove'|'weir proxy enable'|'weir proxy disable'|'weir fault'|'weir fault catalog'|'weir fault list'|'weir fault add'|'weir fault set'|'weir fault remove'|'weir sessions'|'weir events'|'weir syslog'|'weir syslog pri'|'weir syslog parse') path="$path $each" ;;
+            *) arguments+=("$each") ;;
           esac
         fi ;;
     esac
@@ -49,32 +60,39 @@ _weir() {
     'weir tap:-t'|'weir tap:--timeout') _weir_words 'resolve= connect= connect.attempt= first_byte.client= first_byte.server= idle= idle.client= idle.server= write_stall= half_close= max_duration= reset_grace= drain= tcp.user_timeout= tcp.keepalive.idle= tcp.keepalive.interval=' ;;
     'weir tap:--fault') _weir_words 'latency bandwidth slow_close timeout reset_peer slicer limit_data noop stall loss packet_loss corrupt first_byte_delay half_close accept_delay connect_delay refuse' ;;
     'weir tap:--workers') _weir_words 'auto' ;;
+    'weir tap:--log') _weir_words 'stderr stdout file: syslog:local0 syslog:daemon syslog+udp:// syslog+tcp://' ;;
+    'weir tap:--log-level') _weir_words 'debug info warning error' ;;
+    'weir tap:--log-format') _weir_words 'text json' ;;
     'weir demo:--color') _weir_words 'auto always never' ;;
     'weir check:-c'|'weir check:--config') _weir_files ;;
     'weir serve:-c'|'weir serve:--config') _weir_files ;;
+    'weir serve:--log') _weir_words 'stderr stdout file: syslog:local0 syslog:daemon syslog+udp:// syslog+tcp://' ;;
+    'weir serve:--log-level') _weir_words 'debug info warning error' ;;
+    'weir serve:--log-format') _weir_words 'text json' ;;
+    'weir sessions:--proxy') _weir_live proxy list ;;
     esac
     return 0
   fi
   case "$path" in
     'weir') if [[ $word == -* ]]; then _weir_words '-V --version -h --help'; else _weir_words 'tap demo check serve proxy fault sessions events syslog'; fi ;;
-    'weir tap') if [[ $word == -* ]]; then _weir_words '-h --help -s --show -o --output --only --limit --color --filter-client --when-slow -t --timeout --fault --seed --keepalive-count --workers --max-sessions --once -q --quiet --ready-fd'; fi ;;
+    'weir tap') if [[ $word == -* ]]; then _weir_words '-h --help -s --show -o --output --only --limit --color --filter-client --when-slow -t --timeout --fault --seed --keepalive-count --workers --max-sessions --once --log --log-level --log-format -q --quiet --ready-fd'; fi ;;
     'weir demo') if [[ $word == -* ]]; then _weir_words '-h --help --color --naive-relay'; fi ;;
     'weir check') if [[ $word == -* ]]; then _weir_words '-h --help -c --config'; fi ;;
-    'weir serve') if [[ $word == -* ]]; then _weir_words '-h --help -c --config --api --seed --workers --drain --compat-open -q --quiet --ready-fd --exit-on-eof'; fi ;;
+    'weir serve') if [[ $word == -* ]]; then _weir_words '-h --help -c --config --api --seed --workers --drain --compat-open --log --log-level --log-format -q --quiet --ready-fd --exit-on-eof'; fi ;;
     'weir proxy') if [[ $word == -* ]]; then _weir_words '-h --help'; else _weir_words 'list show add set remove enable disable'; fi ;;
     'weir proxy list') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
-    'weir proxy show') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
+    'weir proxy show') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
     'weir proxy add') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
-    'weir proxy set') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
-    'weir proxy remove') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
-    'weir proxy enable') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
-    'weir proxy disable') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
+    'weir proxy set') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
+    'weir proxy remove') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
+    'weir proxy enable') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
+    'weir proxy disable') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
     'weir fault') if [[ $word == -* ]]; then _weir_words '-h --help'; else _weir_words 'catalog list add set remove'; fi ;;
     'weir fault catalog') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
-    'weir fault list') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
-    'weir fault add') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
-    'weir fault set') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
-    'weir fault remove') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
+    'weir fault list') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
+    'weir fault add') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
+    'weir fault set') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; 1) _weir_live fault list "${arguments[0]}" ;; esac; fi ;;
+    'weir fault remove') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; 1) _weir_live fault list "${arguments[0]}" ;; esac; fi ;;
     'weir sessions') if [[ $word == -* ]]; then _weir_words '-h --help --url --json --proxy --watch'; fi ;;
     'weir events') if [[ $word == -* ]]; then _weir_words '-h --help --url --json --follow --after'; fi ;;
     'weir syslog') if [[ $word == -* ]]; then _weir_words '-h --help'; else _weir_words 'pri parse'; fi ;;

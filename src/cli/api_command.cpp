@@ -22,7 +22,7 @@ auto ApiCommand::client() const -> Result<control::ApiClient> {
 }
 
 auto ApiCommand::ask(const std::string& method, const std::string& path, const Json& body,
-                     const std::function<void(const Json&)>& show) const -> int {
+                     const std::function<void(const Json&)>& show, bool print) const -> int {
   const auto api = client();
   if (!api) return complain(api.error().message, exit_usage);
   const auto response = api->request(method, "/api/v1" + path, body.is_null() ? "" : body.dump());
@@ -34,6 +34,7 @@ auto ApiCommand::ask(const std::string& method, const std::string& path, const J
         told ? bare(answer["error"]) : fmt::format("the API at {} answered {}", api->url(), response->status);
     return complain(why, response->status == 400 ? exit_usage : exit_failure);
   }
+  if (!print) return exit_ok;
   if (json_ && !response->body.empty()) {
     std::fputs(response->body.c_str(), stdout);
   } else if (!json_) {

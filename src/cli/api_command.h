@@ -19,9 +19,10 @@ class ApiCommand {
   void add_options(CLI::App& command);
   [[nodiscard]] auto json() const -> bool { return json_; }
 
-  // Asks, and hands a 2xx answer to `show`; prints what else happened. Returns the exit code.
+  // Asks, and hands a 2xx answer to `show`; prints what else happened. Returns the exit code. Without
+  // `print` a good answer is thrown away.
   auto ask(const std::string& method, const std::string& path, const Json& body,
-           const std::function<void(const Json&)>& show) const -> int;
+           const std::function<void(const Json&)>& show, bool print = true) const -> int;
   [[nodiscard]] auto client() const -> Result<control::ApiClient>;
 
  private:

@@ -7,6 +7,7 @@
 
 #include "base/duration.h"
 #include "cli/command.h"
+#include "cli/log_options.h"
 #include "control/config.h"
 #include "control/server.h"
 #include "event/timeout_name.h"
@@ -21,6 +22,7 @@ struct ServeArguments {
   std::optional<unsigned> workers;
   std::string drain;
   bool compat_open = false;
+  LogArguments log;
   bool quiet = false;
   std::optional<int> ready_fd;
   std::optional<int> exit_on_eof;
@@ -28,7 +30,6 @@ struct ServeArguments {
 
 auto announce(const std::string& where, const ServeArguments& arguments) -> Result<void> {
   const std::string line = fmt::format("weir: serving the API on {}\n", where);
-  if (!arguments.quiet) std::fputs(line.c_str(), stderr);
   if (!arguments.ready_fd) return {};
   if (::write(*arguments.ready_fd, line.data(), line.size()) < 0) {
     return failure(fmt::format("--ready-fd {}: {}", *arguments.ready_fd, errno_text(errno)));
@@ -57,9 +58,10 @@ auto run_serve(const ServeArguments& arguments) -> int {
   options.exit_on_eof = arguments.exit_on_eof;
   options.workers = arguments.workers;
   options.version = version_text();
-  options.say = [&](std::string_view line) {
-    if (!arguments.quiet) fmt::print(stderr, "weir: {}\n", line);
-  };
+  auto log = arguments.log.parse();
+  if (!log) return complain(log.error().message, exit_usage);
+  options.log = *std::move(log);
+  options.quiet = arguments.quiet;
   options.on_listening = [&](const std::string& where) { return announce(where, arguments); };
   const auto served = control::serve(options);
   return served ? exit_ok : complain(served.error().message, exit_failure);
@@ -103,6 +105,7 @@ void add_serve(CLI::App& app, int& exit_code) {
       ->type_name("DURATION");
   serve->add_flag("--compat-open", arguments->compat_open,
                   "Bound beyond this machine without a token: open toxiproxy's routes to everybody, and nothing else");
+  add_log_options(*serve, arguments->log, "; the file's, or stderr, without it; SIGHUP opens files again");
   serve->add_flag("-q,--quiet", arguments->quiet, "Nothing on stderr but errors");
   serve
       ->add_option("--ready-fd", arguments->ready_fd, "Also write the \"serving\" line to this descriptor, for scripts")

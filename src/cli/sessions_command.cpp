@@ -10,8 +10,22 @@
 namespace weir::cli {
 namespace {
 
+// Over which a rate is measured that is shown once.
+constexpr std::chrono::milliseconds rate_window{500};
+
 auto seconds_text(const Json& seconds) -> std::string {
   return format_duration(std::chrono::duration_cast<Nanos>(std::chrono::duration<double>(seconds.get<double>())));
+}
+
+auto rate_text(const Json& rate) -> std::string {
+  if (!rate.is_number()) return "-";
+  return format_size(static_cast<std::uint64_t>(rate.get<double>())) + "/s";
+}
+
+auto names_text(const Json& names) -> std::string {
+  std::string text;
+  for (const auto& name : names) text += (text.empty() ? "" : ",") + bare(name);
+  return text.empty() ? "-" : text;
 }
 
 void show_sessions(const Json& answer) {
@@ -20,15 +34,24 @@ void show_sessions(const Json& answer) {
     rows.push_back({bare(session["proxy"]), bare(session["session"]), bare(session["phase"]), bare(session["client"]),
                     session["upstream"].is_null() ? "-" : bare(session["upstream"]),
                     seconds_text(session["age_seconds"]), format_size(session["bytes_upstream"].get<std::uint64_t>()),
-                    format_size(session["bytes_downstream"].get<std::uint64_t>())});
+                    format_size(session["bytes_downstream"].get<std::uint64_t>()), rate_text(session["rate_upstream"]),
+                    rate_text(session["rate_downstream"]), names_text(session["faults"])});
   }
-  print_table({"PROXY", "SESSION", "PHASE", "CLIENT", "UPSTREAM", "AGE", "SENT", "ANSWERED"}, rows);
+  print_table(
+      {"PROXY", "SESSION", "PHASE", "CLIENT", "UPSTREAM", "AGE", "SENT", "ANSWERED", "SENDING", "ANSWERING", "FAULTS"},
+      rows);
   if (const auto more = answer["left_out"].get<std::uint64_t>(); more > 0) fmt::print("and {} more\n", more);
   if (answer["partial"].get<bool>()) fmt::print("a worker did not answer in time: its sessions are missing\n");
 }
 
 auto run_sessions(const ApiCommand& api, const std::string& proxy, bool watch) -> int {
   const std::string path = "/sessions" + (proxy.empty() ? "" : "?proxy=" + control::percent_encode(proxy));
+  // A rate is what came since one has asked before.
+  if (const int code = api.ask(
+          "GET", path, {}, [](const Json&) {}, false);
+      code != exit_ok)
+    return code;
+  std::this_thread::sleep_for(rate_window);
   while (true) {
     if (watch && !api.json() && ::isatty(STDOUT_FILENO) == 1) std::fputs("\x1b[H\x1b[2J", stdout);
     const int code = api.ask("GET", path, {}, show_sessions);

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -8,6 +9,7 @@
 #include "base/duration.h"
 #include "cli/command.h"
 #include "cli/fault_options.h"
+#include "cli/log_options.h"
 #include "engine/engine.h"
 #include "engine/lifecycle.h"
 #include "engine/usable_cores.h"
@@ -33,6 +35,7 @@ struct TapArguments {
   std::optional<int> keepalive_count;
   std::string workers = "1";
   std::optional<std::uint64_t> max_sessions;
+  LogArguments log;
   bool once = false;
   bool quiet = false;
   std::optional<int> ready_fd;
@@ -43,6 +46,7 @@ struct TapPlan {
   view::ViewOptions view;
   event::FullPolicy when_slow = event::FullPolicy::block;
   view::ColorMode color = view::ColorMode::automatic;
+  syslog::LogSettings log;
   unsigned workers = 1;
   std::uint64_t seed = 0;
 };
@@ -139,6 +143,9 @@ auto make_plan(const TapArguments& arguments) -> Result<TapPlan> {
   if (!faults) return tl::make_unexpected(faults.error());
   plan.proxy.faults = *std::move(faults);
   plan.seed = arguments.seed ? *arguments.seed : any_seed();
+  const auto log = arguments.log.parse();
+  if (!log) return tl::make_unexpected(log.error());
+  plan.log = syslog::settle(*log, {}, arguments.quiet);
   const auto workers = parse_workers(arguments.workers);
   if (!workers) return tl::make_unexpected(workers.error());
   plan.workers = *workers;
@@ -180,16 +187,21 @@ auto open_output(const std::string& path) -> Result<Fd> {
   return fd;
 }
 
-auto announce(const std::string& listening, const TapArguments& arguments, std::uint64_t seed) -> Result<void> {
-  const std::string line = fmt::format("weir: listening on {}, upstream {}\n", listening, arguments.upstream);
-  if (!arguments.quiet) {
-    std::fputs(line.c_str(), stderr);
-    if (!arguments.faults.empty()) {
-      fmt::print(stderr, "weir: {} fault{}, --seed {} draws the same again\n", arguments.faults.size(),
-                 arguments.faults.size() == 1 ? "" : "s", seed);
-    }
+// How long the next step waits for what was said to get out.
+constexpr std::chrono::milliseconds log_patience{200};
+
+auto announce(const std::string& listening, const TapArguments& arguments, std::uint64_t seed, syslog::TargetLog& log)
+    -> Result<void> {
+  const std::string line = fmt::format("listening on {}, upstream {}", listening, arguments.upstream);
+  log.info(line);
+  if (!arguments.faults.empty()) {
+    log.info(fmt::format("{} fault{}, --seed {} draws the same again", arguments.faults.size(),
+                         arguments.faults.size() == 1 ? "" : "s", seed));
   }
-  if (arguments.ready_fd && ::write(*arguments.ready_fd, line.data(), line.size()) < 0) {
+  // Whoever waits for the descriptor may look into the log then.
+  log.flush(log_patience);
+  const std::string ready = "weir: " + line + "\n";
+  if (arguments.ready_fd && ::write(*arguments.ready_fd, ready.data(), ready.size()) < 0) {
     return failure(fmt::format("--ready-fd {}: {}", *arguments.ready_fd, errno_text(errno)));
   }
   // Closed, so that a script which reads it to its end goes on now and not at our exit.
@@ -201,7 +213,11 @@ auto run_tap(const TapArguments& arguments) -> int {
   auto plan = make_plan(arguments);
   if (!plan) return complain(plan.error().message + " (see weir tap --help)", exit_usage);
   if (auto fits = fit_descriptors(*plan); !fits) return complain(fits.error().message, exit_failure);
-  engine::block_signals();
+  const bool files = std::any_of(plan->log.targets.begin(), plan->log.targets.end(),
+                                 [](const auto& target) { return target.transport == syslog::Transport::file; });
+  engine::block_signals(files);
+  syslog::TargetLog log;
+  if (auto set = log.configure(plan->log); !set) return complain("--log " + set.error().message, exit_failure);
 
   const auto output_fd = open_output(arguments.output);
   if (!output_fd) return complain(output_fd.error().message, exit_failure);
@@ -219,15 +235,16 @@ auto run_tap(const TapArguments& arguments) -> int {
   const auto drain = plan->proxy.timeouts[event::TimeoutName::drain];
   const auto listening = (*engine)->add_proxy(std::move(plan->proxy));
   if (!listening) return complain(listening.error().message, exit_failure);
-  const auto said = announce(*listening, arguments, plan->seed);
+  const auto said = announce(*listening, arguments, plan->seed, log);
   if (!said) return complain(said.error().message, exit_failure);
   (*engine)->start();
 
-  const auto say = [&](std::string_view line) {
-    if (!arguments.quiet) fmt::print(stderr, "weir: {}\n", line);
-  };
-  const auto ending = engine::run_to_end(**engine, {.drain = drain, .until_sessions_end = arguments.once, .say = say});
-  say(engine::summary(ending.totals));
+  engine::LifecycleOptions life{.drain = drain, .until_sessions_end = arguments.once, .say = {}, .on_hangup = {}};
+  life.say = [&](std::string_view line) { log.info(line); };
+  if (files) life.on_hangup = [&] { log.reopen(); };
+  const auto ending = engine::run_to_end(**engine, life);
+  log.info(engine::summary(ending.totals));
+  log.flush(log_patience);
   const bool failed = output.error() != 0 && output.error() != EPIPE;
   if (failed) complain(fmt::format("writing the view failed: {}", errno_text(output.error())), exit_failure);
   if (ending.output_stuck) {
@@ -305,6 +322,7 @@ void add_relay_options(CLI::App& tap, TapArguments& arguments) {
       ->type_name("N")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}));
   tap.add_flag("--once", arguments.once, "Accept one session, exit when it ends");
+  add_log_options(tap, arguments.log, " (default: stderr); with a file, SIGHUP opens it again");
   tap.add_flag("-q,--quiet", arguments.quiet, "Nothing on stderr but errors");
   tap.add_option("--ready-fd", arguments.ready_fd,
                  "Also write the \"listening on\" line to this descriptor, for scripts")

@@ -1,8 +1,12 @@
 // `toxiproxy-cli`: toxiproxy's client under its own name, with its words and its outputs.
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "cli/api_command.h"
 #include "cli/go_flags.h"
@@ -58,9 +62,79 @@ auto is_one_of(const std::string& word, std::initializer_list<const char*> names
   return std::find(names.begin(), names.end(), word) != names.end();
 }
 
+// On a terminal a person looks on: columns, colour and what could be done next. Scripts get what toxiproxy-cli
+// gives them.
+auto on_terminal() -> bool { return ::isatty(STDOUT_FILENO) == 1; }
+
+auto coloured(const std::string& text, const char* colour) -> std::string {
+  return std::getenv("NO_COLOR") != nullptr ? text : fmt::format("\x1b[{}m{}\x1b[0m", colour, text);
+}
+constexpr const char* green = "32";
+constexpr const char* red = "31";
+constexpr const char* blue = "34";
+
+void show_list(const Json& all) {
+  if (all.empty()) {
+    fmt::print("{}\n\nHint: make one with `toxiproxy-cli create -l HOST:PORT -u HOST:PORT NAME`\n",
+               coloured("no proxies", red));
+    return;
+  }
+  constexpr std::array<const char*, 5> head{"Name", "Listen", "Upstream", "Enabled", "Toxics"};
+  std::vector<std::array<std::string, 5>> rows;
+  std::array<std::size_t, 5> widths{};
+  for (std::size_t i = 0; i < head.size(); ++i) widths[i] = std::strlen(head[i]);
+  for (const auto& [name, proxy] : all.items()) {
+    rows.push_back({bare(proxy["name"]), bare(proxy["listen"]), bare(proxy["upstream"]),
+                    proxy["enabled"].get<bool>() ? "enabled" : "disabled", std::to_string(proxy["toxics"].size())});
+    for (std::size_t i = 0; i < widths.size(); ++i) widths[i] = std::max(widths[i], rows.back()[i].size());
+  }
+  std::string line;
+  for (std::size_t i = 0; i < head.size(); ++i) line += fmt::format("{:<{}}  ", head[i], widths[i]);
+  fmt::print("{}\n{}\n", line, std::string(line.size() - 2, '='));
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const auto cell = fmt::format("{:<{}}  ", row[i], widths[i]);
+      const bool tells_state = i == 0 || i == 3;
+      fmt::print("{}", tells_state ? coloured(cell, row[3] == "enabled" ? green : red) : cell);
+    }
+    fmt::print("\n");
+  }
+  fmt::print("\nHint: see a proxy's toxics with `toxiproxy-cli inspect NAME`\n");
+}
+
+void show_inspected(const Json& proxy) {
+  const bool enabled = proxy["enabled"].get<bool>();
+  fmt::print("Name: {}   Listen: {}   Upstream: {}\n", coloured(bare(proxy["name"]), enabled ? green : red),
+             coloured(bare(proxy["listen"]), blue), coloured(bare(proxy["upstream"]), blue));
+  if (!enabled) fmt::print("{}\n", coloured("disabled", red));
+  if (proxy["toxics"].empty()) {
+    fmt::print("{}\n\nHint: add one with `toxiproxy-cli toxic add -t TYPE -a KEY=VALUE {}`\n",
+               coloured("no toxics", red), bare(proxy["name"]));
+    return;
+  }
+  for (const char* stream : {"upstream", "downstream"}) {
+    fmt::print("\n{} toxics:\n", stream);
+    bool any = false;
+    for (const auto& toxic : proxy["toxics"]) {
+      if (bare(toxic["stream"]) != stream) continue;
+      any = true;
+      std::string attributes;
+      for (const auto& [key, value] : toxic["attributes"].items())
+        attributes += fmt::format(" {}={}", key, bare(value));
+      fmt::print("  {}  type={}  toxicity={:.2f} {}\n", coloured(bare(toxic["name"]), green), bare(toxic["type"]),
+                 toxic["toxicity"].get<double>(), attributes);
+    }
+    if (!any) fmt::print("  none\n");
+  }
+}
+
 auto list(const Client& client) -> int {
   const auto all = client.ask("GET", "/proxies");
   if (!all) return exit_failure;
+  if (on_terminal()) {
+    show_list(*all);
+    return exit_ok;
+  }
   for (const auto& [name, proxy] : all->items()) {
     fmt::print("{}\t{}\t{}\t{}\t{}\n", bare(proxy["name"]), bare(proxy["listen"]), bare(proxy["upstream"]),
                bare(proxy["enabled"]), proxy["toxics"].size());
@@ -71,6 +145,10 @@ auto list(const Client& client) -> int {
 auto inspect(const Client& client, const std::string& name) -> int {
   const auto proxy = client.ask("GET", proxy_path(name));
   if (!proxy) return exit_failure;
+  if (on_terminal()) {
+    show_inspected(*proxy);
+    return exit_ok;
+  }
   for (const auto& toxic : (*proxy)["toxics"]) {
     std::string attributes;
     for (const auto& [key, value] : toxic["attributes"].items()) attributes += fmt::format("\t{}={}", key, bare(value));

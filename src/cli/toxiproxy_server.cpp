@@ -5,7 +5,6 @@
 
 #include "cli/command.h"
 #include "cli/go_flags.h"
-#include "control/go_json.h"
 #include "control/server.h"
 #include "control/toxiproxy_routes.h"
 
@@ -30,15 +29,17 @@ auto parse_seed(const std::string& text) -> std::optional<std::uint64_t> {
 }
 
 // JSON lines on standard output, as toxiproxy writes them; LOG_LEVEL silences the lower ones.
-void log_line(std::string_view message) {
+auto log_choice() -> control::LogChoice {
   const char* level = std::getenv("LOG_LEVEL");
   const std::string_view wanted = level == nullptr ? "info" : level;
-  const bool warning = message.starts_with("warning: ");
-  const bool shown = wanted == "trace" || wanted == "debug" || wanted == "info" || (wanted == "warn" && warning);
-  if (!shown) return;
-  const control::Json line{{"level", warning ? "warn" : "info"}, {"message", message}};
-  std::puts(line.dump(-1, ' ', true, control::Json::error_handler_t::replace).c_str());
-  std::fflush(stdout);
+  control::LogChoice choice;
+  choice.targets = std::vector{syslog::Target{.text = "stdout", .transport = syslog::Transport::standard_output}};
+  choice.format = syslog::LineFormat::json;
+  choice.level = wanted == "trace" || wanted == "debug"                        ? LogLevel::debug
+                 : wanted == "warn"                                            ? LogLevel::warning
+                 : wanted == "error" || wanted == "fatal" || wanted == "panic" ? LogLevel::error
+                                                                               : LogLevel::info;
+  return choice;
 }
 
 }  // namespace
@@ -78,11 +79,9 @@ auto run_toxiproxy_server(const std::vector<std::string>& words) -> int {
   options.drain = std::optional<Nanos>(Nanos{0});  // it ends at once, as toxiproxy does
   if (const char* token = std::getenv("WEIR_TOKEN")) options.token = token;
   options.version = version_text();
-  options.say = log_line;
-  options.on_listening = [](const std::string& where) {
-    log_line(fmt::format("Starting Toxiproxy HTTP server on {}", where));
-    return Result<void>();
-  };
+  options.log = log_choice();
+  options.listening_text = "Starting Toxiproxy HTTP server on";
+  options.on_listening = [](const std::string&) { return Result<void>(); };
   const auto served = control::serve(options);
   return served ? exit_ok : complain(served.error().message, exit_failure);
 }

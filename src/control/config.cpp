@@ -102,16 +102,23 @@ auto read_proxies(const Json& list, Config& config) -> std::optional<FieldError>
 }
 
 auto read_all(const Json& root, Config& config) -> std::optional<FieldError> {
-  StrictFields fields(root, "", {"seed", "workers", "api", "timeouts", "limits", "proxies"});
+  StrictFields fields(root, "", {"seed", "workers", "api", "log", "timeouts", "limits", "observers", "proxies"});
   config.seed = fields.number("seed", 0, 9'007'199'254'740'991);
   if (const auto workers = fields.number("workers", 1, 256)) config.workers = static_cast<unsigned>(*workers);
   const Json* api = fields.object("api");
+  const Json* log = fields.object("log");
   const Json* timeouts = fields.object("timeouts");
   const Json* limits = fields.object("limits");
+  const Json* observers = fields.list("observers");
   const Json* proxies = fields.list("proxies");
   if (fields.error()) return fields.error();
   if (api != nullptr) {
     if (auto error = read_api(*api, config)) return error;
+  }
+  if (log != nullptr) {
+    auto read = read_log(*log);
+    if (!read) return read.error();
+    config.log = *std::move(read);
   }
   if (timeouts != nullptr) {
     auto read = read_timeouts(*timeouts, "timeouts", config.timeouts);
@@ -129,6 +136,11 @@ auto read_all(const Json& root, Config& config) -> std::optional<FieldError> {
     }
     if (own.error()) return own.error();
   }
+  for (std::size_t i = 0; observers != nullptr && i < observers->size(); ++i) {
+    auto read = read_observer((*observers)[i], fmt::format("observers[{}]", i));
+    if (!read) return read.error();
+    config.observers.push_back(*std::move(read));
+  }
   return proxies == nullptr ? std::nullopt : read_proxies(*proxies, config);
 }
 
@@ -143,7 +155,13 @@ auto to_toml(const Json& object) -> toml::table {
     if (value.is_number_float()) table.insert(key, value.get<double>());
     if (!value.is_array()) continue;
     toml::array list;
-    for (const auto& each : value) list.push_back(to_toml(each));
+    for (const auto& each : value) {
+      if (each.is_string()) {
+        list.push_back(each.get<std::string>());
+      } else {
+        list.push_back(to_toml(each));
+      }
+    }
     table.insert(key, std::move(list));
   }
   return table;
@@ -163,6 +181,7 @@ auto rule_json(const ProxyRule& rule) -> Json {
            {"upstream", rule.wish.upstream.text},
            {"enabled", rule.wish.enabled},
            {"on_connect_failure", rule.wish.on_connect_failure == proxy::OnConnectFailure::close ? "close" : "reset"},
+           {"fault_queue_limit", std::to_string(rule.wish.fault_queue_limit)},
            {"timeouts", timeouts_json(rule.wish.timeouts)},
            {"faults", std::move(faults)}};
   if (rule.wish.max_sessions) out["max_sessions"] = *rule.wish.max_sessions;
@@ -238,10 +257,13 @@ auto effective_config(const Config& config) -> std::string {
             {"api",
              {{"listen", config.api ? config.api->text : "127.0.0.1:8474"},
               {"compat_open", config.compat_open.value_or(false)}}},
+            {"log", log_json(settle(config.log, {}))},
+            {"observers", Json::array()},
             {"proxies", Json::array()}};
   if (config.seed) root["seed"] = *config.seed;
   if (config.workers) root["workers"] = *config.workers;
   root["limits"]["fault_bytes"] = fmt::format("{}", config.fault_bytes.value_or(fault::ByteBudget::default_limit));
+  for (const ObserverRule& rule : config.observers) root["observers"].push_back(rule.effective);
   for (const ProxyRule& rule : config.proxies) root["proxies"].push_back(rule_json(rule));
   std::ostringstream out;
   out << to_toml(root) << '\n';

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "control/log_choice.h"
 #include "control/proxy_rule.h"
 
 namespace weir::control {
@@ -17,6 +18,8 @@ struct Config {
   std::optional<ListenAddress> api;
   std::optional<bool> compat_open;
   std::optional<std::uint64_t> fault_bytes;
+  LogChoice log;
+  std::vector<ObserverRule> observers;
   proxy::Timeouts timeouts;  // the defaults of the proxies, and the drain time of all
   std::vector<ProxyRule> proxies;
 };

@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "control/hosts_file.h"
+
 namespace weir::control {
 namespace {
 
@@ -43,8 +45,13 @@ auto parse_go_listen(std::string_view text) -> Result<ListenAddress> {
   }
   const std::string_view host = parts->host;
   if (host.empty() || host == "0.0.0.0" || host == "::") return ListenAddress::parse(fmt::format(":{}", port));
-  const auto address = Address::parse_ip(host == "localhost" ? "127.0.0.1" : host, static_cast<std::uint16_t>(port));
-  if (!address) return failure(fmt::format("lookup {}: no such host", host));
+  const auto number = static_cast<std::uint16_t>(port);
+  auto address = Address::parse_ip(host == "localhost" ? "127.0.0.1" : host, number);
+  if (!address) {
+    const auto named = find_in_hosts(host, number);
+    if (!named) return failure(fmt::format("lookup {}: no such host", host));
+    address = *named;
+  }
   return ListenAddress{.addresses = {*address}, .text = address->to_string()};
 }
 

@@ -10,8 +10,9 @@
 namespace weir::control {
 
 // "host:port" by the rules of Go's net.Listen("tcp", ...): no host, 0.0.0.0 and [::] are all addresses of
-// both families, localhost is 127.0.0.1, no text at all is any port on all addresses. A name is not looked
-// up, as no answer may wait for DNS. The error is Go's own text, without "listen tcp: ".
+// both families, localhost is 127.0.0.1, no text at all is any port on all addresses. Another
+// name is looked for in /etc/hosts alone, as no answer may wait for DNS. The error is Go's own text, without "listen
+// tcp: ".
 [[nodiscard]] auto parse_go_listen(std::string_view text) -> Result<ListenAddress>;
 // Any non-empty text: what cannot be dialled fails when a client comes. Unix sockets cannot.
 [[nodiscard]] auto parse_go_upstream(std::string_view text) -> UpstreamAddress;

@@ -121,10 +121,23 @@ void closes_and_faults(Scrape& scrape, const Registry& registry, const Traffic& 
   }
 }
 
+void log_targets(Scrape& scrape, const syslog::TargetLog& log) {
+  const auto all = log.status();
+  const auto fill = [&](const char* name, const char* help, MetricType type, auto value) {
+    auto& family = scrape.family(name, help, type);
+    for (const auto& status : all) Scrape::add(family, {{"target", status.target}}, static_cast<double>(value(status)));
+  };
+  fill("weir_log_messages_total", "Log messages that a target took.", MetricType::Counter,
+       [](const auto& status) { return status.sent; });
+  fill("weir_log_dropped_total", "Log messages that a target did not take in time.", MetricType::Counter,
+       [](const auto& status) { return status.dropped; });
+  fill("weir_log_up", "Is the target there?", MetricType::Gauge, [](const auto& status) { return status.up ? 1 : 0; });
+}
+
 }  // namespace
 
-auto metrics_answer(Registry& registry, engine::Engine& engine, const EventLog& events, std::size_t http_connections)
-    -> HttpAnswer {
+auto metrics_answer(Registry& registry, engine::Engine& engine, const EventLog& events, const syslog::TargetLog& log,
+                    std::size_t http_connections) -> HttpAnswer {
   const MonoTime begin = SystemClock::instance().mono();
   const Traffic traffic = engine.traffic(loop_patience);
   const Nanos lag = SystemClock::instance().mono() - begin;
@@ -165,6 +178,7 @@ auto metrics_answer(Registry& registry, engine::Engine& engine, const EventLog& 
              static_cast<double>(events.streams()));
   scrape.one("weir_api_connections", "HTTP connections that are open now.", MetricType::Gauge,
              static_cast<double>(http_connections));
+  log_targets(scrape, log);
   scrape.one("weir_loop_lag_seconds", "How long the slowest loop took to answer this scrape.", MetricType::Gauge,
              std::chrono::duration<double>(lag).count());
   HttpAnswer answer;

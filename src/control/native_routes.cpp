@@ -2,7 +2,9 @@
 
 #include <array>
 
+#include "control/log_choice.h"
 #include "control/native_answers.h"
+#include "control/openapi.h"
 #include "control/proxy_rule.h"
 
 namespace weir::control {
@@ -42,6 +44,33 @@ auto proxy_answer(int status, const ProxyEntry& entry, const engine::Engine& eng
   return answer;
 }
 
+// Takes "position" (from 1) or "before" (another fault's name) out of the body: the place in the chain.
+auto take_place(Json& body, const fault::FaultList& list, std::string_view itself) -> Read<std::optional<std::size_t>> {
+  if (!body.is_object() || !(body.contains("position") || body.contains("before"))) return std::nullopt;
+  if (body.contains("position") && body.contains("before")) {
+    return tl::make_unexpected(FieldError{"position", "write either position or before, not both"});
+  }
+  Json own = Json::object();
+  for (const char* key : {"before", "position"}) {
+    if (body.contains(key)) own[key] = body[key];
+  }
+  StrictFields fields(own, "", {"before", "position"});
+  std::optional<std::size_t> place;
+  if (const auto before = fields.text("before")) {
+    place = list.place_of(*before);
+    if (!place || *before == itself) {
+      fields.wrong("before", fmt::format("this proxy has no other fault \"{}\"", before->substr(0, 200)));
+    } else if (const auto now = list.place_of(itself); now && *now < *place) {
+      --*place;  // as it leaves its place first
+    }
+  }
+  if (const auto position = fields.number("position", 1, 1'000'000)) place = *position - 1;
+  if (fields.error()) return tl::make_unexpected(*fields.error());
+  body.erase("before");
+  body.erase("position");
+  return place;
+}
+
 }  // namespace
 
 // A path under /api/v1, "*" standing for one part that is handed to the handler.
@@ -51,38 +80,48 @@ struct NativeRoutes::Route {
   std::string_view summary;
   int success;
   HttpAnswer (NativeRoutes::*handler)(const HttpRequest&, const Parts&);
+  std::string_view answer;     // its schema; empty: nothing, or no JSON
+  std::string_view body = "";  // its schema; empty: none is read
 };
 
 auto NativeRoutes::routes() -> const std::vector<Route>& {
   static const std::vector<Route> all{
-      {"GET", "/version", "The version and the seed of this run", 200, &NativeRoutes::get_version},
-      {"GET", "/health", "Is every worker's loop turning?", 200, &NativeRoutes::get_health},
-      {"GET", "/ready", "Do all enabled proxies listen?", 200, &NativeRoutes::get_ready},
-      {"GET", "/catalog", "Every fault with its attributes", 200, &NativeRoutes::get_catalog},
-      {"GET", "/timeouts", "Every timeout with its default and meaning", 200, &NativeRoutes::get_timeouts},
-      {"GET", "/openapi.json", "This document", 200, &NativeRoutes::get_openapi},
-      {"GET", "/events", "Server-sent events; Last-Event-ID resumes", 200, &NativeRoutes::get_events},
-      {"GET", "/sessions", "Live sessions; ?proxy= and ?limit= narrow it", 200, &NativeRoutes::get_sessions},
-      {"GET", "/proxies", "All proxies", 200, &NativeRoutes::get_proxies},
-      {"POST", "/proxies", "Add a proxy, with its faults", 201, &NativeRoutes::post_proxies},
-      {"GET", "/proxies/*", "One proxy", 200, &NativeRoutes::get_proxy},
-      {"PATCH", "/proxies/*", "Change what is given; If-Match makes it conditional", 200, &NativeRoutes::patch_proxy},
-      {"DELETE", "/proxies/*", "Remove it; its sessions are closed before the answer", 204,
-       &NativeRoutes::delete_proxy},
-      {"GET", "/proxies/*/faults", "The faults in the order of the chain", 200, &NativeRoutes::get_faults},
-      {"POST", "/proxies/*/faults", "Add a fault at the end of the chain", 201, &NativeRoutes::post_faults},
-      {"GET", "/proxies/*/faults/*", "One fault", 200, &NativeRoutes::get_fault},
-      {"PATCH", "/proxies/*/faults/*", "Change what is given", 200, &NativeRoutes::patch_fault},
-      {"DELETE", "/proxies/*/faults/*", "Remove it", 204, &NativeRoutes::delete_fault},
-      {"DELETE", "/proxies/*/sessions/*", "Close one session", 204, &NativeRoutes::delete_session},
-      {"GET", "/proxies/*/holds", "Who holds it down", 200, &NativeRoutes::get_holds},
-      {"POST", "/proxies/*/holds", "Hold it down; takes no body, wants Weir-Lease", 201, &NativeRoutes::post_holds},
+      {"GET", "/version", "The version and the seed of this run", 200, &NativeRoutes::get_version, "Version"},
+      {"GET", "/health", "Is every worker's loop turning?", 200, &NativeRoutes::get_health, "Health"},
+      {"GET", "/ready", "Do all enabled proxies listen?", 200, &NativeRoutes::get_ready, "Ready"},
+      {"GET", "/catalog", "Every fault with its attributes", 200, &NativeRoutes::get_catalog, "Catalog"},
+      {"GET", "/timeouts", "Every timeout with its default and meaning", 200, &NativeRoutes::get_timeouts,
+       "TimeoutCatalog"},
+      {"GET", "/log", "Where the log goes, and how each target fares", 200, &NativeRoutes::get_log, "Log"},
+      {"GET", "/openapi.json", "This document", 200, &NativeRoutes::get_openapi, ""},
+      {"GET", "/events", "Server-sent events; Last-Event-ID resumes", 200, &NativeRoutes::get_events, ""},
+      {"GET", "/sessions", "Live sessions; ?proxy= and ?limit= narrow it", 200, &NativeRoutes::get_sessions,
+       "Sessions"},
+      {"GET", "/proxies", "All proxies", 200, &NativeRoutes::get_proxies, "Proxies"},
+      {"POST", "/proxies", "Add a proxy, with its faults", 201, &NativeRoutes::post_proxies, "Proxy", "NewProxy"},
+      {"GET", "/proxies/*", "One proxy", 200, &NativeRoutes::get_proxy, "Proxy"},
+      {"PATCH", "/proxies/*", "Change what is given; If-Match makes it conditional", 200, &NativeRoutes::patch_proxy,
+       "Proxy", "ProxyChanges"},
+      {"DELETE", "/proxies/*", "Remove it; its sessions are closed before the answer", 204, &NativeRoutes::delete_proxy,
+       ""},
+      {"GET", "/proxies/*/faults", "The faults in the order of the chain", 200, &NativeRoutes::get_faults, "Faults"},
+      {"POST", "/proxies/*/faults", "Add a fault, at the end of the chain unless position or before says where", 201,
+       &NativeRoutes::post_faults, "Fault", "NewFault"},
+      {"GET", "/proxies/*/faults/*", "One fault", 200, &NativeRoutes::get_fault, "Fault"},
+      {"PATCH", "/proxies/*/faults/*", "Change what is given, position or before too", 200, &NativeRoutes::patch_fault,
+       "Fault", "FaultChanges"},
+      {"DELETE", "/proxies/*/faults/*", "Remove it", 204, &NativeRoutes::delete_fault, ""},
+      {"DELETE", "/proxies/*/sessions/*", "Close one session", 204, &NativeRoutes::delete_session, ""},
+      {"GET", "/proxies/*/holds", "Who holds it down", 200, &NativeRoutes::get_holds, "Holds"},
+      {"POST", "/proxies/*/holds", "Hold it down; takes no body, wants Weir-Lease", 201, &NativeRoutes::post_holds,
+       "Hold"},
       {"DELETE", "/proxies/*/holds/*", "Release a hold; with the last one it listens again", 204,
-       &NativeRoutes::delete_hold},
-      {"GET", "/leases", "All leases, with what carries them", 200, &NativeRoutes::get_leases},
+       &NativeRoutes::delete_hold, ""},
+      {"GET", "/leases", "All leases, with what carries them", 200, &NativeRoutes::get_leases, "Leases"},
       {"POST", "/leases", "A lease, held by the connection of this answer, which has no end", 201,
-       &NativeRoutes::post_leases},
-      {"DELETE", "/leases/*", "End it; what carries it is gone before the answer", 204, &NativeRoutes::delete_lease},
+       &NativeRoutes::post_leases, ""},
+      {"DELETE", "/leases/*", "End it; what carries it is gone before the answer", 204, &NativeRoutes::delete_lease,
+       ""},
   };
   return all;
 }
@@ -171,6 +210,10 @@ auto NativeRoutes::get_timeouts(const HttpRequest&, const Parts&) -> HttpAnswer 
   return api_json(200, {{"timeouts", std::move(all)}});
 }
 
+auto NativeRoutes::get_log(const HttpRequest&, const Parts&) -> HttpAnswer {
+  return api_json(200, log_status_json(log_));
+}
+
 auto NativeRoutes::get_openapi(const HttpRequest&, const Parts&) -> HttpAnswer {
   const auto names_in = [](std::string_view path) -> std::array<std::string_view, 2> {
     if (path.starts_with("/leases/")) return {"lease", ""};
@@ -194,22 +237,26 @@ auto NativeRoutes::get_openapi(const HttpRequest&, const Parts&) -> HttpAnswer {
     }
     std::string method(route.method);
     for (char& c : method) c = static_cast<char>(c - 'A' + 'a');
-    Json operation{
-        {"summary", route.summary},
-        {"responses",
-         {{std::to_string(route.success), {{"description", "done"}}},
-          {"default",
-           {{"description", "an object with error (a sentence), status and, where one is at fault, field"}}}}}};
-    if (!parameters.empty()) operation["parameters"] = std::move(parameters);
-    const bool bare = route.path == "/leases" || route.path.ends_with("/holds");
-    if ((route.method == "POST" && !bare) || route.method == "PATCH") {
-      operation["requestBody"] = {{"required", true},
-                                  {"content", {{"application/json", {{"schema", {{"type", "object"}}}}}}}};
+    const auto content = [](std::string_view schema) {
+      return Json{{"application/json", {{"schema", schema_ref(schema)}}}};
+    };
+    Json success{{"description", "done"}};
+    if (!route.answer.empty()) success["content"] = content(route.answer);
+    if (route.handler == &NativeRoutes::get_events || route.handler == &NativeRoutes::post_leases) {
+      success["content"] = {{"text/event-stream", {{"schema", {{"type", "string"}}}}}};
     }
+    Json operation{{"summary", route.summary},
+                   {"responses",
+                    {{std::to_string(route.success), std::move(success)},
+                     {"default", {{"description", "why it was not done"}, {"content", content("Error")}}}}}};
+    if (!parameters.empty()) operation["parameters"] = std::move(parameters);
+    if (!route.body.empty()) operation["requestBody"] = {{"required", true}, {"content", content(route.body)}};
     paths[std::string(prefix) + path][method] = std::move(operation);
   }
-  return api_json(
-      200, {{"openapi", "3.0.3"}, {"info", {{"title", "Weir"}, {"version", version_}}}, {"paths", std::move(paths)}});
+  return api_json(200, {{"openapi", "3.0.3"},
+                        {"info", {{"title", "Weir"}, {"version", version_}}},
+                        {"paths", std::move(paths)},
+                        {"components", {{"schemas", openapi_schemas()}}}});
 }
 
 auto NativeRoutes::get_proxies(const HttpRequest&, const Parts&) -> HttpAnswer {
@@ -274,12 +321,14 @@ auto NativeRoutes::post_faults(const HttpRequest& request, const Parts& parts) -
   const ProxyEntry* entry = registry_.find(parts[0]);
   if (entry == nullptr) return no_proxy(parts[0]);
   if (auto answer = stale(request, *entry)) return *std::move(answer);
-  const auto body = read_body(request);
+  auto body = read_body(request);
   if (!body) return api_refusal(body.error());
+  const auto place = take_place(*body, *entry->faults, "");
+  if (!place) return api_refusal(place.error());
   auto spec = read_fault(*body, "");
   if (!spec) return api_refusal(spec.error());
   const std::string name = spec->name;
-  auto list = entry->faults->with(*std::move(spec));
+  auto list = entry->faults->with(*std::move(spec), place->value_or(fault::FaultList::at_the_end));
   if (!list) return api_refusal(409, list.error().message);
   auto mark = read_mark(request);
   if (!mark) return std::move(mark.error());
@@ -301,11 +350,14 @@ auto NativeRoutes::patch_fault(const HttpRequest& request, const Parts& parts) -
   const auto* spec = entry->faults->find(parts[1]);
   if (spec == nullptr || is_another(request, entry->fault_marks.at(parts[1]))) return no_fault(parts[1]);
   if (auto answer = stale(request, *entry)) return *std::move(answer);
-  const auto body = read_body(request);
+  auto body = read_body(request);
   if (!body) return api_refusal(body.error());
+  const auto place = take_place(*body, *entry->faults, parts[1]);
+  if (!place) return api_refusal(place.error());
   auto changed = read_fault_changes(*body, *spec);
   if (!changed) return api_refusal(changed.error());
   auto list = entry->faults->changed(*std::move(changed));
+  if (list && *place) list = list->moved(parts[1], **place);
   if (!list) return api_refusal(409, list.error().message);
   registry_.set_faults(parts[0], *std::move(list), {"fault.changed", parts[0], parts[1], 0});
   return api_json(200, fault_json(*entry, *entry->faults->find(parts[1]), registry_.engine()));

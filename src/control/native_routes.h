@@ -7,14 +7,16 @@
 #include "control/http.h"
 #include "control/leases.h"
 #include "control/registry.h"
+#include "control/session_rates.h"
+#include "syslog/target_log.h"
 
 namespace weir::control {
 
 // The control thread only.
 class NativeRoutes {
  public:
-  NativeRoutes(Registry& registry, EventLog& events, Leases& leases, std::string version)
-      : registry_(registry), events_(events), leases_(leases), version_(std::move(version)) {}
+  NativeRoutes(Registry& registry, EventLog& events, Leases& leases, const syslog::TargetLog& log, std::string version)
+      : registry_(registry), events_(events), leases_(leases), log_(log), version_(std::move(version)) {}
   [[nodiscard]] auto handle(const HttpRequest& request) -> HttpAnswer;
 
   static constexpr std::size_t most_sessions_listed = 10'000;
@@ -29,6 +31,7 @@ class NativeRoutes {
   [[nodiscard]] auto get_ready(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
   [[nodiscard]] auto get_catalog(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
   [[nodiscard]] auto get_timeouts(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
+  [[nodiscard]] auto get_log(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
   [[nodiscard]] auto get_openapi(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
   [[nodiscard]] auto get_events(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
   [[nodiscard]] auto get_sessions(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
@@ -56,7 +59,9 @@ class NativeRoutes {
   Registry& registry_;
   EventLog& events_;
   Leases& leases_;
+  const syslog::TargetLog& log_;
   std::string version_;
+  SessionRates rates_;
 };
 
 }  // namespace weir::control

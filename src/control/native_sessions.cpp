@@ -26,7 +26,8 @@ auto phase_text(proxy::SessionPhase phase) -> std::string_view {
   return "";
 }
 
-auto session_json(const engine::SessionInfo& session, const std::string& proxy) -> Json {
+auto session_json(const engine::SessionInfo& session, const std::string& proxy, std::optional<SessionRates::Rate> now)
+    -> Json {
   const double age = std::chrono::duration<double>(session.age).count();
   const auto up = session.totals[index(Direction::upstream)].bytes;
   const auto down = session.totals[index(Direction::downstream)].bytes;
@@ -40,7 +41,10 @@ auto session_json(const engine::SessionInfo& session, const std::string& proxy) 
           {"bytes_upstream", up},
           {"bytes_downstream", down},
           {"mean_rate_upstream", rate(up)},
-          {"mean_rate_downstream", rate(down)}};
+          {"mean_rate_downstream", rate(down)},
+          {"rate_upstream", now ? Json(now->upstream) : Json()},
+          {"rate_downstream", now ? Json(now->downstream) : Json()},
+          {"faults", session.faults}};
 }
 
 }  // namespace
@@ -91,7 +95,10 @@ auto NativeRoutes::get_sessions(const HttpRequest& request, const Parts&) -> Htt
   std::map<ProxyId, std::string> names;
   for (const auto& [name, entry] : registry_.all()) names[entry.id] = name;
   Json sessions = Json::array();
-  for (const auto& session : list.sessions) sessions.push_back(session_json(session, names[session.proxy]));
+  rates_.look(list, SystemClock::instance().mono());
+  for (const auto& session : list.sessions) {
+    sessions.push_back(session_json(session, names[session.proxy], rates_.of(session)));
+  }
   return api_json(200, {{"sessions", std::move(sessions)}, {"left_out", list.left_out}, {"partial", list.partial}});
 }
 

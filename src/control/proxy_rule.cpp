@@ -19,6 +19,10 @@ auto name_problem(const std::string& name) -> std::string {
   return "";
 }
 
+// Less than a read would never let one in; more than that is a slip of the pen.
+constexpr std::uint64_t least_queue_limit = 64 * 1024;
+constexpr std::uint64_t most_queue_limit = std::uint64_t{1} << 40;
+
 // The fields that create and change share.
 void read_common(StrictFields& fields, ProxyWish& wish) {
   if (const auto listen = fields.text("listen")) {
@@ -45,6 +49,16 @@ void read_common(StrictFields& fields, ProxyWish& wish) {
     }
   }
   if (const auto most = fields.number("max_sessions", 1, 1'000'000'000)) wish.max_sessions = *most;
+  if (const auto limit = fields.text("fault_queue_limit")) {
+    const auto bytes = parse_size(*limit);
+    if (!bytes) {
+      fields.wrong("fault_queue_limit", bytes.error().message);
+    } else if (*bytes < least_queue_limit || *bytes > most_queue_limit) {
+      fields.wrong("fault_queue_limit", "write a size from 64KiB to 1024GiB, such as 32MiB");
+    } else {
+      wish.fault_queue_limit = *bytes;
+    }
+  }
 }
 
 auto to_fields(const Json& object, const std::string& path) -> Read<std::vector<fault::Field>> {
@@ -112,9 +126,9 @@ auto read_fault_changes(const Json& object, const fault::FaultSpec& now) -> Read
 }
 
 auto read_rule(const Json& object, const std::string& path, const proxy::Timeouts& defaults) -> Read<ProxyRule> {
-  StrictFields fields(
-      object, path,
-      {"name", "listen", "upstream", "enabled", "on_connect_failure", "max_sessions", "timeouts", "faults"});
+  StrictFields fields(object, path,
+                      {"name", "listen", "upstream", "enabled", "on_connect_failure", "max_sessions",
+                       "fault_queue_limit", "timeouts", "faults"});
   ProxyRule rule;
   rule.wish.timeouts = defaults;
   rule.wish.listen_text = "127.0.0.1:0";
@@ -145,8 +159,9 @@ auto read_rule(const Json& object, const std::string& path, const proxy::Timeout
 }
 
 auto read_changes(const Json& object, const ProxyWish& now) -> Read<ProxyWish> {
-  StrictFields fields(object, "",
-                      {"name", "listen", "upstream", "enabled", "on_connect_failure", "max_sessions", "timeouts"});
+  StrictFields fields(
+      object, "",
+      {"name", "listen", "upstream", "enabled", "on_connect_failure", "max_sessions", "fault_queue_limit", "timeouts"});
   ProxyWish wish = now;
   if (const auto name = fields.text("name"); name && *name != now.name) {
     fields.wrong("name", "a proxy keeps its name: remove it and add another");
@@ -204,6 +219,7 @@ auto proxy_json(const ProxyEntry& entry, const engine::Engine& engine) -> Json {
       {{"revision", entry.revision},
        {"on_connect_failure", entry.wish.on_connect_failure == proxy::OnConnectFailure::close ? "close" : "reset"},
        {"max_sessions", entry.wish.max_sessions ? Json(*entry.wish.max_sessions) : Json()},
+       {"fault_queue_limit", std::to_string(entry.wish.fault_queue_limit)},
        {"timeouts", timeouts_json(entry.wish.timeouts)},
        {"holds", std::move(holds)},
        {"faults", std::move(faults)}});

@@ -34,6 +34,7 @@ auto Registry::make_spec(const ProxyEntry& entry) const -> engine::ProxySpec {
   spec.timeouts = entry.wish.timeouts;
   spec.on_connect_failure = entry.wish.on_connect_failure;
   spec.max_sessions = entry.wish.max_sessions;
+  spec.fault_queue_limit = entry.wish.fault_queue_limit;
   spec.forbidden = forbidden_;
   spec.faults = entry.faults;
   return spec;
@@ -68,6 +69,7 @@ auto Registry::create(ProxyWish wish, std::shared_ptr<const fault::FaultList> fa
   }
   entry.mark = std::move(mark);
   entry.id = engine_.create_proxy(make_spec(entry));
+  if (names_ != nullptr) names_->add(entry.id, entry.wish.name);
   if (entry.wish.enabled) {
     if (auto opened = open(entry); !opened) {
       engine_.remove_proxy(entry.id);
@@ -86,7 +88,8 @@ auto Registry::change(std::string_view name, ProxyWish wish) -> Answer<const Pro
   const ProxyWish before = std::exchange(entry.wish, std::move(wish));
   const bool other_rule = before.upstream.text != entry.wish.upstream.text || before.timeouts != entry.wish.timeouts ||
                           before.on_connect_failure != entry.wish.on_connect_failure ||
-                          before.max_sessions != entry.wish.max_sessions;
+                          before.max_sessions != entry.wish.max_sessions ||
+                          before.fault_queue_limit != entry.wish.fault_queue_limit;
   if (!moved) entry.wish.listen = before.listen;
   const bool wanted = entry.wish.enabled && entry.holds.empty();
   if (entry.enabled && (moved || other_rule || !wanted)) {

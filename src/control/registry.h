@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "control/observers.h"
 #include "control/port_keeper.h"
 #include "engine/engine.h"
 #include "fault/fault_list.h"
@@ -58,6 +59,7 @@ struct ProxyWish {
   proxy::Timeouts timeouts;
   proxy::OnConnectFailure on_connect_failure = proxy::OnConnectFailure::reset;
   std::optional<std::uint64_t> max_sessions;
+  std::uint64_t fault_queue_limit = fault::default_queue_limit;  // bytes that faults may hold in one direction
 };
 
 // A proxy as it is.
@@ -130,6 +132,8 @@ class Registry {
   // Starts every disabled proxy and removes all faults. 500 if one cannot listen; the others are done.
   [[nodiscard]] auto reset() -> Answer<void>;
 
+  // Is told the name of each proxy before its first session.
+  void set_names(ProxyNames& names) { names_ = &names; }
   // What no proxy may dial: our own API.
   void forbid(const Address& api) { forbidden_ = api; }
   [[nodiscard]] auto revision() const -> std::uint64_t { return revision_; }
@@ -146,6 +150,7 @@ class Registry {
   std::function<void(const Change&)> on_change_;
   std::map<std::string, ProxyEntry, std::less<>> proxies_;
   std::optional<Address> forbidden_;
+  ProxyNames* names_ = nullptr;
   std::uint64_t revision_ = 0;
 };
 

@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -28,16 +29,6 @@
 
 namespace weir::control {
 namespace {
-
-// What a room below wants to tell a person goes where our own lines go.
-class SayLog final : public Log {
- public:
-  explicit SayLog(std::function<void(std::string_view)> say) : say_(std::move(say)) {}
-  void write(LogLevel, std::string_view message) override { say_(message); }
-
- private:
-  std::function<void(std::string_view)> say_;
-};
 
 // A descriptor on the loop and what to do when it is readable. Level-triggered.
 class Readable final : private net::ReadyHandler {
@@ -83,21 +74,25 @@ auto served_signals() -> sigset_t {
   return set;
 }
 
+auto log_settings(const ServeOptions& options, const Config& config) -> syslog::LogSettings {
+  return settle(options.log, config.log, options.quiet);
+}
+
 // The control thread: one loop for the API, signals and the engine's news.
 class Server final : private net::Timer {
  public:
-  Server(const ServeOptions& options, Config config, std::unique_ptr<net::EventLoop> loop,
+  Server(const ServeOptions& options, Config config, syslog::TargetLog& log, std::unique_ptr<net::EventLoop> loop,
          std::unique_ptr<engine::Engine> engine)
       : options_(options),
         config_(std::move(config)),
         drain_(options.drain.value_or(config_.timeouts[event::TimeoutName::drain])),
-        log_(options.say),
+        log_(log),
         loop_(std::move(loop)),
         engine_(std::move(engine)),
         registry_(*engine_, [this](const Change& change) { on_change(change); }),
         toxiproxy_(registry_, options.version),
         leases_(*loop_, [this](const std::string& lease) { on_lease_end(lease); }),
-        native_(registry_, events_, leases_, options.version),
+        native_(registry_, events_, leases_, log_, options.version),
         http_(
             *loop_, [this](const HttpRequest& request) { return handle(request); }, log_),
         signal_watch_(*loop_, [this] { on_signal(); }),
@@ -106,12 +101,16 @@ class Server final : private net::Timer {
 
   auto start() -> Result<void>;
   void run();
+  void know(ProxyNames& names) { registry_.set_names(names); }
+  // False: an observer's output is stuck, see ObserverThread::finish.
+  [[nodiscard]] auto stop() -> bool { return engine_->stop(std::chrono::milliseconds{2000}); }
 
  private:
   [[nodiscard]] auto handle(const HttpRequest& request) -> HttpAnswer;
   [[nodiscard]] auto apply_first_config() -> Result<void>;
   [[nodiscard]] auto bind_api() -> Result<std::string>;
   void on_change(const Change& change);
+  void log_session(const std::string& type, const Json& data);
   void on_sessions(std::vector<SessionWatch::Item>&& items);
   void on_lease_end(const std::string& lease);
   void on_signal();
@@ -125,7 +124,7 @@ class Server final : private net::Timer {
   const ServeOptions& options_;
   Config config_;               // as the file was last read
   std::optional<Nanos> drain_;  // none: no limit
-  SayLog log_;
+  syslog::TargetLog& log_;
   std::unique_ptr<net::EventLoop> loop_;
   std::unique_ptr<engine::Engine> engine_;
   EventLog events_;
@@ -148,7 +147,7 @@ class Server final : private net::Timer {
 auto Server::handle(const HttpRequest& request) -> HttpAnswer {
   if (auto refused = why_refused(rules_, request)) return std::move(*refused);
   if (family_of(request.path) == RouteFamily::toxiproxy) return toxiproxy_.handle(request);
-  if (request.path == "/metrics") return metrics_answer(registry_, *engine_, events_, http_.connections());
+  if (request.path == "/metrics") return metrics_answer(registry_, *engine_, events_, log_, http_.connections());
   return native_.handle(request);
 }
 
@@ -190,7 +189,8 @@ auto Server::start() -> Result<void> {
       {.observer = std::make_unique<SessionWatch>(
            *loop_, [this](std::vector<SessionWatch::Item>&& items) { on_sessions(std::move(items)); }),
        .ring = {.policy = event::FullPolicy::drop,
-                .mask = event::EventKind::session_opened | event::EventKind::session_closed}});
+                .mask = event::EventKind::session_opened | event::EventKind::session_closed |
+                        event::EventKind::fault_began}});
   engine_->start();
   const auto where = bind_api();
   if (!where) return tl::make_unexpected(where.error());
@@ -199,9 +199,11 @@ auto Server::start() -> Result<void> {
     if (auto loaded = load_toxiproxy_file(options_.toxiproxy_config, registry_, log_); !loaded) return loaded;
   }
   if (!rules_.local && rules_.token.empty()) {
-    log_.warning(
-        "warning: toxiproxy's routes are open to everybody who reaches this address; the rest of the API is closed");
+    log_.warning("toxiproxy's routes are open to everybody who reaches this address; the rest of the API is closed");
   }
+  log_.info(fmt::format("{} {}", options_.listening_text, *where));
+  // Whoever waits for the word that we listen may look into the log then.
+  log_.flush(std::chrono::milliseconds{200});
   return options_.on_listening(*where);
 }
 
@@ -221,6 +223,24 @@ void Server::on_change(const Change& change) {
   Json data{{"proxy", change.proxy}, {"revision", change.revision}};
   if (!change.fault.empty()) data["fault"] = change.fault;
   events_.add(change.what, data);
+  if (!change.fault.empty()) {
+    log_.info(change.what, {{"proxy", change.proxy}, {"fault", change.fault}});
+  } else {
+    log_.info(change.what, {{"proxy", change.proxy}});
+  }
+}
+
+void Server::log_session(const std::string& type, const Json& data) {
+  if (!log_.wants(LogLevel::debug)) return;
+  std::vector<std::string> values;
+  values.reserve(data.size());
+  std::vector<LogField> fields;
+  for (const auto& [name, value] : data.items()) {
+    if (name == "time" || value.is_null()) continue;
+    values.push_back(value.is_string() ? value.get<std::string>() : value.dump());
+    fields.push_back({name, values.back()});
+  }
+  log_.write(LogLevel::debug, type, fields);
 }
 
 void Server::on_sessions(std::vector<SessionWatch::Item>&& items) {
@@ -233,6 +253,7 @@ void Server::on_sessions(std::vector<SessionWatch::Item>&& items) {
     const ProxyEntry* proxy = registry_.find(item.proxy);
     Json data{{"proxy", proxy == nullptr ? Json() : Json(proxy->wish.name)}};
     data.update(item.data);
+    log_session(item.type, data);
     events_.add(std::move(item.type), data);
   }
 }
@@ -289,19 +310,27 @@ void Server::on_lease_end(const std::string& lease) {
 }
 
 void Server::reload() {
+  log_.reopen();
   if (options_.config.empty()) return log_.info("SIGHUP: there is no configuration file to read again");
   auto config = read_config(options_.config);
   if (!config) return log_.error(config.error().message + "; nothing was changed");
+  const auto log_before = log_.settings();
+  if (auto set = log_.configure(log_settings(options_, *config)); !set) {
+    return log_.error(fmt::format("{}: log: {}; nothing was changed", options_.config, set.error().message));
+  }
   if (auto applied = apply_config(config_, *config, registry_, log_); !applied) {
+    (void)log_.configure(log_before);
     return log_.error(fmt::format("{}: {}; nothing was changed", options_.config, applied.error().message));
   }
-  const bool restart_needed = config->seed != config_.seed || config->workers != config_.workers ||
+  const auto effective = [](const ObserverRule& rule) { return rule.effective; };
+  const bool other_observers = !std::ranges::equal(config->observers, config_.observers, {}, effective, effective);
+  const bool restart_needed = other_observers || config->seed != config_.seed || config->workers != config_.workers ||
                               config->fault_bytes != config_.fault_bytes ||
                               (config->api ? config->api->text : "") != (config_.api ? config_.api->text : "");
   config_ = *std::move(config);
   if (!options_.drain) drain_ = config_.timeouts[event::TimeoutName::drain];
   log_.info(fmt::format("{}: read again{}", options_.config,
-                        restart_needed ? "; seed, workers, api and limits change with the next start" : ""));
+                        restart_needed ? "; seed, workers, api, limits and observers change with the next start" : ""));
 }
 
 void Server::on_timer() {
@@ -312,6 +341,7 @@ void Server::on_timer() {
 
 void Server::on_news() {
   const auto news = engine_->take_news();
+  if (news.observer_closed) log_.warning("an observer's output takes no more; it is not written to any longer");
   if (draining_ && news.all_sessions_ended) loop_->stop();
 }
 
@@ -332,6 +362,10 @@ auto serve(const ServeOptions& options) -> Result<void> {
     if (!read) return tl::make_unexpected(read.error());
     config = *std::move(read);
   }
+  syslog::TargetLog log;
+  if (auto configured = log.configure(log_settings(options, config)); !configured) {
+    return failure("the log cannot be written to " + configured.error().message);
+  }
   const auto workers = options.workers ? options.workers : config.workers;
   const auto seed = options.seed ? options.seed : config.seed;
   auto loop = net::EventLoop::create(SystemClock::instance());
@@ -340,10 +374,18 @@ auto serve(const ServeOptions& options) -> Result<void> {
                                         .seed = seed.value_or(random_seed()),
                                         .fault_bytes = config.fault_bytes.value_or(fault::ByteBudget::default_limit)});
   if (!engine) return tl::make_unexpected(engine.error());
-  Server server(options, std::move(config), *std::move(loop), *std::move(engine));
+  ProxyNames names;
+  auto outputs = add_observers(config.observers, **engine, names);
+  if (!outputs) return tl::make_unexpected(outputs.error());
+  Server server(options, std::move(config), log, *std::move(loop), *std::move(engine));
+  server.know(names);
   if (auto started = server.start(); !started) return started;
   server.run();
-  return {};
+  if (server.stop()) return {};
+  // Its thread is stuck in a write that nobody reads; unwinding would wait for it for ever.
+  log.error("the reader of an observer's output did not take its last lines; they are lost");
+  log.flush(std::chrono::milliseconds{200});
+  ::_exit(1);
 }
 
 }  // namespace weir::control

@@ -8,6 +8,7 @@
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "control/log_choice.h"
 
 namespace weir::control {
 
@@ -23,7 +24,9 @@ struct ServeOptions {
   std::optional<std::optional<Nanos>> drain;
   std::optional<int> exit_on_eof;  // a descriptor whose end of file is taken as SIGTERM
   std::string version;
-  std::function<void(std::string_view)> say;                           // a line for people, without a newline
+  LogChoice log;                                                       // what it leaves open the file says
+  bool quiet = false;                                                  // stderr takes errors only
+  std::string listening_text = "serving the API on";                   // the log says it, and where
   std::function<Result<void>(const std::string& where)> on_listening;  // the API's address, once it listens
 };
 

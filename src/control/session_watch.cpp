@@ -20,7 +20,28 @@ auto closed_json(const event::SessionClosed& closed) -> Json {
 
 }  // namespace
 
+void SessionWatch::add_began(const event::FaultBegan& began, const event::Event& event, Nanos wall_offset) {
+  const auto [place, is_new] = began_.try_emplace({event.proxy, began.fault}, batch_.size());
+  if (is_new) {
+    batch_.push_back({.proxy = event.proxy,
+                      .type = "fault.applied",
+                      .data = {{"time", seconds(event.time.time_since_epoch() + wall_offset)},
+                               {"fault", began.fault},
+                               {"type", began.type},
+                               {"count", 0},
+                               {"sessions", Json::array()}}});
+  }
+  Json& data = batch_[place->second].data;
+  data["count"] = data["count"].get<std::uint64_t>() + 1;
+  if (data["sessions"].size() < most_sessions_named) {
+    data["sessions"].push_back(static_cast<std::uint64_t>(event.session));
+  }
+}
+
 void SessionWatch::on_event(const event::Event& event, Nanos wall_offset) {
+  if (const auto* began = std::get_if<std::shared_ptr<const event::FaultBegan>>(&event.what)) {
+    return add_began(**began, event, wall_offset);
+  }
   Item item{.proxy = event.proxy, .type = {}, .data = Json::object()};
   item.data["time"] = seconds(event.time.time_since_epoch() + wall_offset);
   item.data["session"] = static_cast<std::uint64_t>(event.session);
@@ -47,6 +68,7 @@ auto SessionWatch::flush() -> bool {
     deliver(std::move(*batch));
   });
   batch_.clear();
+  began_.clear();
   return true;
 }
 

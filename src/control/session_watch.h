@@ -17,6 +17,7 @@ class SessionWatch final : public event::Observer {
     std::string type;
     Json data;  // without the proxy's name, which the control thread knows
   };
+  static constexpr std::size_t most_sessions_named = 100;
   using Deliver = std::function<void(std::vector<Item>&&)>;
   SessionWatch(net::EventLoop& control, Deliver deliver) : control_(control), deliver_(std::move(deliver)) {}
 
@@ -26,7 +27,11 @@ class SessionWatch final : public event::Observer {
  private:
   net::EventLoop& control_;
   Deliver deliver_;
+  void add_began(const event::FaultBegan& began, const event::Event& event, Nanos wall_offset);
   std::vector<Item> batch_;
+  // Where in the batch the sessions of a fault are gathered: a fault that is added to thousands of sessions is
+  // one event, not thousands.
+  std::map<std::pair<ProxyId, std::string>, std::size_t> began_;
 };
 
 }  // namespace weir::control

@@ -18,7 +18,7 @@ void warn_of_unknown_keys(const std::string& path, const Json& body, Log& log) {
     if (!each.is_object()) continue;
     for (const auto& [key, value] : each.items()) {
       if (!known.contains(key) && told.insert(key).second) {
-        log.warning(fmt::format("warning: {}: the key \"{}\" is not known here and is passed over", path, key));
+        log.warning(fmt::format("{}: the key \"{}\" is not known here and is passed over", path, key));
       }
     }
   }

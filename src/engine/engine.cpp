@@ -46,6 +46,7 @@ void Engine::notify() {
 
 void Engine::add_observer(ObserverSpec spec) {
   Observing observing;
+  observing.wants = std::move(spec.wants);
   observing.thread = std::make_unique<ObserverThread>(std::move(spec.observer), clock_, [this] {
     observer_closed_.store(true);
     notify();

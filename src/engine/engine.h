@@ -30,7 +30,8 @@ struct EngineOptions {
 
 struct ObserverSpec {
   std::unique_ptr<event::Observer> observer;
-  event::RingOptions ring;  // per worker
+  event::RingOptions ring;                              // per worker
+  std::function<bool(std::string_view proxy)> wants{};  // the events of this proxy? Empty: of all
 };
 
 // Sums over all workers.
@@ -63,6 +64,7 @@ struct SessionInfo {
   proxy::SessionPhase phase{};
   Nanos age{};
   std::array<event::DirectionTotals, 2> totals{};  // by Direction
+  std::vector<std::string> faults;                 // that came into force in its stream, by name
 };
 struct SessionList {
   std::vector<SessionInfo> sessions;
@@ -169,6 +171,7 @@ class Engine {
   std::uint32_t next_id_ = 0;
   struct Observing {
     std::unique_ptr<ObserverThread> thread;
+    std::function<bool(std::string_view)> wants;
     std::vector<event::EventRing*> rings;  // by worker
   };
   std::vector<Observing> observers_;

@@ -54,7 +54,9 @@ auto Engine::create_proxy(ProxySpec spec) -> ProxyId {
   const auto settings = make_settings(id, spec);
   std::vector<event::Fanout> fanouts(workers_.size());
   for (std::size_t i = 0; i < workers_.size(); ++i) {
-    for (const auto& observing : observers_) fanouts[i].add(*observing.rings[i]);
+    for (const auto& observing : observers_) {
+      if (!observing.wants || observing.wants(spec.name)) fanouts[i].add(*observing.rings[i]);
+    }
   }
   const auto fault_state = std::make_shared<fault::ProxyFaults>(seed_, spec.name);
   const auto faults = spec.faults ? spec.faults : std::make_shared<const fault::FaultList>();
@@ -169,7 +171,8 @@ auto Engine::sessions(std::optional<ProxyId> proxy, std::size_t most, std::chron
                            .upstream = std::nullopt,
                            .phase = session.phase(),
                            .age = each.loop->now() - session.accepted(),
-                           .totals = session.relay().totals()};
+                           .totals = session.relay().totals(),
+                           .faults = session.fault_names()};
           if (info.phase >= proxy::SessionPhase::connecting) info.upstream = session.upstream_address();
           list.sessions.push_back(std::move(info));
         });

@@ -16,11 +16,12 @@ using event::CloseCause;
 using event::CloseReason;
 using event::TimeoutName;
 
-auto stop_signals() -> sigset_t {
+auto served_signals(bool hangup) -> sigset_t {
   sigset_t set;
   ::sigemptyset(&set);
   ::sigaddset(&set, SIGINT);
   ::sigaddset(&set, SIGTERM);
+  if (hangup) ::sigaddset(&set, SIGHUP);
   return set;
 }
 
@@ -31,14 +32,14 @@ auto counted(std::uint64_t count, std::string_view what) -> std::string {
 
 }  // namespace
 
-void block_signals() {
-  const sigset_t set = stop_signals();
+void block_signals(bool hangup) {
+  const sigset_t set = served_signals(hangup);
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);  // splice(2) has no MSG_NOSIGNAL, and a closed stdout is an ordinary end
 }
 
 auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
-  const sigset_t set = stop_signals();
+  const sigset_t set = served_signals(options.on_hangup != nullptr);
   const Fd signals(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   const SystemClock& clock = SystemClock::instance();
   std::optional<MonoTime> drain_end;
@@ -61,6 +62,10 @@ auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
 
     signalfd_siginfo info{};
     while (::read(signals.get(), &info, sizeof info) == sizeof info) {
+      if (info.ssi_signo == SIGHUP) {
+        options.on_hangup();
+        continue;
+      }
       if (draining) {
         if (!ending) end_now({.reason = CloseReason::shutdown}, "second signal");
         continue;

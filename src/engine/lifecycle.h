@@ -13,6 +13,7 @@ struct LifecycleOptions {
   std::optional<Nanos> drain;                 // none: no limit
   bool until_sessions_end = false;            // --once: end when the accepted sessions have
   std::function<void(std::string_view)> say;  // a line for people, without a newline
+  std::function<void()> on_hangup{};            // none: SIGHUP does what it does; else block_signals(true) first
 };
 
 struct Ending {
@@ -20,8 +21,9 @@ struct Ending {
   bool output_stuck = false;  // see Engine::stop
 };
 
-// Blocks SIGINT and SIGTERM for this thread and those it makes; before any thread is started.
-void block_signals();
+// Blocks SIGINT and SIGTERM for this thread and those it makes, and SIGHUP if `hangup`; before any thread is
+// started.
+void block_signals(bool hangup = false);
 
 // Runs a started engine to its end on the calling thread: SIGINT or SIGTERM stops accepting and lets
 // sessions end for the drain time, a second one ends them now; so does the closing of an observer's

@@ -45,6 +45,12 @@ struct HalfClosed {
   Direction direction{};
 };
 
+// A fault came into force in the session: its first byte, its time or its phase has come.
+struct FaultBegan {
+  std::string fault;  // its name in the proxy
+  std::string type;
+};
+
 struct DirectionTotals {
   std::uint64_t bytes = 0;        // read from the source
   std::uint64_t chunks = 0;       // reads that delivered them (splice moves count as reads)
@@ -76,6 +82,7 @@ enum class EventKind : std::uint8_t {
   chunk_written = 1 << 2,
   half_closed = 1 << 3,
   session_closed = 1 << 4,
+  fault_began = 1 << 5,
 };
 using EventMask = std::uint8_t;
 [[nodiscard]] constexpr auto operator|(EventKind a, EventKind b) -> EventMask {
@@ -90,7 +97,7 @@ using EventMask = std::uint8_t;
 
 // Rare, large records travel by shared pointer, so that a ring slot stays small.
 using What = std::variant<std::monostate, std::shared_ptr<const SessionOpened>, ChunkRead, ChunkWritten, HalfClosed,
-                          std::shared_ptr<const SessionClosed>, Gap>;
+                          std::shared_ptr<const SessionClosed>, std::shared_ptr<const FaultBegan>, Gap>;
 
 struct Event {
   MonoTime time;  // chunk reads and writes: read right after the call; others: the loop's time

@@ -73,7 +73,8 @@ auto check_fault(const FaultSpec& spec) -> Result<void> {
     const auto* value = std::get_if<std::int64_t>(&spec.values[i]);
     if (value == nullptr || spec.values[i] == attribute.default_value) continue;
     if (*value >= attribute.least && *value <= attribute.most) continue;
-    return failure(fmt::format("{}: {}: {} is {}: write {}{}", spec.type->type, attribute.name,
+    const std::string type = spec.type->type == attribute.name ? "" : fmt::format("{}: ", spec.type->type);
+    return failure(fmt::format("{}{}: {} is {}: write {}{}", type, attribute.name,
                                format_value(attribute, spec.values[i]),
                                *value < attribute.least ? "too small" : "too large", describe_values(attribute),
                                attribute.kind == AttributeKind::count

@@ -191,7 +191,10 @@ void Chain::activate(StageContext& outer, std::size_t at) {
     slot.gate_at.reset();
     return;
   }
-  if (!std::exchange(fault.counted, true)) fault.counters->sessions.fetch_add(1, std::memory_order_relaxed);
+  if (!std::exchange(fault.counted, true)) {
+    fault.counters->sessions.fetch_add(1, std::memory_order_relaxed);
+    if (fault.on_began != nullptr) (*fault.on_began)(*fault.spec, outer.now());
+  }
   const Seat seat{*fault.spec, direction_, fault.draws[index(direction_)], fault.state, fault.shared(), blocks_};
   slot.stage = fault.spec->type->make(seat);
   SlotContext context(*this, outer, at, slot.in);

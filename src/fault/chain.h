@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -14,15 +15,19 @@
 
 namespace weir::fault {
 
+// Told once for each fault of a session, when it comes into force there.
+using OnBegan = std::function<void(const FaultSpec&, MonoTime)>;
+
 // One fault in one session: owned by the session's SessionFaults, shared by its one or two stages.
 struct SessionFault {
   std::shared_ptr<const FaultSpec> spec;
   SessionState state;
   std::shared_ptr<SharedState> scope;  // null: the state is the session's own
   std::shared_ptr<FaultCounters> counters;
-  Draws draws[2];              // by Direction
-  bool counted = false;        // in counters->sessions
-  bool ended_session = false;  // it asked for the session's end
+  Draws draws[2];                     // by Direction
+  bool counted = false;               // in counters->sessions
+  bool ended_session = false;         // it asked for the session's end
+  const OnBegan* on_began = nullptr;  // null: nobody wants to know
 
   [[nodiscard]] auto shared() -> SharedState& { return scope ? *scope : state.own; }
 };

@@ -5,7 +5,7 @@
 namespace weir::fault {
 namespace {
 
-auto place_of(const std::vector<FaultList::Entry>& entries, std::string_view name) {
+auto entry_of(const std::vector<FaultList::Entry>& entries, std::string_view name) {
   return std::ranges::find_if(entries, [name](const auto& entry) { return entry->name == name; });
 }
 
@@ -14,21 +14,37 @@ auto unknown(std::string_view name) -> Failure { return failure(fmt::format("the
 }  // namespace
 
 auto FaultList::find(std::string_view name) const -> const FaultSpec* {
-  const auto found = place_of(entries_, name);
+  const auto found = entry_of(entries_, name);
   return found == entries_.end() ? nullptr : found->get();
 }
 
-auto FaultList::with(FaultSpec added) const -> Result<FaultList> {
+auto FaultList::place_of(std::string_view name) const -> std::optional<std::size_t> {
+  const auto found = entry_of(entries_, name);
+  if (found == entries_.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - entries_.begin());
+}
+
+auto FaultList::with(FaultSpec added, std::size_t place) const -> Result<FaultList> {
   if (find(added.name) != nullptr) {
     return failure(fmt::format("there is a fault named \"{}\" already: give this one another name", added.name));
   }
   auto entries = entries_;
-  entries.push_back(std::make_shared<const FaultSpec>(std::move(added)));
+  entries.insert(entries.begin() + static_cast<std::ptrdiff_t>(std::min(place, entries.size())),
+                 std::make_shared<const FaultSpec>(std::move(added)));
+  return FaultList(std::move(entries), revision_ + 1);
+}
+
+auto FaultList::moved(std::string_view name, std::size_t place) const -> Result<FaultList> {
+  const auto found = entry_of(entries_, name);
+  if (found == entries_.end()) return unknown(name);
+  auto entries = entries_;
+  entries.erase(entries.begin() + (found - entries_.begin()));
+  entries.insert(entries.begin() + static_cast<std::ptrdiff_t>(std::min(place, entries.size())), *found);
   return FaultList(std::move(entries), revision_ + 1);
 }
 
 auto FaultList::changed(FaultSpec spec) const -> Result<FaultList> {
-  const auto found = place_of(entries_, spec.name);
+  const auto found = entry_of(entries_, spec.name);
   if (found == entries_.end()) return unknown(spec.name);
   auto entries = entries_;
   entries[static_cast<std::size_t>(found - entries_.begin())] = std::make_shared<const FaultSpec>(std::move(spec));
@@ -36,7 +52,7 @@ auto FaultList::changed(FaultSpec spec) const -> Result<FaultList> {
 }
 
 auto FaultList::without(std::string_view name) const -> Result<FaultList> {
-  const auto found = place_of(entries_, name);
+  const auto found = entry_of(entries_, name);
   if (found == entries_.end()) return unknown(name);
   auto entries = entries_;
   entries.erase(entries.begin() + (found - entries_.begin()));

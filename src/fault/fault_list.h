@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -26,10 +27,16 @@ class FaultList {
   [[nodiscard]] auto find(std::string_view name) const -> const FaultSpec*;
 
   // The list after a change; this one stays as it is. The error says which name is taken or unknown.
-  [[nodiscard]] auto with(FaultSpec added) const -> Result<FaultList>;    // at the end
+  // At `place`, counted from 0; at the end if there are fewer.
+  [[nodiscard]] auto with(FaultSpec added, std::size_t place = at_the_end) const -> Result<FaultList>;
   [[nodiscard]] auto changed(FaultSpec spec) const -> Result<FaultList>;  // the fault of that name, in its place
+  [[nodiscard]] auto moved(std::string_view name, std::size_t place) const -> Result<FaultList>;
+  // None: there is no fault of that name.
+  [[nodiscard]] auto place_of(std::string_view name) const -> std::optional<std::size_t>;
   [[nodiscard]] auto without(std::string_view name) const -> Result<FaultList>;
   [[nodiscard]] auto cleared() const -> FaultList { return {{}, revision_ + 1}; }
+
+  static constexpr std::size_t at_the_end = static_cast<std::size_t>(-1);
 
  private:
   std::vector<Entry> entries_;

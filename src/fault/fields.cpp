@@ -188,7 +188,9 @@ auto set_common(FaultSpec& spec, const Field& field) -> std::optional<Result<voi
 auto set_field(FaultSpec& spec, const Field& field) -> Result<void> {
   const auto named = [&](Result<void> result) -> Result<void> {
     if (result) return result;
-    return failure(fmt::format("{}: {}: {}", spec.type->type, field.key, result.error().message));
+    // "latency: "abc" is ...", not "latency: latency: "abc" is ...".
+    const std::string type = spec.type->type == field.key ? "" : fmt::format("{}: ", spec.type->type);
+    return failure(fmt::format("{}{}: {}", type, field.key, result.error().message));
   };
   if (const AttributeInfo* attribute = spec.type->attribute(field.key)) {
     const auto place = static_cast<std::size_t>(attribute - spec.type->attributes.data());

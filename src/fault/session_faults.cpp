@@ -32,6 +32,7 @@ auto SessionFaults::choose(const FaultList& list, const SessionKey& key) -> Chan
     }
     auto fault = std::make_unique<SessionFault>();
     fault->spec = spec;
+    if (on_began_) fault->on_began = &on_began_;
     if (spec->type->shares && spec->scope != FaultScope::session) {
       fault->scope = proxy_.shared_state(*spec, key.client);
     }
@@ -88,10 +89,12 @@ auto phase_fault(const FaultList& list, FaultPhase phase, const ProxyFaults& pro
   return found;
 }
 
-void count_phase(const FaultList& list, FaultPhase phase, ProxyFaults& proxy, const SessionKey& key) {
+void count_phase(const FaultList& list, FaultPhase phase, ProxyFaults& proxy, const SessionKey& key,
+                 const std::function<void(const FaultSpec&)>& tell) {
   for (const auto& spec : list.entries()) {
     if (!applies(*spec, phase, proxy, key)) continue;
     proxy.counters(*spec)->sessions.fetch_add(1, std::memory_order_relaxed);
+    if (tell) tell(*spec);
     if (spec->type->refuses) return;
   }
 }

@@ -23,7 +23,9 @@ struct SessionKey {
 // applies; outlives the chains of its directions. On the worker's thread.
 class SessionFaults {
  public:
-  explicit SessionFaults(ProxyFaults& proxy) : proxy_(proxy) {}
+  // `on_began` may be empty. It is called in the middle of a chunk: it must not touch the session.
+  explicit SessionFaults(ProxyFaults& proxy, OnBegan on_began = nullptr)
+      : proxy_(proxy), on_began_(std::move(on_began)) {}
 
   struct Change {
     std::vector<SessionFault*> changed;
@@ -40,6 +42,7 @@ class SessionFaults {
 
  private:
   ProxyFaults& proxy_;
+  OnBegan on_began_;
   std::vector<std::unique_ptr<SessionFault>> faults_;
 };
 
@@ -54,7 +57,8 @@ struct PhaseFault {
 };
 [[nodiscard]] auto phase_fault(const FaultList& list, FaultPhase phase, const ProxyFaults& proxy, const SessionKey& key)
     -> PhaseFault;
-// Counts the session for each of them that applies.
-void count_phase(const FaultList& list, FaultPhase phase, ProxyFaults& proxy, const SessionKey& key);
+// Counts the session for each of them that applies, and tells of it.
+void count_phase(const FaultList& list, FaultPhase phase, ProxyFaults& proxy, const SessionKey& key,
+                 const std::function<void(const FaultSpec&)>& tell = nullptr);
 
 }  // namespace weir::fault

@@ -104,6 +104,8 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   [[nodiscard]] auto held_by_fault(fault::FaultPhase phase, MonoTime since) -> bool;
   void go_on_after_fault();
   void refuse(const std::string& fault);
+  [[nodiscard]] auto tells_of_faults() const -> bool;
+  void tell_of(const fault::FaultSpec& spec, MonoTime when);
   void apply_faults();
   void apply_faults_to(auto& pump, Direction direction, const fault::SessionFaults::Change& change);
 

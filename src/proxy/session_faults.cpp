@@ -9,7 +9,9 @@ using fault::FaultPhase;
 auto Session::held_by_fault(FaultPhase phase, MonoTime since) -> bool {
   if (!proxy_.has_faults()) return false;
   const auto found = fault::phase_fault(*proxy_.faults, phase, *proxy_.fault_state, fault_key());
-  fault::count_phase(*proxy_.faults, phase, *proxy_.fault_state, fault_key());
+  fault::count_phase(*proxy_.faults, phase, *proxy_.fault_state, fault_key(), [this](const fault::FaultSpec& spec) {
+    if (tells_of_faults()) tell_of(spec, now());
+  });
   if (found.refuse) {
     refuse(found.name);
     return true;
@@ -50,10 +52,23 @@ void Session::faults_changed() {
   go_on_after_fault();
 }
 
+auto Session::tells_of_faults() const -> bool {
+  const event::Fanout* fanout = proxy_.fanout();
+  return fanout != nullptr && fanout->wants(event::EventKind::fault_began);
+}
+
+void Session::tell_of(const fault::FaultSpec& spec, MonoTime when) {
+  auto told = std::make_shared<const event::FaultBegan>(
+      event::FaultBegan{.fault = spec.name, .type = std::string(spec.type->type)});
+  proxy_.fanout()->push({when, proxy_.settings->id, number_, std::move(told)}, event::EventKind::fault_began);
+}
+
 void Session::apply_faults() {
   if (!faults_) {
     if (!proxy_.has_faults() || !fault::any_applies(*proxy_.faults, *proxy_.fault_state, fault_key())) return;
-    faults_ = std::make_unique<fault::SessionFaults>(*proxy_.fault_state);
+    fault::OnBegan on_began;
+    if (tells_of_faults()) on_began = [this](const fault::FaultSpec& spec, MonoTime when) { tell_of(spec, when); };
+    faults_ = std::make_unique<fault::SessionFaults>(*proxy_.fault_state, std::move(on_began));
   }
   const auto change = faults_->choose(*proxy_.faults, fault_key());
   apply_faults_to(relay_.upstream(), Direction::upstream, change);

@@ -25,7 +25,7 @@ struct SdParam {
 };
 struct SdElement {
   std::string id;
-  std::vector<SdParam> params;
+  std::vector<SdParam> params{};
   auto operator==(const SdElement&) const -> bool = default;
 };
 

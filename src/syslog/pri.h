@@ -1,6 +1,6 @@
 // Room syslog/, floor 3: syslog messages as values - their priority, the forms of RFC 3164 and RFC
 // 5424, the framings of RFC 6587 - and where Weir's own log can be sent. Includes base/ and net/.
-// Start with this file, then message.h, then sink.h.
+// Start with this file, then message.h for messages, target_log.h for the log.
 #pragma once
 
 #include <cstdint>

@@ -21,12 +21,18 @@ PrintingView::PrintingView(const ViewOptions& options, Output& output, bool time
       only_(options.only),
       limit_(options.limit.value_or(std::numeric_limits<std::uint64_t>::max())),
       filter_(options.filter),
-      remembers_(times || options.filter.has_value()) {
+      remembers_(times || options.filter.has_value()),
+      name_of_(options.name_of) {
   if (options.proxies.size() < 2) return;
   for (const std::string& name : options.proxies) proxies_.push_back(printable(name).substr(0, longest_proxy_name));
 }
 
 auto PrintingView::proxy_name(const event::Event& event) const -> std::string_view {
+  if (name_of_) {
+    const auto [known, is_new] = names_.try_emplace(event.proxy);
+    if (is_new) known->second = printable(name_of_(event.proxy)).substr(0, longest_proxy_name);
+    return known->second;
+  }
   const auto index = static_cast<std::size_t>(event.proxy);
   return index < proxies_.size() ? std::string_view(proxies_[index]) : std::string_view();
 }
@@ -41,6 +47,7 @@ void PrintingView::on_event(const event::Event& event, Nanos wall_offset) {
                  [&](const std::shared_ptr<const event::SessionClosed>& what) { closed(moment, *what); },
                  [&](const event::Gap& what) { print_gap(moment, what); },
                  [](const event::ChunkWritten&) {},
+                 [](const std::shared_ptr<const event::FaultBegan>&) {},
                  [](std::monostate) {},
              },
              event.what);

@@ -81,6 +81,8 @@ class PrintingView : public event::Observer {
   std::optional<ClientFilter> filter_;
   bool remembers_;                    // whether last_shown_ is needed at all
   std::vector<std::string> proxies_;  // empty unless there are several
+  std::function<std::string(ProxyId)> name_of_;
+  mutable std::unordered_map<ProxyId, std::string> names_;  // that it was asked for
   // The live sessions that are shown, and when each last had a chunk shown or was opened.
   std::unordered_map<Key, MonoTime, KeyHash> last_shown_;
 };

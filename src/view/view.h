@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -48,6 +49,8 @@ struct ViewOptions {
   std::optional<ClientFilter> filter{};  // sessions of other clients are left out as a whole
   // Names by ProxyId. With more than one, every line says which proxy it is about.
   std::vector<std::string> proxies{};
+  // Where proxies come and go: asked once for each, on the observer's thread. Not with `proxies`.
+  std::function<std::string(ProxyId)> name_of{};
 };
 
 // "text", "hex", ...; the error names them.

@@ -13,6 +13,9 @@ How they are made:
   session_log.py        what weir's JSON view says about sessions and chunks
   view_readers.py       the streams back out of what each view printed
   private_servers.py    PostgreSQL, Redis, nginx in a folder of their own
+  serve_process.py      one running `weir serve`, and an HTTP client that hides nothing
+  rsyslog_server.py     a private rsyslogd, and what it understood
+  openapi_schema.py     does an answer fit our OpenAPI document?
   black_hole.py         an upstream that never answers a connection attempt
   kernel_tables.py      what the kernel says about TCP sockets
   name_server.py        a DNS server that knows one name and answers late

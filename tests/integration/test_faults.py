@@ -342,7 +342,7 @@ def test_match_spares_other_clients(faulty):
 
 @pytest.mark.parametrize("fault, sentence", [
     ("lag", 'there is no fault "lag"; the faults are latency, '),
-    ("latency latency=100", 'latency: latency: "100" is not a duration'),
+    ("latency latency=100", """--fault 'latency latency=100': latency: "100" is not a duration"""),
     ("slicer average_size=1 size_variation=2", "slicer: size_variation: 2 is more than average_size"),
     ("", "it is empty"),
 ])

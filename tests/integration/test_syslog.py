@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from deadline import PATIENCE, wait_until
+from rsyslog_server import Rsyslog
 from weir_process import BINARY, run_weir
 
 
@@ -59,36 +60,12 @@ def test_reads_loggers_older_form():
 
 def rsyslog(tmp_path, template, lines):
     """What a private rsyslogd understands of these lines, sent over TCP."""
-    program = shutil.which("rsyslogd") or shutil.which("rsyslogd", path="/usr/sbin")
-    if program is None:
-        pytest.skip("rsyslogd (package rsyslog) is not installed")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    out = tmp_path / "out"
-    config = tmp_path / "rsyslog.conf"
-    config.write_text(f'''global(workDirectory="{tmp_path}")
-module(load="imtcp")
-template(name="t" type="string" string="{template}\\n")
-input(type="imtcp" port="{port}" address="127.0.0.1")
-*.* action(type="omfile" file="{out}" template="t")
-''')
-    process = subprocess.Popen([program, "-n", "-f", config, "-i", tmp_path / "pid"], stderr=subprocess.PIPE)
-    try:
-        def connect():
-            try:
-                return socket.create_connection(("127.0.0.1", port))
-            except ConnectionRefusedError:
-                assert process.poll() is None, process.stderr.read()
-                return None
-        with wait_until(connect, "rsyslogd listens", 20.0) as connection:
+    with Rsyslog(tmp_path, template) as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(lines)
         count = len(parse(lines))
-        return wait_until(lambda: out.exists() and len(out.read_text().splitlines()) >= count
-                          and out.read_text().splitlines(), "rsyslogd has written all messages", 20.0)
-    finally:
-        process.terminate()
-        process.wait(10 * PATIENCE)
-        process.stderr.close()
+        return wait_until(lambda: len(server.lines()) >= count and server.lines(),
+                          "rsyslogd has written all messages", 20.0)
 
 
 def test_understands_messages_as_rsyslogd_does(tmp_path):

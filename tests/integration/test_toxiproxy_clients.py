@@ -15,7 +15,7 @@ from deadline import PATIENCE
 from serve_process import Serve
 from weir_process import BINARY
 
-# Where npm put the package: npm install --prefix DIRECTORY toxiproxy-node-client@4.1
+# Where npm put the package; scripts/test lets it do so (tests/foreign/node/package.json).
 NODE_MODULES = Path(os.environ.get("WEIR_NODE_MODULES",
                                    Path(__file__).resolve().parents[2] / "build" / "node" / "node_modules"))
 
@@ -48,7 +48,8 @@ def test_the_node_client(serve, echo):
     if shutil.which("node") is None:
         pytest.skip("node is not installed")
     if not (NODE_MODULES / "toxiproxy-node-client").is_dir():
-        pytest.skip(f"toxiproxy-node-client is not in {NODE_MODULES}: npm install --prefix it, or set WEIR_NODE_MODULES")
+        pytest.skip(f"toxiproxy-node-client is not in {NODE_MODULES}: scripts/test installs it where npm and a "
+                    "registry are to be had")
     script = Path(__file__).with_name("toxiproxy_node.js")
     run = subprocess.run(["node", script, f"http://127.0.0.1:{serve.port}", str(echo)], capture_output=True, text=True,
                          timeout=60 * PATIENCE, check=False, env={**os.environ, "NODE_PATH": str(NODE_MODULES)})

@@ -2,11 +2,14 @@
 
 #include "cni/bridge/attachment_link.h"
 #include "cni/bridge/container_side.h"
+#include "cni/bridge/empty_bridge.h"
+#include "cni/bridge/host_lock.h"
 #include "cni/bridge/host_side.h"
 #include "cni/bridge/names.h"
 #include "cni/bridge/plugin.h"
 #include "cni/bridge/ports.h"
 #include "cni/bridge/rules.h"
+#include "cni/kernel/address.h"
 #include "cni/spec/version.h"
 
 namespace weir::cni::bridge {
@@ -103,9 +106,11 @@ class Adding {
   }
 
   auto make_links(const AddResult& result, const std::vector<Prefix>& gateways) -> Result<std::optional<Link>> {
+    auto lock = HostLock::take("bridge");  // nobody deletes the bridge between its look and our port
     if (auto good = ensure_bridge(host_, config_, side_); !good) return Failure(good.error());
     const PairWish pair{request_->name, owner_, result.ips, container_.netns(), container_mac_};
     auto made = make_pair(host_, config_, pair, side_);
+    lock.release();
     if (!made) return Failure(made.error());
     auto vlan = set_gateways(host_, config_, gateways, side_);
     if (!vlan) return vlan;
@@ -114,6 +119,10 @@ class Adding {
     if (!good) return Failure(good.error());
     if (!config_.container_interface_down) good = wait_for_port(host_, side_);
     if (!good) return Failure(good.error());
+    // The host may still know the address under the MAC of the container that had it before.
+    for (const auto& ip : result.ips) {
+      (void)host_.send(forget_neighbour(*vlan ? (*vlan)->index : side_.bridge.index, ip.address.ip));
+    }
     return vlan;
   }
 

@@ -125,7 +125,7 @@ class Checking {
   auto check_routes() -> Result<void> {
     for (const auto& wanted : previous_->routes) {
       const bool there = std::any_of(routes_.begin(), routes_.end(), [&](const KernelRoute& each) {
-        return each.route.destination == wanted.destination &&
+        return each.index == inside_.index && each.route.destination == wanted.destination &&
                (!wanted.gateway || each.route.gateway == wanted.gateway) &&
                (!wanted.table || each.route.table == wanted.table) &&
                (wanted.priority == 0 || each.route.priority == wanted.priority);

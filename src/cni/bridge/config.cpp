@@ -91,7 +91,8 @@ auto parse_switches(const Reader& reader, Config& config) -> Result<void> {
         std::pair("preserveDefaultVlan", &config.preserve_default_vlan),
         std::pair("macspoofchk", &config.mac_spoof_check),
         std::pair("disableContainerInterface", &config.container_interface_down),
-        std::pair("portIsolation", &config.isolated), std::pair("enabledad", &config.detect_duplicates)}) {
+        std::pair("portIsolation", &config.isolated), std::pair("enabledad", &config.detect_duplicates),
+        std::pair("removeEmptyBridge", &config.remove_empty_bridge)}) {
     const auto value = reader.boolean(key);
     if (!value) return Failure(value.error());
     *into = value->value_or(false);

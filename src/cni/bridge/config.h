@@ -31,8 +31,9 @@ struct Config {
   bool mac_spoof_check = false;
   bool container_interface_down = false;
   bool isolated = false;
-  bool detect_duplicates = false;  // IPv6 DAD in the container
-  std::string ipam;                // type; "" for a network without addresses
+  bool detect_duplicates = false;    // IPv6 DAD in the container
+  bool remove_empty_bridge = false;  // ours alone: the bridge goes with its last port
+  std::string ipam;                  // type; "" for a network without addresses
   Dns dns;
   std::optional<Mac> mac;  // of the container's interface
   bool has_dns = false;

@@ -60,6 +60,7 @@ auto ContainerSide::set_sysctls(const Config& config, const std::string& ifname,
       return fail(text({"failed to enable IPv6 for interface ", in_quotes(ifname), ": ", name}));
   }
   (void)set_sysctl(six + "keep_addr_on_down", "1");
+  (void)set_sysctl(six + "ndisc_notify", "1");  // what arp_notify is for IPv4
   return {};
 }
 

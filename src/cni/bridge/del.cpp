@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <cerrno>
 
 #include "cni/bridge/attachment_link.h"
 #include "cni/bridge/container_side.h"
+#include "cni/bridge/empty_bridge.h"
 #include "cni/bridge/plugin.h"
 #include "cni/bridge/ports.h"
 #include "cni/bridge/rules.h"
@@ -37,6 +39,8 @@ auto own_addresses(const Request& request, const Config& config, const std::opti
   own.insert(own.end(), leased.begin(), leased.end());
   const auto inside = addresses_inside(request, host_end);
   own.insert(own.end(), inside.begin(), inside.end());
+  std::sort(own.begin(), own.end());
+  own.erase(std::unique(own.begin(), own.end()), own.end());
   return own;
 }
 
@@ -68,6 +72,7 @@ auto del(const Request& request) -> Result<void> {
   if (!removed && result) result = Failure(removed.error());
   // The lease goes last, and stays where its link or rules could not be removed: DEL is called again.
   if (!result) return result;
+  if (auto good = remove_empty_bridge(*host, *config); !good) return good;
   const auto released = run_ipam(request, Command::del, *config);
   if (!released) return Failure(released.error());
   return {};

@@ -2,6 +2,7 @@
 #include <cerrno>
 
 #include "cni/bridge/attachment_link.h"
+#include "cni/bridge/empty_bridge.h"
 #include "cni/bridge/plugin.h"
 #include "cni/bridge/ports.h"
 #include "cni/bridge/rules.h"
@@ -48,6 +49,7 @@ auto gc(const Request& request) -> Result<void> {
     const auto gone = host->send(delete_link(link.index));
     if (!gone && gone.error().code != ENODEV) note(text({"failed to delete ", link.name, ": ", gone.error().words()}));
   }
+  if (auto good = remove_empty_bridge(*host, *config); !good) note(good.error().msg);
   if (const auto released = run_ipam(request, Command::gc, *config); !released) note(released.error().msg);
   if (!wrong.empty()) return fail(wrong);
   return {};

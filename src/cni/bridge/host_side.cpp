@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <ctime>
 
+#include "cni/bridge/empty_bridge.h"
 #include "cni/bridge/ports.h"
 #include "cni/kernel/address.h"
 
@@ -42,7 +43,10 @@ auto ensure_bridge(NetlinkSocket& socket, const Config& config, HostSide& side) 
   auto found = find_bridge(socket, config.bridge);
   if (!found) return create_failure(config, found.error().msg);
   if (!*found) {
-    const BridgeWish wish{config.bridge, random_mac(), config.mtu, config.vlan_filtering()};
+    // A bridge that is given a MAC has no carrier until a port has one, and no IPv6 link-local address. If
+    // the container's end stays down that is for ever; then the kernel's own MAC is pinned below.
+    const auto mac = config.container_interface_down ? std::optional<Mac>() : random_mac();
+    const BridgeWish wish{config.bridge, mac, config.mtu, config.vlan_filtering()};
     const auto made = socket.send(new_bridge(wish));
     // Another ADD may have been faster; then it is there.
     if (!made && made.error().code == EOPNOTSUPP && config.vlan_filtering()) {
@@ -61,6 +65,9 @@ auto ensure_bridge(NetlinkSocket& socket, const Config& config, HostSide& side) 
   side.bridge = **found;
   Steps steps;
   if ((side.bridge.flags & IFF_UP) == 0) steps.add(set_up(side.bridge.index), "failed to set " + config.bridge + " up");
+  if (side.made_bridge && config.container_interface_down) {
+    steps.add(set_mac(side.bridge.index, side.bridge.mac), "could not set bridge's mac");
+  }
   if (config.promiscuous && side.bridge.promiscuity == 0) {
     steps.add(set_promiscuous(side.bridge.index),
               text({"could not set promiscuous mode on ", in_quotes(config.bridge)}));
@@ -175,13 +182,13 @@ auto address_steps(const Link& link, const std::vector<InterfaceAddress>& now, c
 }
 
 // Finds or makes `<bridge>.<vlan>`: a pair within the host, one end in the VLAN, the other the gateway.
-auto ensure_vlan_gateway(NetlinkSocket& socket, const Config& config, const HostSide& side) -> Result<Link> {
+auto ensure_vlan_gateway(NetlinkSocket& socket, const Config& config, HostSide& side) -> Result<Link> {
   const auto name = text({config.bridge, ".", std::to_string(config.vlan)});
   const auto context = text({"failed to create vlan gateway ", in_quotes(name)});
   auto found = find_link(socket, name);
   if (!found) return refused(context, found.error());
   if (!*found) {
-    const auto end = host_veth(config.bridge, {name, "gateway"});
+    const auto end = gateway_port(config.bridge, name);
     const auto made = socket.send(new_veth({.name = end,
                                             .mac = random_mac(),
                                             .master = side.bridge.index,
@@ -193,7 +200,9 @@ auto ensure_vlan_gateway(NetlinkSocket& socket, const Config& config, const Host
     const auto port = find_link(socket, end);
     if (!port) return refused(context, port.error());
     if (made && *port) {
+      side.made_gateway_port = (*port)->index;
       Steps steps;
+      steps.add(set_alias((*port)->index, gateway_alias(name)), context);
       if (!config.preserve_default_vlan && side.bridge.default_vlan != 0) {
         steps.add(delete_vlan((*port)->index, side.bridge.default_vlan), context);
       }
@@ -295,17 +304,6 @@ auto wait_for_port(NetlinkSocket& socket, HostSide& side) -> Result<void> {
     while (::recv(news->fd(), &byte, 1, MSG_DONTWAIT | MSG_TRUNC) > 0) {
     }
   }
-}
-
-auto undo_bridge(NetlinkSocket& socket, const HostSide& side) -> void {
-  if (!side.made_bridge && side.added_gateways.empty()) return;
-  const auto ports = list_ports(socket, side.bridge.index);
-  if (!ports || !ports->empty()) return;
-  if (side.made_bridge) {
-    (void)socket.send(delete_link(side.bridge.index));
-    return;
-  }
-  for (const auto& address : side.added_gateways) (void)socket.send(delete_address(side.bridge.index, address));
 }
 
 }  // namespace weir::cni::bridge

@@ -15,7 +15,8 @@ struct HostSide {
   Link bridge;
   bool made_bridge = false;
   Link port;
-  std::vector<Prefix> added_gateways;  // that were not on the bridge before
+  std::vector<Prefix> added_gateways;   // that were not on the bridge (or its gateway link) before
+  std::uint32_t made_gateway_port = 0;  // the bridge's end of `<bridge>.<vlan>`, if this ADD made it
 };
 
 // The bridge as it is; nullopt if there is none. Another kind of link of that name is an error.
@@ -41,8 +42,5 @@ struct PairWish {
 
 // Waits until the port forwards; the reference gives it 2.55 s.
 [[nodiscard]] auto wait_for_port(NetlinkSocket& socket, HostSide& side) -> Result<void>;
-
-// Undoes what a failed ADD made: addresses and the bridge, unless somebody else has a port on it by now.
-auto undo_bridge(NetlinkSocket& socket, const HostSide& side) -> void;
 
 }  // namespace weir::cni::bridge

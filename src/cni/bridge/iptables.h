@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "cni/bridge/host_lock.h"
+#include "cni/kernel/netlink.h"
 #include "cni/spec/child.h"
 #include "cni/spec/error.h"
 #include "cni/spec/ip.h"
@@ -60,13 +62,38 @@ using Goes = std::function<bool(const NatOwner& owner, const std::optional<Prefi
 // The path of iptables-restore, iptables-save and their IPv6 twins: in PATH, /usr/sbin or /sbin.
 [[nodiscard]] auto find_program(std::string_view name) -> std::optional<std::string>;
 [[nodiscard]] auto has_iptables(Family family) -> bool;
-[[nodiscard]] auto start_restore(Family family, std::string input) -> Result<Child>;
+// The program keeps `lock` for as long as it runs.
+[[nodiscard]] auto start_restore(Family family, std::string input, const HostLock& lock) -> Result<Child>;
 [[nodiscard]] auto start_save(Family family) -> Result<Child>;
 
 // Adds the rules; `started` is the restore of first_nat_input. Where the chain was there, what is missing
 // is added to it.
-[[nodiscard]] auto finish_addition(Family family, const NatWish& wish, Child started) -> Result<void>;
-[[nodiscard]] auto remove_nat(const std::vector<Family>& families, const Goes& goes) -> Result<void>;
+[[nodiscard]] auto finish_addition(Family family, const NatWish& wish, Child started, const HostLock& lock)
+    -> Result<void>;
 [[nodiscard]] auto read_nat(Family family) -> Result<NatTable>;
+
+// Rules being removed, in four steps, so that the caller has time for other things while programs run:
+// start() lets them list the table, change() lets them delete what `goes` names, settle() waits until that
+// has taken effect, finish() until they have ended.
+class RemovingNat {
+ public:
+  [[nodiscard]] static auto start(const std::vector<Family>& families) -> Result<RemovingNat>;
+  [[nodiscard]] auto change(Goes goes) -> Result<void>;
+  auto settle() -> void;
+  [[nodiscard]] auto finish() -> Result<void>;
+
+ private:
+  struct Running {
+    Family family;
+    Child child;
+  };
+  auto wait_for_commits() -> void;
+
+  Goes goes_;
+  std::vector<Running> saves_;
+  HostLock lock_;  // from change() until the kernel has taken the changes
+  std::optional<NetlinkSocket> commits_;
+  std::vector<Running> restores_;
+};
 
 }  // namespace weir::cni::bridge

@@ -5,6 +5,7 @@
 #include "cni/bridge/names.h"
 #include "cni/bridge/nft_rules.h"
 #include "cni/bridge/ports.h"
+#include "cni/kernel/conntrack.h"
 #include "cni/kernel/link.h"
 
 namespace weir::cni::bridge {
@@ -65,10 +66,11 @@ auto AddingRules::start(const Config& config, const RuleWish& wish) -> Result<Ad
   AddingRules adding;
   const bool masquerade = config.masquerade && !wish.addresses.empty();
   const bool by_iptables = masquerade && uses_iptables(config);
+  if (by_iptables) adding.lock_ = HostLock::take("nat");
   for (const auto family : both_families()) {
     NatWish nat{wish.network, wish.owner.container_id, of_family(wish.addresses, family)};
     if (!by_iptables || nat.addresses.empty()) continue;
-    auto child = start_restore(family, first_nat_input(nat));
+    auto child = start_restore(family, first_nat_input(nat), adding.lock_);
     if (!child) return Failure(child.error());
     adding.running_.push_back({family, std::move(nat), std::move(*child)});
   }
@@ -89,28 +91,60 @@ auto AddingRules::start(const Config& config, const RuleWish& wish) -> Result<Ad
 auto AddingRules::finish() -> Result<void> {
   Result<void> result;
   for (auto& each : running_) {
-    auto done = finish_addition(each.family, each.wish, std::move(each.restore));
+    auto done = finish_addition(each.family, each.wish, std::move(each.restore), lock_);
     if (!done && result) result = Failure(done.error());
   }
   running_.clear();
+  lock_.release();
   return result;
 }
 
-auto remove_rules(const Config& config, const RuleOwner& owner) -> Result<void> {
+namespace {
+
+auto forget_all(const std::vector<Ip>& addresses) -> void {
+  // A walk through the kernel's table takes milliseconds, however few connections it holds.
+  if (addresses.empty() || read_sysctl("net/netfilter/nf_conntrack_count") == "0") return;
+  auto socket = open_filter_socket();
+  for (const auto& ip : socket ? addresses : std::vector<Ip>{}) forget_connections(*socket, ip);
+}
+
+// The two packet filters side by side: iptables' programs list their table while nftables' rules go. When
+// the socket is closed the kernel waits for the memory of deleted rules, some 15 ms: with the backend
+// nftables that is while the table is listed, otherwise while iptables-restore waits for the same.
+auto remove_both(const NftRemoval& nft, const std::vector<Family>& families, const Goes& goes,
+                 const std::vector<Ip>& forgotten, bool by_iptables) -> Result<void> {
+  auto nat = RemovingNat::start(families);
+  std::optional<NetlinkSocket> socket;
   Result<void> result;
-  if (config.masquerade || config.mac_spoof_check) {
-    const auto hash = nft_hash(owner.network, owner.owner);
-    const auto id = spoof_id(owner.owner);
-    NftRemoval removal;
-    if (config.masquerade) removal.masquerade_goes = [&](std::string_view each) { return each == hash; };
-    if (config.mac_spoof_check) {
-      removal.spoof_goes = [&](std::string_view each, std::string_view) { return each == id; };
-      removal.spoof_ids = {id};
-    }
-    auto socket = open_filter_socket();
-    result = socket ? remove_nft(*socket, removal) : Result<void>(Failure(socket.error()));
+  if (auto opened = open_filter_socket()) {
+    socket = std::move(*opened);
+    result = remove_nft(*socket, nft);
+  } else {
+    result = Failure(opened.error());
   }
-  if (!config.masquerade) return result;
+  if (!nat) return Failure(nat.error());
+  if (!by_iptables) socket.reset();
+  auto changing = nat->change(goes);
+  nat->settle();
+  forget_all(forgotten);
+  socket.reset();
+  auto changed = nat->finish();
+  if (!changing) return changing;
+  return changed ? result : changed;
+}
+
+}  // namespace
+
+auto remove_rules(const Config& config, const RuleOwner& owner) -> Result<void> {
+  if (!config.masquerade && !config.mac_spoof_check) return {};
+  const auto hash = nft_hash(owner.network, owner.owner);
+  const auto id = spoof_id(owner.owner);
+  NftRemoval removal;
+  if (config.masquerade) removal.masquerade_goes = [&](std::string_view each) { return each == hash; };
+  if (config.mac_spoof_check) {
+    removal.spoof_goes = [&](std::string_view each, std::string_view) { return each == id; };
+    removal.spoof_ids = {id};
+  }
   std::optional<std::vector<Ip>> others;  // looked for only if it matters
   const auto goes = [&](const NatOwner& rule, const std::optional<Prefix>& source) {
     if (rule.network != owner.network || rule.container != owner.owner.container_id) return false;
@@ -129,10 +163,9 @@ auto remove_rules(const Config& config, const RuleOwner& owner) -> Result<void> 
     const bool wanted = owner.own.empty() || std::any_of(owner.own.begin(), owner.own.end(), [&](const Ip& ip) {
                           return ip.is_v4() == (family == Family::v4);
                         });
-    if (wanted) families.push_back(family);
+    if (config.masquerade && wanted) families.push_back(family);
   }
-  auto removed = remove_nat(families, goes);
-  return removed ? result : removed;
+  return remove_both(removal, families, goes, config.masquerade ? owner.own : std::vector<Ip>{}, uses_iptables(config));
 }
 
 auto collect_rules(const std::string& network, const std::vector<Attachment>& valid,
@@ -155,8 +188,6 @@ auto collect_rules(const std::string& network, const std::vector<Attachment>& va
     }
     return false;
   };
-  auto socket = open_filter_socket();
-  auto result = socket ? remove_nft(*socket, removal) : Result<void>(Failure(socket.error()));
   // iptables' comments name no interface: where some interfaces of a container are valid, a jump goes only
   // if its address is known to be one's that is not.
   const auto goes = [&](const NatOwner& rule, const std::optional<Prefix>& source) {
@@ -169,8 +200,7 @@ auto collect_rules(const std::string& network, const std::vector<Attachment>& va
                     is_about(*source, {lease.ip});
            });
   };
-  auto removed = remove_nat(both_families(), goes);
-  return removed ? result : removed;
+  return remove_both(removal, both_families(), goes, {}, true);
 }
 
 namespace {

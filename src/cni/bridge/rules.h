@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cni/bridge/config.h"
+#include "cni/bridge/host_lock.h"
 #include "cni/bridge/iptables.h"
 #include "cni/kernel/netlink.h"
 #include "cni/spec/plugin.h"
@@ -34,6 +35,7 @@ class AddingRules {
     Child restore;
   };
   std::vector<Family4or6> running_;
+  HostLock lock_;  // while iptables-restore runs
 };
 
 // Whether masquerading would be done by iptables; an error if it is asked for and not there.

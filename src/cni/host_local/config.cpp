@@ -58,7 +58,7 @@ auto parse_wishes(const Reader& reader, std::string_view key, Wishes& into) -> R
 auto add_requested(std::string_view word, std::vector<Ip>& into) -> Result<void> {
   std::optional<Ip> ip = Ip::parse(word);
   if (const auto prefix = Prefix::parse(word); !ip && prefix) ip = prefix->ip;
-  if (!ip) return fail(text({"cannot understand ip: invalid IP address ", word}));
+  if (!ip) return fail(text({"invalid IP address ", word}));
   if (std::find(into.begin(), into.end(), *ip) == into.end()) into.push_back(*ip);
   return {};
 }
@@ -67,7 +67,13 @@ auto parse_requested(const Request& request, const Reader& reader) -> Result<std
   std::vector<std::string> words;
   const auto arguments = Arguments::parse(request.environment.args);
   if (!arguments) return Failure(arguments.error());
-  if (const auto ip = arguments->value("IP"); !ip.empty()) words.emplace_back(ip);
+  if (const auto ip = arguments->value("IP"); !ip.empty()) {
+    if (!Ip::parse(ip) && !Prefix::parse(ip)) {
+      return fail(
+          text({"ARGS: error parsing value of pair ", in_quotes(text({"IP=", ip})), ": invalid IP address ", ip}));
+    }
+    words.emplace_back(ip);
+  }
   const auto args = reader.inside("args");
   const auto cni = args ? args->inside("cni") : args;
   const auto runtime = reader.inside("runtimeConfig");

@@ -103,9 +103,9 @@ auto del(const Request& request) -> Result<void> {
 auto check(const Request& request) -> Result<void> {
   const auto config = parse_config(request);
   if (!config) return Failure(config.error());
-  const auto store = Store::open_existing(options_of(request, *config));
+  auto store = Store::open_existing(options_of(request, *config));
   if (!store) return Failure(store.error());
-  if (*store && !(*store)->leases_of(attachment_of(request)).empty()) return {};
+  if (*store && (*store)->has_lease(attachment_of(request))) return {};
   return fail("host-local: Failed to find address added by container " + request.environment.container_id);
 }
 

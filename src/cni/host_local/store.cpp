@@ -31,9 +31,10 @@ auto make_folders(const std::string& path) -> Result<void> {
   for (std::size_t end = 0; end != std::string::npos;) {
     end = path.find('/', end + 1);
     const auto part = path.substr(0, end);
-    if (::mkdir(part.c_str(), 0755) != 0 && errno != EEXIST) {
-      return fail(text({"mkdir ", part, ": ", errno_words(errno)}));
-    }
+    struct stat about {};
+    int why = ::mkdir(part.c_str(), 0755) == 0 ? 0 : errno;
+    if (why == EEXIST) why = ::stat(part.c_str(), &about) == 0 && S_ISDIR(about.st_mode) ? 0 : ENOTDIR;
+    if (why != 0) return fail(text({"mkdir ", part, ": ", errno_words(why)}));
   }
   return {};
 }
@@ -143,7 +144,14 @@ auto Store::load_table() -> void {
   rebuild();
 }
 
+auto Store::look_again() -> void {
+  if (rebuilt_) return;
+  change();
+  rebuild();
+}
+
 auto Store::rebuild() -> void {
+  rebuilt_ = true;
   table_.clear();
   for (const auto& name : names()) {
     const auto ip = ip_named(name);
@@ -277,12 +285,25 @@ auto Store::release(const Ip& ip, const Attachment& owner) -> void {
   if (content(name) == owner_text(owner)) remove(name, ip, owner_text(owner));
 }
 
-auto Store::release(const Attachment& owner) -> void {
+auto Store::release_known(const Attachment& owner) -> bool {
   for (const auto& text : {owner_text(owner), owner.container_id}) {
     const auto found = owned_by(text);
     for (const auto& ip : found) remove(ip.to_string(), ip, text);
-    if (!found.empty()) return;
+    if (!found.empty()) return true;
   }
+  return false;
+}
+
+auto Store::release(const Attachment& owner) -> void {
+  if (release_known(owner)) return;
+  look_again();
+  (void)release_known(owner);
+}
+
+auto Store::has_lease(const Attachment& owner) -> bool {
+  if (!leases_of(owner).empty()) return true;
+  look_again();
+  return !leases_of(owner).empty();
 }
 
 auto Store::release_all_but(const std::vector<Attachment>& valid) -> void {

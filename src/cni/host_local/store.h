@@ -46,7 +46,10 @@ class Store {
 
   // Leases of the attachment, and those that an older plugin gave its container without naming an interface.
   [[nodiscard]] auto leases_of(const Attachment& owner) const -> std::vector<Ip>;
-  // Those of the attachment; if there are none, the older plugin's.
+  // The same, after reading every file if the table knows of none: one that was written over in place leaves
+  // the folder as it was.
+  [[nodiscard]] auto has_lease(const Attachment& owner) -> bool;
+  // Those of the attachment; if there are none, the older plugin's. Reads every file if the table knows of none.
   auto release(const Attachment& owner) -> void;
   auto release(const Ip& ip, const Attachment& owner) -> void;
   // Everything that belongs to none of `valid`, and empty files; an older lease belongs to any interface.
@@ -61,6 +64,8 @@ class Store {
   static auto open_folder(const Options& options, Fd folder) -> Result<Store>;
   auto load_table() -> void;
   auto rebuild() -> void;
+  auto look_again() -> void;
+  [[nodiscard]] auto release_known(const Attachment& owner) -> bool;
   [[nodiscard]] auto current_proof() const -> std::optional<LeaseTable::Proof>;
   [[nodiscard]] auto names() const -> std::vector<std::string>;
   [[nodiscard]] auto content(const std::string& name) const -> std::optional<std::string>;
@@ -76,6 +81,7 @@ class Store {
   LeaseTable table_;
   std::string stamp_;  // what a lease that may be reclaimed after a reboot carries; "" if none does
   bool changed_ = false;
+  bool rebuilt_ = false;  // every file has been read
 };
 
 }  // namespace weir::cni::host_local

@@ -1,6 +1,7 @@
 #include "cni/kernel/address.h"
 
 #include <linux/if_addr.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
@@ -68,6 +69,15 @@ auto new_address(std::uint32_t index, const Prefix& address, bool detect_duplica
 auto delete_address(std::uint32_t index, const Prefix& address) -> Message {
   Message message(RTM_DELADDR, NLM_F_ACK);
   message.put(about(index, address)).bytes(IFA_LOCAL, address.ip.bytes()).bytes(IFA_ADDRESS, address.ip.bytes());
+  return message;
+}
+
+auto forget_neighbour(std::uint32_t index, const Ip& ip) -> Message {
+  Message message(RTM_DELNEIGH, NLM_F_ACK);
+  ndmsg about{};
+  about.ndm_family = family_of(ip);
+  about.ndm_ifindex = static_cast<int>(index);
+  message.put(about).bytes(NDA_DST, ip.bytes());
   return message;
 }
 

@@ -22,6 +22,9 @@ struct InterfaceAddress {
 [[nodiscard]] auto new_address(std::uint32_t index, const Prefix& address, bool detect_duplicates) -> Message;
 [[nodiscard]] auto delete_address(std::uint32_t index, const Prefix& address) -> Message;
 
+// Forgets which MAC answered for `ip` on `index`; ENOENT if nobody did.
+[[nodiscard]] auto forget_neighbour(std::uint32_t index, const Ip& ip) -> Message;
+
 // A route through `index`. It may join others to the same destination; only an equal one is refused.
 [[nodiscard]] auto new_route(std::uint32_t index, const Route& route) -> Message;
 // All unicast routes of both families and every table, each with its link.

@@ -100,7 +100,8 @@ auto list_ports(NetlinkSocket& socket, std::uint32_t bridge) -> Answer<std::vect
 
 auto new_bridge(const BridgeWish& wish) -> Message {
   Message message(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
-  message.put(about(0, IFF_UP, IFF_UP)).text(IFLA_IFNAME, wish.name).bytes(IFLA_ADDRESS, wish.mac);
+  message.put(about(0, IFF_UP, IFF_UP)).text(IFLA_IFNAME, wish.name);
+  if (wish.mac) message.bytes(IFLA_ADDRESS, *wish.mac);
   if (wish.mtu != 0) message.number(IFLA_MTU, wish.mtu);
   message.nest(IFLA_LINKINFO, [&](Message& info) {
     info.text(IFLA_INFO_KIND, "bridge");

@@ -41,8 +41,8 @@ struct Link {
 
 struct BridgeWish {
   std::string name;
-  Mac mac{};
-  std::uint32_t mtu = 0;  // 0: the kernel's choice
+  std::optional<Mac> mac;  // nullopt: the kernel draws one
+  std::uint32_t mtu = 0;   // 0: the kernel's choice
   bool vlan_filtering = false;
 };
 // Creates it, up; EEXIST if the name is taken.

@@ -5,8 +5,10 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 namespace weir::cni::nft {
@@ -150,6 +152,28 @@ auto list_rules(NetlinkSocket& socket, const Table& table, std::string_view chai
   // A kernel without nf_tables refuses the whole subsystem, and has no rules either.
   if (!answer && answer.error().code != ENOENT && answer.error().code != EINVAL) return tl::unexpected(answer.error());
   return rules;
+}
+
+auto has_commit_of(NetlinkSocket& socket, pid_t pid) -> bool {
+  std::array<std::uint8_t, 8192> buffer{};
+  while (true) {
+    const auto n = ::recv(socket.fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (n < 0) return errno == ENOBUFS;
+    std::span<const std::uint8_t> rest(buffer.data(), static_cast<std::size_t>(n));
+    nlmsghdr header{};
+    while (rest.size() >= sizeof(header)) {
+      std::memcpy(&header, rest.data(), sizeof(header));
+      if (header.nlmsg_len < sizeof(header) || header.nlmsg_len > rest.size()) break;
+      const auto payload = rest.subspan(sizeof(header), header.nlmsg_len - sizeof(header));
+      const auto attributes = Attributes(payload.subspan(std::min(payload.size(), sizeof(nfgenmsg))));
+      const auto process = attributes.number<std::uint32_t>(NFTA_GEN_PROC_PID);
+      if (header.nlmsg_type == type_of(NFT_MSG_NEWGEN) && process &&
+          ::ntohl(*process) == static_cast<std::uint32_t>(pid)) {
+        return true;
+      }
+      rest = rest.subspan(std::min<std::size_t>((header.nlmsg_len + 3U) & ~3U, rest.size()));
+    }
+  }
 }
 
 }  // namespace weir::cni::nft

@@ -84,4 +84,8 @@ inline constexpr std::size_t most_comment = 128;
 // User data is a list of (type, length, value) that only nft(8) reads: type 0 is a comment with its zero.
 [[nodiscard]] auto user_data(std::string_view comment) -> std::vector<std::uint8_t>;
 
+// Reads the news that wait on a socket of group NFNLGRP_NFTABLES, until none is left or one says that
+// process `pid` committed a transaction. News that were lost count as that: there is nothing to wait for.
+[[nodiscard]] auto has_commit_of(NetlinkSocket& socket, pid_t pid) -> bool;
+
 }  // namespace weir::cni::nft

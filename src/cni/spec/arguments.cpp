@@ -26,10 +26,12 @@ auto Arguments::parse(std::string_view text) -> Result<Arguments> {
   Arguments arguments;
   std::string unknown;
   bool ignore_unknown = false;
-  while (!text.empty()) {
+  // A semicolon at the end begins an empty pair, which is one too many.
+  for (bool more = !text.empty(); more;) {
     const auto end = text.find(';');
     const auto pair = text.substr(0, end);
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    more = end != std::string_view::npos;
+    text.remove_prefix(more ? end + 1 : text.size());
     const auto equals = pair.find('=');
     if (equals == std::string_view::npos || pair.find('=', equals + 1) != std::string_view::npos) {
       return fail(ErrorCode::internal, cni::text({"ARGS: invalid pair ", in_quotes(pair)}));

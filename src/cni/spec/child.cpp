@@ -47,6 +47,7 @@ struct Program {
   int in;
   int out;
   int err;
+  int inherited;
 };
 [[gnu::noinline]] auto spawn(const Program& program, volatile int& error) -> pid_t {
   const pid_t parent = ::getpid();
@@ -56,6 +57,8 @@ struct Program {
   (void)std::signal(SIGPIPE, SIG_DFL);  // we ignore it, and an ignored signal would stay ignored
   if (::getppid() == parent && ::dup2(program.in, 0) >= 0 && ::dup2(program.out, 1) >= 0 &&
       ::dup2(program.err, 2) >= 0) {
+    // The descriptors of a vfork child are its own; only its memory is ours.
+    if (program.inherited >= 0) (void)::fcntl(program.inherited, F_SETFD, 0);
     ::execve(program.path, program.argv, program.envp);
   }
   error = errno;
@@ -92,7 +95,7 @@ auto Child::Outcome::words() const -> std::string {
 }
 
 auto Child::start(const std::string& path, const std::vector<std::string>& words, std::string input,
-                  const std::vector<std::string>& environment) -> Result<Child> {
+                  const std::vector<std::string>& environment, int inherited) -> Result<Child> {
   auto in = make_pipe();
   auto out = make_pipe();
   auto err = make_pipe();
@@ -106,7 +109,8 @@ auto Child::start(const std::string& path, const std::vector<std::string>& words
                         .envp = environment.empty() ? environ : envp.data(),
                         .in = in->read.get(),
                         .out = out->write.get(),
-                        .err = err->write.get()};
+                        .err = err->write.get(),
+                        .inherited = inherited};
   Child child;
   volatile int error = ETXTBSY;
   for (int tries = 0; tries < most_tries && error == ETXTBSY; ++tries) {

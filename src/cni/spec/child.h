@@ -22,16 +22,21 @@ class Child {
     [[nodiscard]] auto words() const -> std::string;  // as Go: "exit status 1", "signal: killed"
   };
 
-  // `words` is argv; `path` is the program's file; `environment` is "K=V" lines or empty for our own.
+  // `words` is argv; `path` is the program's file; `environment` is "K=V" lines or empty for our own. `inherited`
+  // is a descriptor that the child keeps open, or -1.
   // A "text file busy" is tried again, 6 times, 1 s apart: the file may just be being installed.
   [[nodiscard]] static auto start(const std::string& path, const std::vector<std::string>& words, std::string input,
-                                  const std::vector<std::string>& environment = {}) -> Result<Child>;
+                                  const std::vector<std::string>& environment = {}, int inherited = -1)
+      -> Result<Child>;
   Child(Child&& other) noexcept;
   auto operator=(Child&& other) -> Child& = delete;
   Child(const Child&) = delete;
   auto operator=(const Child&) -> Child& = delete;
   ~Child();
 
+  [[nodiscard]] auto pid() const -> pid_t { return pid_; }
+  // Whether all of `input` has been written: it needs us no more until it ends.
+  [[nodiscard]] auto is_fed() const -> bool { return !in_; }
   // Feeds and drains the child until it ends. Output beyond 16 MiB a stream is thrown away.
   [[nodiscard]] auto finish() -> Outcome;
 

@@ -1,5 +1,7 @@
 #include "cni/spec/request.h"
 
+#include <array>
+#include <charconv>
 #include <cstdlib>
 #include <vector>
 
@@ -110,7 +112,37 @@ auto check_environment(const Environment& environment) -> Result<Command> {
 
 namespace {
 
+// The numbers of a version, of which one or two may be missing. Also of versions that we do not speak.
+auto numbers_of(std::string_view version) -> Result<std::array<int, 3>> {
+  static constexpr std::array<std::string_view, 3> parts{"major", "minor", "micro"};
+  std::array<int, 3> numbers{};
+  std::string_view rest = version;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const auto end = i + 1 < parts.size() ? rest.find('.') : std::string_view::npos;
+    const auto part = rest.substr(0, end);
+    const auto [last, error] = std::from_chars(part.data(), part.data() + part.size(), numbers[i]);
+    if (error != std::errc{} || last != part.data() + part.size()) {
+      return fail(ErrorCode::decoding, text({"failed to convert ", parts[i], " version part ", in_quotes(part),
+                                             ": strconv.Atoi: parsing ", in_quotes(part), ": invalid syntax"}));
+    }
+    if (end == std::string_view::npos) break;
+    rest.remove_prefix(end + 1);
+  }
+  return numbers;
+}
+
+// CHECK came with 0.4.0, GC and STATUS with 1.1.0.
+auto check_command(Command command, std::string_view version) -> Result<void> {
+  const bool is_check = command == Command::check;
+  if (!is_check && command != Command::gc && command != Command::status) return {};
+  const auto spoken = numbers_of(version);
+  if (!spoken) return Failure(spoken.error());
+  if (*spoken >= (is_check ? std::array<int, 3>{0, 4, 0} : std::array<int, 3>{1, 1, 0})) return {};
+  return fail(ErrorCode::incompatible_version, text({"config version does not allow ", name_of(command)}));
+}
+
 auto check_version(Command command, const std::string& version) -> Result<void> {
+  if (auto good = check_command(command, version); !good) return good;
   if (!is_supported(version)) {
     std::string all;
     for (const auto each : spec_versions) {
@@ -119,12 +151,6 @@ auto check_version(Command command, const std::string& version) -> Result<void> 
     }
     return fail(ErrorCode::incompatible_version, "incompatible CNI versions",
                 text({"config is ", in_quotes(version), ", plugin supports [", all, "]"}));
-  }
-  const bool new_enough = command == Command::check                              ? at_least(version, "0.4.0")
-                          : command == Command::gc || command == Command::status ? at_least(version, "1.1.0")
-                                                                                 : true;
-  if (!new_enough) {
-    return fail(ErrorCode::incompatible_version, text({"config version does not allow ", name_of(command)}));
   }
   return {};
 }
@@ -136,10 +162,11 @@ auto parse_request(Command command, Environment environment, std::string input) 
   if (!config) {
     return fail(ErrorCode::decoding, "error unmarshall network config: " + config.error().msg);
   }
+  if (config->is_null()) *config = Json::object();  // as Go has it
   if (!config->is_object()) return fail(ErrorCode::decoding, "error unmarshall network config: it is no JSON object");
   const Reader reader(*config, "error unmarshall network config: ");
   const auto name = reader.string("name");
-  const auto version = reader.string("cniVersion");
+  const auto version = Reader(*config, "decoding version from network config: ").string("cniVersion");
   if (!name) return fail(ErrorCode::decoding, name.error().msg);
   if (!version) return fail(ErrorCode::decoding, version.error().msg);
   if (name->value_or("").empty()) return fail(ErrorCode::bad_config, "missing network name");

@@ -50,9 +50,10 @@ auto to_json(const IpConfig& ip, bool lists_only) -> Json {
 
 // The order in which the reference's structs list their members, up to 0.4.0. From 1.0.0 on it is the
 // alphabet's, and that is print_json's own.
-const std::vector<std::string_view> old_order{"cniVersion", "interfaces", "ip4",       "ip6",     "name", "mac",
-                                              "sandbox",    "version",    "interface", "address", "ip",   "gateway",
-                                              "ips",        "routes",     "dns",       "dst",     "gw"};
+const std::vector<std::string_view> old_order{
+    "cniVersion", "interfaces", "ip4",     "ip6",   "name",        "mac",    "sandbox", "version", "interface",
+    "address",    "ip",         "gateway", "ips",   "routes",      "dns",    "dst",     "gw",      "mtu",
+    "advmss",     "priority",   "table",   "scope", "nameservers", "domain", "search",  "options"};
 
 auto print_old(const AddResult& result, std::string_view version) -> Result<std::string> {
   Json json = Json::object();

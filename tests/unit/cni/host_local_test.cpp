@@ -142,6 +142,19 @@ TEST_F(StoreFolder, AnEmptyFileIsFreeAndAnOldLeaseIsAnyInterfaces) {
   EXPECT_EQ(store.all(), std::vector{ip("10.1.0.2")});
 }
 
+// Writing over a file leaves the folder's time as it was, so that the table seems to hold.
+TEST_F(StoreFolder, FindsALeaseThatWasWrittenOverInPlace) {
+  EXPECT_EQ(open().reserve(ip("10.1.0.2"), {"c1", "eth0"}, 0), true);
+  write("10.1.0.2", "c2");
+  EXPECT_FALSE(open().has_lease({"c1", "eth0"}));
+  EXPECT_TRUE(open().has_lease({"c2", "eth0"}));
+  write("10.1.0.2", "c3\r\neth0");
+  open().release({"c2", "eth0"});
+  EXPECT_TRUE(std::filesystem::exists(file("10.1.0.2")));
+  open().release({"c3", "eth0"});
+  EXPECT_FALSE(std::filesystem::exists(file("10.1.0.2")));
+}
+
 TEST_F(StoreFolder, CollectsWhatIsNotValidAndNothingElse) {
   {
     auto store = open();

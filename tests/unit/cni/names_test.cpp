@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "cni/bridge/attachment_link.h"
+#include "cni/bridge/empty_bridge.h"
 #include "cni/bridge/names.h"
 
 namespace weir::cni::bridge {
@@ -65,6 +66,20 @@ TEST(Ownership, OfALinkNeedsItsKindItsNameAndItsMacOrAlias) {
   EXPECT_TRUE(is_ours(other, "net1", owner));
   link.alias = alias_of({"net10", owner, {}});
   EXPECT_FALSE(is_ours(link, "net1", owner));
+}
+
+TEST(Ownership, AGatewaysPortIsKnownByItsAliasAndItsName) {
+  Link port;
+  port.kind = "veth";
+  port.name = gateway_port("br1", "br1.7");
+  port.alias = gateway_alias("br1.7");
+  EXPECT_TRUE(is_gateway_port(port, "br1"));
+  EXPECT_FALSE(is_gateway_port(port, "br2"));
+  port.name = "veth12345678901";
+  EXPECT_FALSE(is_gateway_port(port, "br1"));
+  port.name = gateway_port("br1", "br1.7");
+  port.alias.clear();
+  EXPECT_FALSE(is_gateway_port(port, "br1"));
 }
 
 TEST(Ownership, ByPrevResultNeedsNameMacAndBridge) {

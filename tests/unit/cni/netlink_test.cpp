@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/rtnetlink.h>
 
+#include "cni/kernel/conntrack.h"
 #include "cni/kernel/link.h"
 #include "cni/kernel/nft.h"
 
@@ -64,6 +67,15 @@ TEST(Link_, IsReadFromWhatTheKernelSays) {
   EXPECT_TRUE(link.hairpin);
   EXPECT_FALSE(link.isolated);
   EXPECT_EQ(parse_link({}).index, 0U);
+}
+
+TEST(Conntrack, IsAskedForOneAddressOnly) {
+  auto message = list_connections(*Ip::parse("10.1.0.2"));
+  const auto read = attributes_of(message, sizeof(nfgenmsg));
+  const auto source = read.nested(CTA_TUPLE_ORIG).nested(CTA_TUPLE_IP).find(CTA_IP_V4_SRC);
+  ASSERT_TRUE(source);
+  EXPECT_EQ(Ip::from_bytes(*source), Ip::parse("10.1.0.2"));
+  EXPECT_EQ(read.nested(CTA_FILTER).number<std::uint32_t>(CTA_FILTER_ORIG_FLAGS), 1U);
 }
 
 TEST(NftComment, HasItsTypeItsLengthAndItsZero) {

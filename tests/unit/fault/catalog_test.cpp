@@ -58,7 +58,7 @@ TEST(Catalog, SaysInOneSentenceWhatIsWrong) {
   EXPECT_EQ(refused(""), "it is empty: write a fault, such as \"latency latency=100ms\"");
   EXPECT_THAT(refused("lag"), HasSubstr("there is no fault \"lag\"; the faults are latency, bandwidth"));
   EXPECT_EQ(refused("latency 100ms"), "\"100ms\" is not a field: write NAME=VALUE, such as latency=100ms");
-  EXPECT_THAT(refused("latency latency=100"), HasSubstr("latency: latency: \"100\" is not a duration"));
+  EXPECT_THAT(refused("latency latency=100"), HasSubstr("latency: \"100\" is not a duration"));
   EXPECT_EQ(refused("latency delay=1s"),
             "latency: there is no field \"delay\"; it has latency, jitter, distribution, correlation, name, direction, "
             "probability, scope, match, after and for");
@@ -108,7 +108,7 @@ TEST(Catalog, TakesNumbersWhereTheyNeedNoUnit) {
   EXPECT_EQ(make_fault(fields)->integer("average_size"), 64);
   const std::vector<Field> unitless{{"type", std::string("latency")}, {"latency", std::int64_t{100}}};
   EXPECT_EQ(make_fault(unitless).error().message,
-            "latency: latency: 100 is not a duration with its unit such as 100ms, 1.5s or 0");
+            "latency: 100 is not a duration with its unit such as 100ms, 1.5s or 0");
 }
 
 TEST(Catalog, ChangesAFaultButNotWhatItIs) {
@@ -161,6 +161,32 @@ TEST(Classic, HidesWhatToxiproxyCannotSay) {
     EXPECT_FALSE(classic_attributes(parse_fault(text).value())) << text;
   }
   EXPECT_TRUE(classic_attributes(parse_fault("latency latency=1s probability=0.5").value()));
+}
+
+TEST(FaultList, PutsAFaultWhereItIsWanted) {
+  FaultList list;
+  const auto put = [&](const char* name, std::size_t place) {
+    list = *list.with(*parse_fault(std::string("noop name=") + name), place);
+  };
+  const auto names = [&] {
+    std::string all;
+    for (const auto& each : list.entries()) all += each->name;
+    return all;
+  };
+  put("b", FaultList::at_the_end);
+  put("a", 0);
+  put("d", 99);
+  put("c", 2);
+  EXPECT_EQ(names(), "abcd");
+  EXPECT_EQ(list.place_of("c"), 2U);
+  EXPECT_FALSE(list.place_of("x"));
+  const auto was = list.find("a");
+  list = *list.moved("a", 3);
+  EXPECT_EQ(names(), "bcda");
+  EXPECT_EQ(list.find("a"), was) << "the same object: open sessions see no other fault";
+  list = *list.moved("d", 0);
+  EXPECT_EQ(names(), "dbca");
+  EXPECT_FALSE(list.moved("x", 0));
 }
 
 }  // namespace

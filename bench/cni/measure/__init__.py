@@ -1,0 +1,1 @@
+"""What bench/cni/run measures with and what it measures."""

@@ -1,0 +1,24 @@
+#pragma once
+
+#include "cni/bridge/config.h"
+#include "cni/bridge/host_side.h"
+#include "cni/kernel/netlink.h"
+
+namespace weir::cni::bridge {
+
+// A bridge without ports but those that ADD itself put there: the ends of `<bridge>.<vlan>` gateway links.
+
+// What tells such an end from a container's: its alias, and its name, which is made of the gateway's.
+[[nodiscard]] auto gateway_alias(const std::string& gateway) -> std::string;
+[[nodiscard]] auto gateway_port(const std::string& bridge, const std::string& gateway) -> std::string;
+[[nodiscard]] auto is_gateway_port(const Link& port, const std::string& bridge) -> bool;
+
+// Undoes what a failed ADD made: addresses, the gateway's link and the bridge, unless somebody else has a port
+// on it by now.
+auto undo_bridge(NetlinkSocket& socket, const HostSide& side) -> void;
+
+// For a network with removeEmptyBridge: the bridge and its gateway links go if no other port is left. Nothing
+// happens if there is no bridge. Holds HostLock "bridge", as an ADD does while it attaches.
+[[nodiscard]] auto remove_empty_bridge(NetlinkSocket& socket, const Config& config) -> Result<void>;
+
+}  // namespace weir::cni::bridge

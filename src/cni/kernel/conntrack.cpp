@@ -1,0 +1,58 @@
+#include "cni/kernel/conntrack.h"
+
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+namespace weir::cni {
+namespace {
+
+constexpr std::uint32_t by_source_address = 1;  // CTA_FILTER_F_CTA_IP_SRC, which no kernel header exports
+
+auto start(unsigned what, std::uint16_t flags, std::uint8_t family) -> Message {
+  Message message(static_cast<std::uint16_t>((unsigned{NFNL_SUBSYS_CTNETLINK} << 8U) | what), flags);
+  message.put(nfgenmsg{.nfgen_family = family, .version = NFNETLINK_V0, .res_id = 0});
+  return message;
+}
+
+auto family_of(const Ip& ip) -> std::uint8_t { return ip.is_v4() ? AF_INET : AF_INET6; }
+
+auto source_of(const Attributes& tuple, bool v4) -> std::optional<Ip> {
+  const auto source = tuple.nested(CTA_TUPLE_IP).find(v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC);
+  return source ? Ip::from_bytes(*source) : std::nullopt;
+}
+
+}  // namespace
+
+auto list_connections(const Ip& ip) -> Message {
+  auto message = start(IPCTNL_MSG_CT_GET, NLM_F_DUMP, family_of(ip));
+  message.nest(CTA_TUPLE_ORIG, [&](Message& tuple) {
+    tuple.nest(CTA_TUPLE_IP,
+               [&](Message& address) { address.bytes(ip.is_v4() ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, ip.bytes()); });
+  });
+  // Kernels older than 5.8 take no notice of it, and list every entry.
+  message.nest(CTA_FILTER, [](Message& filter) { filter.number(CTA_FILTER_ORIG_FLAGS, by_source_address); });
+  return message;
+}
+
+auto forget_connections(NetlinkSocket& socket, const Ip& ip) -> void {
+  std::vector<Message> doomed;
+  const auto judge = [&](std::span<const std::uint8_t> payload) {
+    const Attributes entry(payload.subspan(std::min(payload.size(), sizeof(nfgenmsg))));
+    if (source_of(entry.nested(CTA_TUPLE_ORIG), ip.is_v4()) != ip) return;
+    auto message = start(IPCTNL_MSG_CT_DELETE, NLM_F_ACK, family_of(ip));
+    // The entry and no later one of the same tuple: the kernel compares the id.
+    for (const std::uint16_t type : {CTA_TUPLE_ORIG, CTA_ZONE, CTA_ID}) {
+      const auto value = entry.find(type);
+      const auto flag = type == CTA_TUPLE_ORIG ? NLA_F_NESTED : 0;
+      if (value) message.bytes(static_cast<std::uint16_t>(type | flag), *value);
+    }
+    doomed.push_back(std::move(message));
+  };
+  (void)socket.dump([&] { return list_connections(ip); }, [&] { doomed.clear(); }, judge);
+  for (auto& message : doomed) (void)socket.send(std::move(message));
+}
+
+}  // namespace weir::cni

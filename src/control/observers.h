@@ -1,0 +1,48 @@
+// Views that a configuration file asks for: the traffic of some proxies, written to files while it passes.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "control/go_json.h"
+#include "control/strict_fields.h"
+#include "engine/engine.h"
+#include "view/view.h"
+
+namespace weir::control {
+
+// What proxies are called, for the observers' threads. Any thread.
+class ProxyNames {
+ public:
+  void add(ProxyId id, const std::string& name);
+  [[nodiscard]] auto name(ProxyId id) const -> std::string;
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<ProxyId, std::string> names_;
+};
+
+// One [[observers]] of the file.
+struct ObserverRule {
+  view::ViewOptions view;
+  std::string output;                // a file's path; "stdout"
+  std::vector<std::string> proxies;  // by name; none: all
+  event::FullPolicy when_slow = event::FullPolicy::drop;
+  Json effective;  // all values, as the file says them
+};
+[[nodiscard]] auto read_observer(const Json& object, const std::string& path) -> tl::expected<ObserverRule, FieldError>;
+
+// An observer's file while it is written to. It goes after the engine.
+struct ObserverOutput {
+  Fd file;
+  std::unique_ptr<view::Output> output;
+};
+// Opens the files and gives the engine, before it starts, the views. `names` outlives the engine.
+[[nodiscard]] auto add_observers(const std::vector<ObserverRule>& rules, engine::Engine& engine,
+                                 const ProxyNames& names) -> Result<std::vector<ObserverOutput>>;
+
+}  // namespace weir::control

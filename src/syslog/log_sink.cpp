@@ -1,0 +1,148 @@
+#include "syslog/log_sink.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "syslog/log_delivery.h"
+
+namespace weir::syslog {
+namespace {
+
+// A line on stderr if it takes one at once: the only place left to say that the log is down.
+void say_on_stderr(const std::string& line) {
+  pollfd stderr_now{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+  if (::poll(&stderr_now, 1, 0) == 1) (void)!::write(STDERR_FILENO, line.data(), line.size());
+}
+
+}  // namespace
+
+// Outlives the sink if its thread is stuck.
+struct LogSink::Shared {
+  Shared(const Target& to, LineFormat as, const Clock& by)
+      : target(to), format(as), clock(by), queue(by), output(make_output(target, interruption)) {}
+
+  void run();
+  void outage(const std::string& why);
+  void show(const LogDelivery& delivery);  // under the mutex
+
+  const Target target;
+  const LineFormat format;
+  const Clock& clock;
+  const Speaker speaker = Speaker::this_process();
+  Interruption interruption;
+  LogQueue queue;
+  std::unique_ptr<LogOutput> output;
+
+  std::mutex mutex;
+  std::condition_variable news;   // for the thread: something to do
+  std::condition_variable rests;  // for others: the thread rests or has ended
+  bool wanted = false;            // something was pushed since the thread last looked
+  bool reopen = false;
+  bool closing = false;
+  bool resting = false;
+  bool ended = false;
+  SinkStatus shown;
+};
+
+void LogSink::Shared::outage(const std::string& why) {
+  if (target.transport == Transport::standard_error) return;
+  say_on_stderr(fmt::format("weir: log {}: {}; it is tried again, and what does not fit meanwhile is counted\n",
+                            target.text, why));
+}
+
+void LogSink::Shared::show(const LogDelivery& delivery) {
+  shown.up = delivery.is_up();
+  shown.sent = delivery.sent();
+  shown.trouble = delivery.trouble();
+}
+
+void LogSink::Shared::run() {
+  LogDelivery delivery(
+      queue, *output, clock, [this](const LogRecord& record) { return written(record, target, format, speaker); },
+      [this](const std::string& why) { outage(why); });
+  std::unique_lock lock(mutex);
+  while (!closing) {
+    wanted = false;
+    if (std::exchange(reopen, false)) delivery.reopen();
+    lock.unlock();
+    const auto next = delivery.turn();
+    lock.lock();
+    show(delivery);
+    resting = !wanted && !next;
+    if (resting) rests.notify_all();
+    const auto woken = [&] { return wanted || reopen || closing; };
+    if (next) {
+      // While it is down, new messages change nothing.
+      news.wait_for(lock, std::max(*next - clock.mono(), Nanos{0}), [&] { return reopen || closing; });
+    } else {
+      news.wait(lock, woken);
+    }
+    resting = false;
+  }
+  lock.unlock();
+  delivery.last_turn();
+  output->close();
+  lock.lock();
+  show(delivery);
+  ended = true;
+  rests.notify_all();
+}
+
+LogSink::LogSink(const Target& target, LineFormat format, const Clock& clock)
+    : shared_(std::make_shared<Shared>(target, format, clock)) {
+  shared_->shown.target = target.text;
+  // Signals are the control thread's.
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::thread([shared = shared_] { shared->run(); }).detach();
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+LogSink::~LogSink() {
+  std::unique_lock lock(shared_->mutex);
+  shared_->closing = true;
+  shared_->news.notify_all();
+  const auto ended = [this] { return shared_->ended; };
+  if (shared_->rests.wait_for(lock, patience_at_end, ended)) return;
+  shared_->interruption.now();
+  shared_->rests.wait_for(lock, patience_at_end, ended);
+}
+
+void LogSink::push(LogRecord record) {
+  shared_->queue.push(std::move(record));
+  const std::lock_guard lock(shared_->mutex);
+  shared_->wanted = true;
+  shared_->resting = false;
+  shared_->news.notify_one();
+}
+
+void LogSink::reopen() {
+  const std::lock_guard lock(shared_->mutex);
+  shared_->reopen = true;
+  shared_->news.notify_one();
+}
+
+auto LogSink::flush(Nanos patience) -> bool {
+  std::unique_lock lock(shared_->mutex);
+  return shared_->rests.wait_for(lock, patience, [this] { return shared_->resting || shared_->ended; });
+}
+
+auto LogSink::status() const -> SinkStatus {
+  const std::lock_guard lock(shared_->mutex);
+  SinkStatus status = shared_->shown;
+  status.dropped = shared_->queue.dropped();
+  status.waiting = shared_->queue.size();
+  return status;
+}
+
+auto LogSink::target() const -> const Target& { return shared_->target; }
+auto LogSink::format() const -> LineFormat { return shared_->format; }
+
+}  // namespace weir::syslog

@@ -1,0 +1,111 @@
+#include "syslog/target_log.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "syslog/log_output.h"
+
+namespace weir::syslog {
+
+auto LogSettings::parse_targets(const std::vector<std::string>& texts) -> Result<std::vector<Target>> {
+  std::vector<Target> targets;
+  for (const std::string& text : texts) {
+    auto target = Target::parse(text);
+    if (!target) return tl::make_unexpected(target.error());
+    const auto same = [&](const Target& each) { return each.text == text; };
+    if (std::any_of(targets.begin(), targets.end(), same))
+      return failure(fmt::format("\"{}\" stands here twice", text));
+    targets.push_back(*std::move(target));
+  }
+  return targets;
+}
+
+auto settle(const LogChoice& first, const LogChoice& second, bool quiet) -> LogSettings {
+  LogSettings settings;
+  settings.level = first.level.value_or(second.level.value_or(settings.level));
+  settings.format = first.format.value_or(second.format.value_or(settings.format));
+  settings.targets = first.targets.value_or(second.targets.value_or(settings.targets));
+  for (auto& target : settings.targets) {
+    if (quiet && target.transport == Transport::standard_error) target.least = Severity::err;
+  }
+  return settings;
+}
+
+auto TargetLog::configure(const LogSettings& settings) -> Result<void> {
+  for (const Target& target : settings.targets) {
+    if (auto checked = check_target(target); !checked) return checked;
+  }
+  std::vector<std::shared_ptr<LogSink>> before;
+  {
+    const std::lock_guard lock(mutex_);
+    before = sinks_;
+  }
+  std::vector<std::shared_ptr<LogSink>> after;
+  for (const Target& target : settings.targets) {
+    const auto kept = std::find_if(before.begin(), before.end(), [&](const auto& sink) {
+      return sink->target().text == target.text && sink->target().least == target.least &&
+             sink->format() == settings.format;
+    });
+    after.push_back(kept != before.end() ? *kept : std::make_shared<LogSink>(target, settings.format, clock_));
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    settings_ = settings;
+    sinks_ = after;
+  }
+  std::erase_if(before, [&](const auto& sink) { return std::find(after.begin(), after.end(), sink) != after.end(); });
+  // A sink's end waits for what it holds to get out, which is not for our caller to do.
+  if (!before.empty()) std::thread([ended = std::move(before)] {}).detach();
+  return {};
+}
+
+void TargetLog::write(LogLevel level, std::string_view message, std::span<const LogField> fields) {
+  std::vector<std::shared_ptr<LogSink>> sinks;
+  {
+    const std::lock_guard lock(mutex_);
+    if (level < settings_.level) return;
+    sinks = sinks_;
+  }
+  LogRecord record{.time = clock_.wall(), .level = level, .message = std::string(message), .fields = {}};
+  for (const LogField& field : fields) record.fields.emplace_back(field.name, field.value);
+  for (const auto& sink : sinks) {
+    if (sink->target().takes(level)) sink->push(record);
+  }
+}
+
+auto TargetLog::wants(LogLevel level) const -> bool {
+  const std::lock_guard lock(mutex_);
+  return level >= settings_.level &&
+         std::any_of(sinks_.begin(), sinks_.end(), [&](const auto& sink) { return sink->target().takes(level); });
+}
+
+void TargetLog::reopen() {
+  const std::lock_guard lock(mutex_);
+  for (const auto& sink : sinks_) {
+    if (sink->target().transport == Transport::file) sink->reopen();
+  }
+}
+
+void TargetLog::flush(Nanos patience) {
+  std::vector<std::shared_ptr<LogSink>> sinks;
+  {
+    const std::lock_guard lock(mutex_);
+    sinks = sinks_;
+  }
+  const MonoTime deadline = clock_.mono() + patience;
+  for (const auto& sink : sinks) sink->flush(std::max(deadline - clock_.mono(), Nanos{0}));
+}
+
+auto TargetLog::status() const -> std::vector<SinkStatus> {
+  const std::lock_guard lock(mutex_);
+  std::vector<SinkStatus> all;
+  for (const auto& sink : sinks_) all.push_back(sink->status());
+  return all;
+}
+
+auto TargetLog::settings() const -> LogSettings {
+  const std::lock_guard lock(mutex_);
+  return settings_;
+}
+
+}  // namespace weir::syslog
