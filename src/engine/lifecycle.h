@@ -13,7 +13,7 @@ struct LifecycleOptions {
   std::optional<Nanos> drain;                 // none: no limit
   bool until_sessions_end = false;            // --once: end when the accepted sessions have
   std::function<void(std::string_view)> say;  // a line for people, without a newline
-  std::function<void()> on_hangup{};            // none: SIGHUP does what it does; else block_signals(true) first
+  std::function<void()> on_hangup{};          // none: SIGHUP does what it does; else block_signals(true) first
 };
 
 struct Ending {

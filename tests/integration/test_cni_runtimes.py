@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 # A host of its own, with a world outside of it at 192.0.2.1 that can answer only the host's own address.
 HOST = r"""
 set -e
-mkdir -p /run/netns /sys/fs/cgroup
+mkdir -p /run/netns /sys/fs/cgroup /var/lib/cni
 mount -t tmpfs none /run/netns
 mount -t sysfs none /sys
 mount -t cgroup2 none /sys/fs/cgroup || true
