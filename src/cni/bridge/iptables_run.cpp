@@ -131,10 +131,6 @@ auto RemovingNat::change(Goes goes) -> Result<void> {
     if (restores_.empty()) {
       lock_ = HostLock::take("nat");
       commits_ = listen_for_commits();
-    } else {
-      // With the other family's change in between, iptables-nft would begin again: only what comes after the
-      // change, its wait for the kernel, may overlap.
-      wait_for_commits();
     }
     auto child = start_restore(family, input, lock_);
     if (!child) return Failure(child.error());
