@@ -84,7 +84,7 @@ class Adding {
   }
 
   // Fills in gateways and default routes; returns what the bridge is to have.
-  auto choose_gateways(AddResult& result) -> std::vector<Prefix> {
+  auto choose_gateways(AddResult& result) const -> std::vector<Prefix> {
     std::vector<Prefix> gateways;
     bool done[2] = {false, false};
     for (auto& ip : result.ips) {

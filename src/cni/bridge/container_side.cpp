@@ -1,8 +1,7 @@
 #include "cni/bridge/container_side.h"
 
-#include <time.h>
-
 #include <algorithm>
+#include <ctime>
 
 #include "cni/bridge/ports.h"
 #include "cni/kernel/address.h"

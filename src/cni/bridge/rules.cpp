@@ -102,10 +102,10 @@ auto AddingRules::finish() -> Result<void> {
 namespace {
 
 auto forget_all(const std::vector<Ip>& addresses) -> void {
-  // A walk through the kernel's table takes milliseconds, however few connections it holds.
-  if (addresses.empty() || read_sysctl("net/netfilter/nf_conntrack_count") == "0") return;
-  auto socket = open_filter_socket();
-  for (const auto& ip : socket ? addresses : std::vector<Ip>{}) forget_connections(*socket, ip);
+  constexpr std::size_t few = 3;  // digits
+  const auto count = read_sysctl("net/netfilter/nf_conntrack_count");
+  if (addresses.empty() || count == "0") return;
+  if (auto socket = open_filter_socket()) forget_connections(*socket, addresses, !count.empty() && count.size() <= few);
 }
 
 // The two packet filters side by side: iptables' programs list their table while nftables' rules go. When
@@ -174,6 +174,7 @@ auto collect_rules(const std::string& network, const std::vector<Attachment>& va
     return std::find(valid.begin(), valid.end(), each) != valid.end();
   };
   std::vector<std::string> hashes;
+  hashes.reserve(valid.size());
   for (const auto& each : valid) hashes.push_back(nft_hash(network, each));
   const auto mine = nft_network_hash(network) + "-";
   NftRemoval removal;

@@ -70,8 +70,8 @@ class Store {
   [[nodiscard]] auto names() const -> std::vector<std::string>;
   [[nodiscard]] auto content(const std::string& name) const -> std::optional<std::string>;
   [[nodiscard]] auto owned_by(const std::string& owner) const -> std::vector<Ip>;
-  auto publish(const std::string& name, const std::string& text) -> Result<bool>;
-  auto publish_by_name(const std::string& name, const std::string& text) -> Result<bool>;
+  auto publish(const std::string& name, const std::string& content) -> Result<bool>;
+  auto publish_by_name(const std::string& name, const std::string& content) -> Result<bool>;
   auto remove(const std::string& name, const Ip& ip, const std::string& owner) -> void;
   auto change() -> void;
 

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstddef>
 
 namespace weir::cni {
 namespace {
@@ -37,12 +38,15 @@ auto list_connections(const Ip& ip) -> Message {
   return message;
 }
 
-auto forget_connections(NetlinkSocket& socket, const Ip& ip) -> void {
+auto forget_connections(NetlinkSocket& socket, std::span<const Ip> ips, bool few) -> void {
   std::vector<Message> doomed;
   const auto judge = [&](std::span<const std::uint8_t> payload) {
-    const Attributes entry(payload.subspan(std::min(payload.size(), sizeof(nfgenmsg))));
-    if (source_of(entry.nested(CTA_TUPLE_ORIG), ip.is_v4()) != ip) return;
-    auto message = start(IPCTNL_MSG_CT_DELETE, NLM_F_ACK, family_of(ip));
+    if (payload.size() < sizeof(nfgenmsg)) return;
+    const std::uint8_t family = payload[offsetof(nfgenmsg, nfgen_family)];
+    const Attributes entry(payload.subspan(sizeof(nfgenmsg)));
+    const auto source = source_of(entry.nested(CTA_TUPLE_ORIG), family == AF_INET);
+    if (!source || std::find(ips.begin(), ips.end(), *source) == ips.end()) return;
+    auto message = start(IPCTNL_MSG_CT_DELETE, NLM_F_ACK, family);
     // The entry and no later one of the same tuple: the kernel compares the id.
     for (const std::uint16_t type : {CTA_TUPLE_ORIG, CTA_ZONE, CTA_ID}) {
       const auto value = entry.find(type);
@@ -51,7 +55,12 @@ auto forget_connections(NetlinkSocket& socket, const Ip& ip) -> void {
     }
     doomed.push_back(std::move(message));
   };
-  (void)socket.dump([&] { return list_connections(ip); }, [&] { doomed.clear(); }, judge);
+  // A dump that is begun again tells some entries twice; the second deletion finds nothing.
+  if (few) {
+    (void)socket.dump([] { return start(IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC); }, [] {}, judge);
+  } else {
+    for (const Ip& ip : ips) (void)socket.dump([&] { return list_connections(ip); }, [] {}, judge);
+  }
   for (auto& message : doomed) (void)socket.send(std::move(message));
 }
 

@@ -31,6 +31,7 @@ auto make_pipe() -> Result<Pipe> {
 
 auto pointers(const std::vector<std::string>& words) -> std::vector<char*> {
   std::vector<char*> out;
+  out.reserve(words.size() + 1);
   for (const auto& word : words) {
     out.push_back(const_cast<char*>(word.c_str()));  // NOLINT(cppcoreguidelines-pro-type-const-cast): exec's signature
   }

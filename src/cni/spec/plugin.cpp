@@ -41,7 +41,7 @@ auto about(const Plugin& plugin) -> std::string {
     all += each;
   }
   return text(
-      {"CNI ", plugin.name, " plugin weir v" WEIR_CNI_VERSION, "\nCNI protocol versions supported: ", all, "\n"});
+      {"CNI ", plugin.name, " plugin weir v", WEIR_CNI_VERSION, "\nCNI protocol versions supported: ", all, "\n"});
 }
 
 // The reference finds out after it acted, and leaves what it did behind.

@@ -96,7 +96,7 @@ auto parse_old(const Reader& reader) -> Result<AddResult> {
     for (auto& route : *routes) {
       // In this version a route without gateway goes through its family's.
       if (!route.gateway) route.gateway = *gateway;
-      result.routes.push_back(std::move(route));
+      result.routes.push_back(route);
     }
   }
   return result;
