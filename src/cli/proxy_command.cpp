@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <array>
+
 #include "cli/api_command.h"
 
 namespace weir::cli {
@@ -13,11 +16,11 @@ const std::vector<std::string> proxy_head{"NAME", "LISTEN", "UPSTREAM", "STATE",
 
 // "latency=100ms jitter=20ms", without what every fault has.
 auto fault_row(const Json& fault) -> std::vector<std::string> {
+  constexpr std::array<std::string_view, 8> every_one{"name", "type",  "direction", "probability", "applied_sessions",
+                                                      "id",   "owner", "lease"};
   std::string rest;
   for (const auto& [key, value] : fault.items()) {
-    if (key == "name" || key == "type" || key == "direction" || key == "probability" || key == "applied_sessions") {
-      continue;
-    }
+    if (std::ranges::find(every_one, key) != every_one.end()) continue;
     rest += (rest.empty() ? "" : " ") + key + "=" + bare(value);
   }
   return {bare(fault["name"]),
@@ -144,7 +147,7 @@ void add_fault(CLI::App& app, int& exit_code) {
   fault->require_subcommand(1);
   fault->footer(
       "Examples:\n"
-      "  weir fault add db type=latency latency=100ms jitter=20ms  every answer 100 ms later\n"
+      "  weir fault add db latency latency=100ms jitter=20ms       every answer 100 ms later\n"
       "  weir fault set db latency_downstream probability=0.3      in three sessions of ten\n"
       "  weir fault remove db latency_downstream                   at once, on open sessions too");
   Words& w = *words;
@@ -161,9 +164,14 @@ void add_fault(CLI::App& app, int& exit_code) {
              words);
   CLI::App* added = add(
       *fault, words, "add", "Add a fault at the end of a proxy's chain",
-      [&w, faults_path] { return run_with_pairs(w, "POST", faults_path(w), Json::object(), show_fault); }, exit_code);
+      [&w, faults_path] {
+        // "latency latency=100ms", as --fault of `weir tap` takes it.
+        if (w.pairs.front().find('=') == std::string::npos) w.pairs.front().insert(0, "type=");
+        return run_with_pairs(w, "POST", faults_path(w), Json::object(), show_fault);
+      },
+      exit_code);
   want_proxy(added, words);
-  want_pairs(added, words, "type=latency latency=100ms ...; see weir fault catalog");
+  want_pairs(added, words, "The kind and its fields: latency latency=100ms ...; see weir fault catalog");
   CLI::App* set = add(
       *fault, words, "set", "Change a fault",
       [&w, fault_path] { return run_with_pairs(w, "PATCH", fault_path(w), Json::object(), show_fault); }, exit_code);

@@ -124,6 +124,9 @@ def test_weirs_own_client(serve, weir_binary):
     assert run("proxy", "add", "db", "0", "localhost:1").startswith("db\t127.0.0.1:")
     assert run("fault", "add", "db", "type=latency", "latency=100ms").startswith(
         "latency_downstream\tlatency\tdownstream\t1")
+    added = run("fault", "add", "db", "bandwidth", "rate=1MB/s", "name=cap")  # the kind first, as --fault takes it
+    assert added == "cap\tbandwidth\tdownstream\t1.0\t0\tscope=session rate=1000KB/s\n"
+    run("fault", "remove", "db", "cap")
     assert "latency=200ms" in run("fault", "set", "db", "latency_downstream", "latency=200ms")
     assert '"latency":"200ms"' in run("fault", "list", "db", "--json")
     assert "packet_loss" in run("fault", "catalog")
