@@ -1,6 +1,6 @@
-// Everything that a CNI plugin reads before it acts, from any bytes: the environment's values (the first
-// line of the input, parted by tabs) and stdin (the rest). Nothing may crash, and what is accepted must be
-// printable again. Nothing outside is touched: the plugins' own functions are not called.
+// Everything that a CNI plugin reads, from any bytes: the environment's values (the first line of the input,
+// parted by tabs) and stdin (the rest); and what the kernel and iptables answer. Nothing may crash, and what is
+// accepted must be printable again. Nothing outside is touched: the plugins' own functions are not called.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -12,6 +12,7 @@
 #include "cni/bridge/names.h"
 #include "cni/host_local/config.h"
 #include "cni/host_local/resolv_conf.h"
+#include "cni/kernel/nft.h"
 #include "cni/spec/plugin.h"
 
 namespace {
@@ -44,6 +45,7 @@ extern "C" auto LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t siz
   const auto input = all.substr(std::min(end + 1, all.size()));
   (void)host_local::parse_resolv_conf(input);
   (void)bridge::removal_nat_input(bridge::parse_nat(input), [](const auto&, const auto&) { return true; });
+  if (const auto rule = nft::parse_rule({data, size}); rule && rule->source) must(rule->source->length <= 128);
   if (const auto owner = bridge::parse_alias(input)) must(bridge::alias_of(*owner) == input);
   const auto request = parse_request(command.value_or(Command::add), environment, input);
   if (!request) return 0;

@@ -149,9 +149,8 @@ class Adding {
   }
 
   auto undo() -> void {
-    if (has_rules_) {
-      (void)remove_rules(config_, RuleOwner{request_->name, owner_, addresses_});
-    }
+    std::optional<RemovedRules> removed;
+    if (has_rules_) removed = RemovedRules::of(config_, {request_->name, owner_, addresses_});
     if (side_.port.index != 0) {
       (void)host_.send(delete_link(side_.port.index));
     } else if (!side_.port.name.empty()) {

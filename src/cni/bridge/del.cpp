@@ -58,20 +58,18 @@ auto del(const Request& request) -> Result<void> {
   const auto host_end = find_host_end(*host, *config, request.name, owner, previous);
   if (!host_end) return Failure(host_end.error());
 
-  const RuleOwner rules{request.name, owner, own_addresses(request, *config, previous, *host_end)};
-  auto removing = RemovingRules::start(*config, rules);
-  Result<void> result;
+  const RemovedRules::Owner rules{request.name, owner, own_addresses(request, *config, previous, *host_end)};
+  auto removed = RemovedRules::of(*config, rules);
   if (*host_end) {
     const auto gone = host->send(delete_link((*host_end)->index));
     // The namespace may have been taken apart meanwhile, and the pair with it.
     if (!gone && gone.error().code != ENODEV) {
-      result = refused(text({"failed to delete ", in_quotes((*host_end)->name)}), gone.error());
+      return refused(text({"failed to delete ", in_quotes((*host_end)->name)}), gone.error());
     }
   }
-  auto removed = removing.finish();
-  if (!removed && result) result = Failure(removed.error());
   // The lease goes last, and stays where its link or rules could not be removed: DEL is called again.
-  if (!result) return result;
+  if (!removed.outcome()) return removed.outcome();
+  removed.forget(rules.own);
   if (auto good = remove_empty_bridge(*host, *config); !good) return good;
   const auto released = run_ipam(request, Command::del, *config);
   if (!released) return Failure(released.error());

@@ -37,11 +37,12 @@ auto gc(const Request& request) -> Result<void> {
   // It goes on after an error, and says all of them at the end.
   std::string wrong;
   const auto note = [&](const std::string& why) { wrong += (wrong.empty() ? "" : "; ") + why; };
-  std::vector<KnownLease> leases;
+  std::vector<RemovedRules::KnownLease> leases;
   if (config->ipam == host_local::plugin().name) {
     for (const auto& [ip, owner] : host_local::all_leases(request)) leases.push_back({ip, owner});
   }
-  if (auto good = collect_rules(request.name, *valid, leases); !good) note(good.error().msg);
+  const auto removed = RemovedRules::stale(request.name, *valid, leases);
+  if (!removed.outcome()) note(removed.outcome().error().msg);
   const auto links = list_ports(*host, 0);
   if (!links) note(refused("failed to list links", links.error()).value().msg);
   for (const auto& link : links ? *links : std::vector<Link>{}) {

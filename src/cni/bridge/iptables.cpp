@@ -80,10 +80,6 @@ auto has_rule(const NatTable& now, const std::string& line) -> bool {
 
 }  // namespace
 
-auto NatTable::has_chain(std::string_view name) const -> bool {
-  return std::find(chains.begin(), chains.end(), name) != chains.end();
-}
-
 auto parse_nat(std::string_view save) -> NatTable {
   NatTable table;
   bool in_table = false;
@@ -97,22 +93,6 @@ auto parse_nat(std::string_view save) -> NatTable {
     if (line.starts_with("-A ")) table.rules.push_back(parse_rule(line));
   }
   return table;
-}
-
-auto parse_nat_comment(std::string_view comment) -> std::optional<NatOwner> {
-  const auto part = [&](std::string_view label) -> std::optional<std::string> {
-    if (!comment.starts_with(label)) return std::nullopt;
-    comment.remove_prefix(label.size());
-    const auto end = comment.find('"');
-    if (end == std::string_view::npos) return std::nullopt;
-    std::string name(comment.substr(0, end));
-    comment.remove_prefix(end + 1);
-    return name;
-  };
-  const auto network = part("name: \"");
-  const auto container = network ? part(" id: \"") : std::nullopt;
-  if (!container || !comment.empty()) return std::nullopt;
-  return NatOwner{*network, *container};
 }
 
 auto first_nat_input(const NatWish& wish) -> std::string {
@@ -143,29 +123,10 @@ auto missing_nat_input(const NatWish& wish, const NatTable& now) -> std::string 
 }
 
 auto removal_nat_input(const NatTable& now, const Goes& goes) -> std::string {
+  const auto removal = choose_nat_removal(now.rules, goes);
   std::string input;
-  std::vector<const NatRule*> gone;
-  std::vector<std::string> chains;
-  for (const auto& rule : now.rules) {
-    const auto owner = parse_nat_comment(rule.comment);
-    if (!owner) continue;
-    const auto chain = iptables_chain(owner->network, owner->container);
-    const bool is_jump = rule.chain == "POSTROUTING" && rule.jump == chain;
-    const bool is_inner = rule.chain == chain;
-    if ((!is_jump && !is_inner) || !goes(*owner, is_jump ? rule.source : std::nullopt)) continue;
-    if (is_jump) {
-      input += text({"-D ", std::string_view(rule.line).substr(3), "\n"});
-      gone.push_back(&rule);
-    }
-    if (std::find(chains.begin(), chains.end(), chain) == chains.end()) chains.push_back(chain);
-  }
-  for (const auto& chain : chains) {
-    const bool used = std::any_of(now.rules.begin(), now.rules.end(), [&](const NatRule& rule) {
-      return rule.jump == chain && std::find(gone.begin(), gone.end(), &rule) == gone.end();
-    });
-    if (used || !now.has_chain(chain)) continue;
-    input += text({"-F ", chain, "\n-X ", chain, "\n"});
-  }
+  for (const auto* jump : removal.jumps) input += text({"-D ", std::string_view(jump->line).substr(3), "\n"});
+  for (const auto& chain : removal.chains) input += text({"-F ", chain, "\n-X ", chain, "\n"});
   return input.empty() ? input : in_nat(input);
 }
 

@@ -1,19 +1,15 @@
 // The programs behind iptables.h.
-#include <linux/netfilter/nfnetlink.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstdlib>
 
+#include "base/fd.h"
 #include "cni/bridge/host_lock.h"
 #include "cni/bridge/iptables.h"
 #include "cni/bridge/names.h"
-#include "cni/bridge/ports.h"
-#include "cni/kernel/nft.h"
 
 namespace weir::cni::bridge {
 namespace {
@@ -24,9 +20,8 @@ auto program(Family family, std::string_view what) -> std::string {
   return text({family == Family::v4 ? "iptables-" : "ip6tables-", what});
 }
 
-auto start(Family family, std::string_view what, const std::vector<std::string>& options, std::string input,
-           int inherited) -> Result<Child> {
-  const auto name = program(family, what);
+auto start(const std::string& name, const std::vector<std::string>& options, std::string input, int inherited)
+    -> Result<Child> {
   const auto path = find_program(name);
   if (!path) {
     return fail(text({"failed to locate iptables: exec: ", in_quotes(name), ": executable file not found in $PATH"}));
@@ -36,19 +31,22 @@ auto start(Family family, std::string_view what, const std::vector<std::string>&
   return Child::start(*path, words, std::move(input), {}, inherited);
 }
 
-auto complaint(Family family, std::string_view what, const Child::Outcome& outcome) -> Failure {
-  std::string_view said = outcome.err;
-  while (said.ends_with('\n')) said.remove_suffix(1);
-  return fail(text({"running ", program(family, what), ": ", outcome.words(), ": ", said}));
+auto start_restore_by(const std::string& name, std::string input, const HostLock& lock) -> Result<Child> {
+  return start(name, {"--noflush", "--wait"}, std::move(input), lock.fd());
 }
 
-// A socket that hears of every transaction; without one the lock is held longer, and that is all.
-auto listen_for_commits() -> std::optional<NetlinkSocket> {
-  auto socket = open_filter_socket();
-  if (!socket) return std::nullopt;
-  const int group = NFNLGRP_NFTABLES;
-  if (::setsockopt(socket->fd(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) != 0) return std::nullopt;
-  return std::move(*socket);
+auto complaint(const std::string& name, const Child::Outcome& outcome) -> Failure {
+  std::string_view said = outcome.err;
+  while (said.ends_with('\n')) said.remove_suffix(1);
+  return fail(text({"running ", name, ": ", outcome.words(), ": ", said}));
+}
+
+auto read_nat_by(const std::string& name) -> Result<NatTable> {
+  auto child = start(name, {"-t", "nat"}, {}, -1);
+  if (!child) return Failure(child.error());
+  const auto outcome = child->finish();
+  if (!outcome.good()) return complaint(name, outcome);
+  return parse_nat(outcome.out);
 }
 
 auto restore(Family family, std::string input, const HostLock& lock) -> Result<Child::Outcome> {
@@ -77,18 +75,10 @@ auto find_program(std::string_view name) -> std::optional<std::string> {
 auto has_iptables(Family family) -> bool { return find_program(program(family, "restore")).has_value(); }
 
 auto start_restore(Family family, std::string input, const HostLock& lock) -> Result<Child> {
-  return start(family, "restore", {"--noflush", "--wait"}, std::move(input), lock.fd());
+  return start_restore_by(program(family, "restore"), std::move(input), lock);
 }
 
-auto start_save(Family family) -> Result<Child> { return start(family, "save", {"-t", "nat"}, {}, -1); }
-
-auto read_nat(Family family) -> Result<NatTable> {
-  auto child = start_save(family);
-  if (!child) return Failure(child.error());
-  const auto outcome = child->finish();
-  if (!outcome.good()) return complaint(family, "save", outcome);
-  return parse_nat(outcome.out);
-}
+auto read_nat(Family family) -> Result<NatTable> { return read_nat_by(program(family, "save")); }
 
 auto finish_addition(Family family, const NatWish& wish, Child started, const HostLock& lock) -> Result<void> {
   auto outcome = started.finish();
@@ -104,83 +94,54 @@ auto finish_addition(Family family, const NatWish& wish, Child started, const Ho
     if (!again) return Failure(again.error());
     outcome = std::move(*again);
   }
-  if (!outcome.good()) return complaint(family, "restore", outcome);
+  if (!outcome.good()) return complaint(program(family, "restore"), outcome);
   return {};
 }
 
-auto RemovingNat::start(const std::vector<Family>& families) -> Result<RemovingNat> {
-  RemovingNat removing;
-  // What a killed ADD's program may still add has to be there before we look.
-  if (!families.empty()) HostLock::wait_for("nat");
-  for (const auto family : families) {
-    if (!has_iptables(family)) continue;
-    auto child = start_save(family);
-    if (!child) return Failure(child.error());
-    removing.saves_.push_back({family, std::move(*child)});
-  }
-  return removing;
+namespace {
+
+// Whether x_tables holds a nat table in this network namespace. Both kinds may be there at once.
+auto has_legacy_table(Family family) -> bool {
+  const Fd file(
+      ::open(family == Family::v4 ? "/proc/net/ip_tables_names" : "/proc/net/ip6_tables_names", O_RDONLY | O_CLOEXEC));
+  std::array<char, 256> buffer{};
+  const auto n = file ? ::read(file.get(), buffer.data(), buffer.size()) : -1;
+  const auto names = text({"\n", std::string_view(buffer.data(), n < 0 ? 0 : static_cast<std::size_t>(n))});
+  return names.find("\nnat\n") != std::string::npos;
 }
 
-auto RemovingNat::change(Goes goes) -> Result<void> {
-  goes_ = std::move(goes);
-  for (auto& [family, save] : saves_) {
-    const auto outcome = save.finish();
-    // No nat table in this kernel, no rules in it.
-    const auto input = outcome.good() ? removal_nat_input(parse_nat(outcome.out), goes_) : std::string();
-    if (input.empty()) continue;
-    if (restores_.empty()) {
-      lock_ = HostLock::take("nat");
-      commits_ = listen_for_commits();
-    }
-    auto child = start_restore(family, input, lock_);
-    if (!child) return Failure(child.error());
-    restores_.push_back({family, std::move(*child)});
-  }
-  saves_.clear();
-  return {};
+// The programs that change x_tables: under their own name where a host has both kinds.
+auto legacy_program(Family family, std::string_view what) -> std::string {
+  const auto name = program(family, text({"legacy-", what}));
+  return find_program(name) ? name : program(family, what);
 }
 
-// Waits until each restore has ended or its changes have taken effect. What it does after that is to wait
-// some 15 ms for the memory of what it deleted, and then the next in line may as well begin: sixteen
-// deletions at once took 0.5 s when each held the lock to its end.
-auto RemovingNat::wait_for_commits() -> void {
-  if (!commits_) return;
-  for (const auto& [family, restore] : restores_) {
-    const Fd ended(static_cast<int>(::syscall(SYS_pidfd_open, restore.pid(), 0)));
-    if (!ended || !restore.is_fed()) return;
-    std::array<pollfd, 2> watched{pollfd{ended.get(), POLLIN, 0}, pollfd{commits_->fd(), POLLIN, 0}};
-    while (watched[0].revents == 0) {
-      if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) return;
-      if (watched[1].revents != 0 && nft::has_commit_of(*commits_, restore.pid())) break;
-    }
-  }
-}
-
-auto RemovingNat::settle() -> void {
-  // With both families' programs running, the first one's news may be read while the second is awaited: it
-  // is then held to its end.
-  wait_for_commits();
-  lock_.release();
-}
-
-auto RemovingNat::finish() -> Result<void> {
+auto remove_from_legacy_table(Family family, const Goes& goes) -> Result<void> {
   Result<void> result;
-  for (auto& [family, restore_child] : restores_) {
-    auto outcome = restore_child.finish();
-    for (int tries = 0; !outcome.good() && tries < most_tries; ++tries) {
-      const auto now = read_nat(family);
-      if (!now) return Failure(now.error());
-      const auto input = removal_nat_input(*now, goes_);
-      if (input.empty()) break;
-      auto again = restore(family, input, HostLock::take("nat"));
-      if (!again) return Failure(again.error());
-      outcome = std::move(*again);
-      if (!outcome.good()) result = complaint(family, "restore", outcome);
-      if (outcome.good()) result = {};
-    }
+  for (int tries = 0; tries < most_tries; ++tries) {
+    const auto now = read_nat_by(legacy_program(family, "save"));
+    if (!now) return Failure(now.error());
+    const auto input = removal_nat_input(*now, goes);
+    if (input.empty()) return {};
+    const auto name = legacy_program(family, "restore");
+    const auto lock = HostLock::take("nat");
+    auto child = start_restore_by(name, input, lock);
+    if (!child) return Failure(child.error());
+    const auto outcome = child->finish();
+    if (outcome.good()) return {};
+    result = complaint(name, outcome);
   }
-  restores_.clear();
   return result;
+}
+
+}  // namespace
+
+auto remove_from_legacy_tables(const std::vector<Family>& families, const Goes& goes) -> Result<void> {
+  for (const auto family : families) {
+    if (!has_legacy_table(family) || !find_program(legacy_program(family, "restore"))) continue;
+    if (auto good = remove_from_legacy_table(family, goes); !good) return good;
+  }
+  return {};
 }
 
 }  // namespace weir::cni::bridge

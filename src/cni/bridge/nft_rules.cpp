@@ -111,6 +111,11 @@ auto spoof_id_in(std::string_view comment) -> std::string_view {
   return comment.starts_with(spoof_prefix) ? comment.substr(spoof_prefix.size()) : std::string_view();
 }
 
+auto delete_whole_chain(const nft::Table& table, const std::string& chain, std::vector<Message>& messages) -> void {
+  messages.push_back(nft::flush_chain(table, chain));
+  messages.push_back(nft::delete_chain(table, chain));
+}
+
 auto spoof_removal(NetlinkSocket& socket, const NftRemoval& removal, std::vector<Message>& messages) -> Answer<void> {
   const auto table = spoof_table();
   const auto rules = nft::list_rules(socket, table, base_chain);
@@ -127,10 +132,38 @@ auto spoof_removal(NetlinkSocket& socket, const NftRemoval& removal, std::vector
       const auto there = nft::has_chain(socket, table, chain);
       if (!there) return tl::unexpected(there.error());
       if (!*there) continue;
-      messages.push_back(nft::flush_chain(table, chain));
-      messages.push_back(nft::delete_chain(table, chain));
+      delete_whole_chain(table, chain, messages);
     }
   }
+  return {};
+}
+
+// What iptables-nft made of our rules. A chain that others jump to from elsewhere is busy, and stays.
+auto nat_removal(NetlinkSocket& socket, Family family, const NftRemoval& removal, std::vector<Message>& messages)
+    -> Answer<void> {
+  const nft::Table table{family == Family::v4 ? std::uint8_t{NFPROTO_IPV4} : std::uint8_t{NFPROTO_IPV6}, "nat"};
+  auto listed = nft::list_rules(socket, table, {});
+  if (!listed) return tl::unexpected(listed.error());
+  std::vector<NatRule> rules;
+  for (auto& each : *listed) {
+    rules.push_back({.chain = std::move(each.chain),
+                     .jump = std::move(each.target),
+                     .comment = std::move(each.comment),
+                     .source = each.source,
+                     .line = {},
+                     .handle = each.handle});
+  }
+  const auto chosen = choose_nat_removal(rules, removal.nat_goes);
+  for (const auto* jump : chosen.jumps) messages.push_back(nft::delete_rule(table, jump->chain, jump->handle));
+  for (const auto& chain : chosen.chains) delete_whole_chain(table, chain, messages);
+  // One that lost its rules, or never had them, because somebody was killed.
+  const bool is_known = std::any_of(rules.begin(), rules.end(), [&](const NatRule& rule) {
+    return rule.chain == removal.nat_chain || rule.jump == removal.nat_chain;
+  });
+  if (removal.nat_chain.empty() || is_known) return {};
+  const auto there = nft::has_chain(socket, table, removal.nat_chain);
+  if (!there) return tl::unexpected(there.error());
+  if (*there) delete_whole_chain(table, removal.nat_chain, messages);
   return {};
 }
 
@@ -147,6 +180,9 @@ auto removal_messages(NetlinkSocket& socket, const NftRemoval& removal) -> Messa
   }
   if (removal.spoof_goes) {
     if (auto good = spoof_removal(socket, removal, messages); !good) return tl::unexpected(good.error());
+  }
+  for (const auto family : removal.nat_families) {
+    if (auto good = nat_removal(socket, family, removal, messages); !good) return tl::unexpected(good.error());
   }
   return messages;
 }
@@ -192,7 +228,10 @@ auto add_spoof_check(NetlinkSocket& socket, const Attachment& owner, std::string
     if (!*stale) continue;
     const NftRemoval removal{.masquerade_goes = {},
                              .spoof_goes = [&](std::string_view each, std::string_view) { return each == id; },
-                             .spoof_ids = {id}};
+                             .spoof_ids = {id},
+                             .nat_families = {},
+                             .nat_goes = {},
+                             .nat_chain = {}};
     if (auto good = remove_nft(socket, removal); !good) return good;
   }
   return change(socket, what, [&] { return spoof_messages(socket, id, link, mac); });

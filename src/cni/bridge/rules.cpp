@@ -99,77 +99,59 @@ auto AddingRules::finish() -> Result<void> {
   return result;
 }
 
-namespace {
-
-auto forget_all(const std::vector<Ip>& addresses) -> void {
-  constexpr std::size_t few = 3;  // digits
-  const auto count = read_sysctl("net/netfilter/nf_conntrack_count");
-  if (addresses.empty() || count == "0") return;
-  if (auto socket = open_filter_socket()) forget_connections(*socket, addresses, !count.empty() && count.size() <= few);
-}
-
-// The two packet filters side by side: iptables' programs list their table while nftables' rules go. When
-// the socket is closed the kernel waits for the memory of deleted rules, some 15 ms: with the backend
-// nftables that is while the table is listed, otherwise while iptables-restore waits for the same.
-auto remove_both(const NftRemoval& nft, const std::vector<Family>& families, const Goes& goes,
-                 const std::vector<Ip>& forgotten, bool by_iptables) -> Result<void> {
-  auto nat = RemovingNat::start(families);
-  std::optional<NetlinkSocket> socket;
-  Result<void> result;
-  if (auto opened = open_filter_socket()) {
-    socket = std::move(*opened);
-    result = remove_nft(*socket, nft);
+auto RemovedRules::remove(const NftRemoval& removal) -> void {
+  // What a killed ADD's program may still add has to be there before we look.
+  if (!removal.nat_families.empty()) HostLock::wait_for("nat");
+  auto opened = open_filter_socket();
+  if (opened) {
+    socket_ = std::move(*opened);
+    outcome_ = remove_nft(*socket_, removal);
   } else {
-    result = Failure(opened.error());
+    outcome_ = Failure(opened.error());
   }
-  if (!nat) return Failure(nat.error());
-  if (!by_iptables) socket.reset();
-  auto changing = nat->change(goes);
-  nat->settle();
-  forget_all(forgotten);
-  socket.reset();
-  auto changed = nat->finish();
-  if (!changing) return changing;
-  return changed ? result : changed;
+  const auto legacy = remove_from_legacy_tables(removal.nat_families, removal.nat_goes);
+  if (outcome_ && !legacy) outcome_ = Failure(legacy.error());
 }
 
-}  // namespace
+auto RemovedRules::forget(const std::vector<Ip>& addresses) -> void {
+  if (addresses.empty() || !socket_ || read_sysctl("net/netfilter/nf_conntrack_count") == "0") return;
+  forget_connections(*socket_, addresses);
+}
 
-auto remove_rules(const Config& config, const RuleOwner& owner) -> Result<void> {
-  if (!config.masquerade && !config.mac_spoof_check) return {};
-  const auto hash = nft_hash(owner.network, owner.owner);
-  const auto id = spoof_id(owner.owner);
+auto RemovedRules::of(const Config& config, const Owner& owner) -> RemovedRules {
+  RemovedRules removed;
+  if (!config.masquerade && !config.mac_spoof_check) return removed;
+  const auto hash = nft_hash(owner.network, owner.attachment);
+  const auto id = spoof_id(owner.attachment);
   NftRemoval removal;
-  if (config.masquerade) removal.masquerade_goes = [&](std::string_view each) { return each == hash; };
   if (config.mac_spoof_check) {
     removal.spoof_goes = [&](std::string_view each, std::string_view) { return each == id; };
     removal.spoof_ids = {id};
   }
   std::optional<std::vector<Ip>> others;  // looked for only if it matters
-  const auto goes = [&](const NatOwner& rule, const std::optional<Prefix>& source) {
-    if (rule.network != owner.network || rule.container != owner.owner.container_id) return false;
+  removal.nat_goes = [&](const NatOwner& rule, const std::optional<Prefix>& source) {
+    if (rule.network != owner.network || rule.container != owner.attachment.container_id) return false;
     if (!source) return true;
     if (!owner.own.empty()) return is_about(*source, owner.own);
     if (!others) {
-      others = addresses_in_aliases([&](const Owner& link) {
-        return link.network == owner.network && link.attachment.container_id == owner.owner.container_id &&
-               link.attachment.ifname != owner.owner.ifname;
+      others = addresses_in_aliases([&](const bridge::Owner& link) {
+        return link.network == owner.network && link.attachment.container_id == owner.attachment.container_id &&
+               link.attachment.ifname != owner.attachment.ifname;
       });
     }
     return !is_about(*source, *others);
   };
-  std::vector<Family> families;
-  for (const auto family : both_families()) {
-    const bool wanted = owner.own.empty() || std::any_of(owner.own.begin(), owner.own.end(), [&](const Ip& ip) {
-                          return ip.is_v4() == (family == Family::v4);
-                        });
-    if (config.masquerade && wanted) families.push_back(family);
+  if (config.masquerade) {
+    removal.masquerade_goes = [&](std::string_view each) { return each == hash; };
+    removal.nat_families = both_families();
+    removal.nat_chain = iptables_chain(owner.network, owner.attachment.container_id);
   }
-  return remove_both(removal, families, goes, config.masquerade ? owner.own : std::vector<Ip>{}, uses_iptables(config));
+  removed.remove(removal);
+  return removed;
 }
 
-auto collect_rules(const std::string& network, const std::vector<Attachment>& valid,
-                   const std::vector<KnownLease>& leases) -> Result<void> {
+auto RemovedRules::stale(const std::string& network, const std::vector<Attachment>& valid,
+                         const std::vector<KnownLease>& leases) -> RemovedRules {
   const auto is_valid = [&](const Attachment& each) {
     return std::find(valid.begin(), valid.end(), each) != valid.end();
   };
@@ -191,7 +173,8 @@ auto collect_rules(const std::string& network, const std::vector<Attachment>& va
   };
   // iptables' comments name no interface: where some interfaces of a container are valid, a jump goes only
   // if its address is known to be one's that is not.
-  const auto goes = [&](const NatOwner& rule, const std::optional<Prefix>& source) {
+  removal.nat_families = both_families();
+  removal.nat_goes = [&](const NatOwner& rule, const std::optional<Prefix>& source) {
     if (rule.network != network) return false;
     const bool none = std::none_of(valid.begin(), valid.end(),
                                    [&](const Attachment& each) { return each.container_id == rule.container; });
@@ -201,7 +184,9 @@ auto collect_rules(const std::string& network, const std::vector<Attachment>& va
                     is_about(*source, {lease.ip});
            });
   };
-  return remove_both(removal, both_families(), goes, {}, true);
+  RemovedRules removed;
+  removed.remove(removal);
+  return removed;
 }
 
 namespace {

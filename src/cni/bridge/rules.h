@@ -7,6 +7,7 @@
 #include "cni/bridge/config.h"
 #include "cni/bridge/host_lock.h"
 #include "cni/bridge/iptables.h"
+#include "cni/bridge/nft_rules.h"
 #include "cni/kernel/netlink.h"
 #include "cni/spec/plugin.h"
 
@@ -42,34 +43,39 @@ class AddingRules {
 [[nodiscard]] auto uses_iptables(const Config& config) -> bool;
 [[nodiscard]] auto can_masquerade(const Config& config) -> Result<void>;
 
-// Takes away what AddingRules adds, of either backend, as the configuration may have changed since. `own`
-// are the attachment's addresses as far as they are known; where none is, all jumps of the container go but
-// those whose address another living interface of it has.
-struct RuleOwner {
-  std::string network;
-  Attachment owner;
-  std::vector<Ip> own;
-};
-[[nodiscard]] auto remove_rules(const Config& config, const RuleOwner& owner) -> Result<void>;
-// The same in another process, so that it may overlap the deletion of the link.
-class RemovingRules {
+// Rules that have been taken away: all of an attachment's, or a network's stale ones, of either backend, as the
+// configuration may have changed since. Nothing filters or masquerades any more when the object is there; it is
+// to live while there are links to delete, because the kernel is still waiting for the memory of the rules
+// then, and its owner would wait with it for some 15 ms (NftRemoval).
+class RemovedRules {
  public:
-  [[nodiscard]] static auto start(const Config& config, const RuleOwner& owner) -> RemovingRules;
-  [[nodiscard]] auto finish() -> Result<void>;
+  // What AddingRules adds. `own` are the attachment's addresses as far as they are known; where none is, all
+  // jumps of the container go but those whose address another living interface of it has.
+  struct Owner {
+    std::string network;
+    Attachment attachment;
+    std::vector<Ip> own;
+  };
+  [[nodiscard]] static auto of(const Config& config, const Owner& owner) -> RemovedRules;
+
+  // Every rule of this network that belongs to none of `valid`. `leases` says whose an address is.
+  struct KnownLease {
+    Ip ip;
+    Attachment owner;
+  };
+  [[nodiscard]] static auto stale(const std::string& network, const std::vector<Attachment>& valid,
+                                  const std::vector<KnownLease>& leases) -> RemovedRules;
+
+  [[nodiscard]] auto outcome() const -> const Result<void>& { return outcome_; }
+  // What conntrack knows of `addresses` goes too; best when their link is gone and can begin nothing new.
+  auto forget(const std::vector<Ip>& addresses) -> void;
 
  private:
-  pid_t pid_ = -1;
-  Fd answer_;
-  Result<void> done_;
-};
+  auto remove(const NftRemoval& removal) -> void;
 
-// Every rule of this network that belongs to none of `valid`. `leases` says whose an address is.
-struct KnownLease {
-  Ip ip;
-  Attachment owner;
+  std::optional<NetlinkSocket> socket_;
+  Result<void> outcome_;
 };
-[[nodiscard]] auto collect_rules(const std::string& network, const std::vector<Attachment>& valid,
-                                 const std::vector<KnownLease>& leases) -> Result<void>;
 
 // CHECK: an error names what is missing.
 [[nodiscard]] auto check_rules(const Config& config, const RuleWish& wish) -> Result<void>;

@@ -4,7 +4,6 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <cstddef>
 
 namespace weir::cni {
@@ -25,27 +24,24 @@ auto source_of(const Attributes& tuple, bool v4) -> std::optional<Ip> {
   return source ? Ip::from_bytes(*source) : std::nullopt;
 }
 
-}  // namespace
-
-auto list_connections(const Ip& ip) -> Message {
-  auto message = start(IPCTNL_MSG_CT_GET, NLM_F_DUMP, family_of(ip));
+// "Began by `ip`", of a dump or a deletion.
+auto filter_source(Message& message, const Ip& ip) -> void {
   message.nest(CTA_TUPLE_ORIG, [&](Message& tuple) {
     tuple.nest(CTA_TUPLE_IP,
                [&](Message& address) { address.bytes(ip.is_v4() ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, ip.bytes()); });
   });
-  // Kernels older than 5.8 take no notice of it, and list every entry.
   message.nest(CTA_FILTER, [](Message& filter) { filter.number(CTA_FILTER_ORIG_FLAGS, by_source_address); });
-  return message;
 }
 
-auto forget_connections(NetlinkSocket& socket, std::span<const Ip> ips, bool few) -> void {
+// For kernels without deletion by filter. Those older than 5.8 take no notice of the filter, and list every entry.
+auto forget_listed(NetlinkSocket& socket, const Ip& ip) -> void {
   std::vector<Message> doomed;
   const auto judge = [&](std::span<const std::uint8_t> payload) {
     if (payload.size() < sizeof(nfgenmsg)) return;
     const std::uint8_t family = payload[offsetof(nfgenmsg, nfgen_family)];
     const Attributes entry(payload.subspan(sizeof(nfgenmsg)));
     const auto source = source_of(entry.nested(CTA_TUPLE_ORIG), family == AF_INET);
-    if (!source || std::find(ips.begin(), ips.end(), *source) == ips.end()) return;
+    if (source != ip) return;
     auto message = start(IPCTNL_MSG_CT_DELETE, NLM_F_ACK, family);
     // The entry and no later one of the same tuple: the kernel compares the id.
     for (const std::uint16_t type : {CTA_TUPLE_ORIG, CTA_ZONE, CTA_ID}) {
@@ -56,12 +52,29 @@ auto forget_connections(NetlinkSocket& socket, std::span<const Ip> ips, bool few
     doomed.push_back(std::move(message));
   };
   // A dump that is begun again tells some entries twice; the second deletion finds nothing.
-  if (few) {
-    (void)socket.dump([] { return start(IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC); }, [] {}, judge);
-  } else {
-    for (const Ip& ip : ips) (void)socket.dump([&] { return list_connections(ip); }, [] {}, judge);
-  }
+  (void)socket.dump([&] { return list_connections(ip); }, [] {}, judge);
   for (auto& message : doomed) (void)socket.send(std::move(message));
+}
+
+}  // namespace
+
+auto list_connections(const Ip& ip) -> Message {
+  auto message = start(IPCTNL_MSG_CT_GET, NLM_F_DUMP, family_of(ip));
+  filter_source(message, ip);
+  return message;
+}
+
+auto delete_connections(const Ip& ip) -> Message {
+  auto message = start(IPCTNL_MSG_CT_DELETE, NLM_F_ACK, family_of(ip));
+  filter_source(message, ip);
+  return message;
+}
+
+auto forget_connections(NetlinkSocket& socket, std::span<const Ip> ips) -> void {
+  for (const Ip& ip : ips) {
+    // An older kernel takes the tuple for a whole connection's, and refuses it because it is not whole.
+    if (!socket.send(delete_connections(ip))) forget_listed(socket, ip);
+  }
 }
 
 }  // namespace weir::cni

@@ -17,6 +17,7 @@ namespace {
 // A kernel reply is at most this large (rtnetlink(7): NLMSG_GOODSIZE; dumps use up to 32 KiB).
 constexpr std::size_t reply_bytes = 65536;
 constexpr int most_restarts = 10;
+constexpr std::size_t usual_send_bytes = 64 * 1024;  // well under net.core.wmem_default
 
 auto aligned(std::size_t size) -> std::size_t { return (size + 3) & ~std::size_t{3}; }
 
@@ -70,6 +71,14 @@ auto Message::finish(std::uint32_t sequence) -> std::span<const std::uint8_t> {
   header.nlmsg_seq = sequence;
   std::memcpy(bytes_.data(), &header, sizeof(header));
   return bytes_;
+}
+
+auto Message::acknowledge(bool wanted) -> void {
+  nlmsghdr header{};
+  std::memcpy(&header, bytes_.data(), sizeof(header));
+  header.nlmsg_flags = static_cast<std::uint16_t>(wanted ? header.nlmsg_flags | NLM_F_ACK
+                                                         : header.nlmsg_flags & ~static_cast<unsigned>(NLM_F_ACK));
+  std::memcpy(bytes_.data(), &header, sizeof(header));
 }
 
 auto Attributes::take(std::span<const std::uint8_t>& rest) -> std::optional<One> {
@@ -256,13 +265,22 @@ auto NetlinkSocket::transact(std::vector<Message> messages) -> Answer<void> {
   const auto edge_sequence = sequence_;
   append(begin);
   const auto first = sequence_;
-  for (auto& message : messages) append(message);
+  // Of thousands of messages only the last is acknowledged, after all refusals: more would not find room in
+  // the socket's buffer (some 280 acknowledgements by default), and the answer would be lost.
+  for (auto& message : messages) {
+    message.acknowledge(&message == &messages.back());
+    append(message);
+  }
   auto end = edge(NFNL_MSG_BATCH_END);
   append(end);
+  if (datagram.size() > usual_send_bytes) {
+    const int room = static_cast<int>(std::min<std::size_t>(datagram.size() * 2, INT32_MAX));
+    (void)::setsockopt(fd_.get(), SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room));
+  }
   if (auto sent = write(datagram); !sent) return sent;
   // A refusal of the whole batch, such as EPERM, answers to its edge and is the only answer.
   std::optional<Refusal> refused;
-  for (std::size_t seen = 0; seen < messages.size();) {
+  while (true) {
     auto received = read();
     if (!received) return tl::unexpected(received.error());
     while (const auto message = take_message(*received)) {
@@ -271,12 +289,13 @@ auto NetlinkSocket::transact(std::vector<Message> messages) -> Answer<void> {
       if (message->header.nlmsg_seq == edge_sequence && refusal.code != 0) return tl::unexpected(std::move(refusal));
       refusal.message = message->header.nlmsg_seq - first;
       if (refusal.message >= messages.size()) continue;
-      ++seen;
+      const bool is_last = refusal.message + 1 == messages.size();
       if (refusal.code != 0 && !refused) refused = std::move(refusal);
+      if (!is_last) continue;
+      if (refused) return tl::unexpected(*refused);
+      return {};
     }
   }
-  if (refused) return tl::unexpected(*refused);
-  return {};
 }
 
 }  // namespace weir::cni

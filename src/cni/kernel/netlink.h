@@ -56,6 +56,8 @@ class Message {
 
   // The finished message; `sequence` is put into its header.
   auto finish(std::uint32_t sequence) -> std::span<const std::uint8_t>;
+  // Whether the kernel is to say that it took the message (NLM_F_ACK); a refusal is said in any case.
+  auto acknowledge(bool wanted) -> void;
 
  private:
   auto append(const void* data, std::size_t size) -> void;

@@ -69,23 +69,25 @@ class Rule {
   std::vector<Expression> expressions_;
 };
 
-// A rule as the kernel lists it, with what is needed to know whose it is.
+// A rule as the kernel lists it, with what is needed to know whose it is. Also of the rules that iptables-nft
+// writes, whose comments are matches of x_tables' own (struct xt_comment_info).
 struct Listed {
+  std::string chain;
   std::uint64_t handle = 0;
-  std::string comment;          // "" if none
-  std::string input_interface;  // of an iifname comparison, "" if none
+  std::string comment;           // "" if none
+  std::string input_interface;   // of an iifname comparison, "" if none
+  std::string target;            // the chain of a jump or goto, "" if none
+  std::optional<Prefix> source;  // that the source address must be in; of tables of one family, ip or ip6
 };
-// The rules of a chain; none if there is no such chain or table.
+// The rules of a chain, or of the whole table if `chain` is ""; none if there is no such chain or table.
 [[nodiscard]] auto list_rules(NetlinkSocket& socket, const Table& table, std::string_view chain)
     -> Answer<std::vector<Listed>>;
+// From a message's payload; nullopt if it is none.
+[[nodiscard]] auto parse_rule(std::span<const std::uint8_t> payload) -> std::optional<Listed>;
 
 // A comment may have this many bytes (nft: NFTNL_UDATA_COMMENT_MAXLEN, without its zero).
 inline constexpr std::size_t most_comment = 128;
 // User data is a list of (type, length, value) that only nft(8) reads: type 0 is a comment with its zero.
 [[nodiscard]] auto user_data(std::string_view comment) -> std::vector<std::uint8_t>;
-
-// Reads the news that wait on a socket of group NFNLGRP_NFTABLES, until none is left or one says that
-// process `pid` committed a transaction. News that were lost count as that: there is nothing to wait for.
-[[nodiscard]] auto has_commit_of(NetlinkSocket& socket, pid_t pid) -> bool;
 
 }  // namespace weir::cni::nft

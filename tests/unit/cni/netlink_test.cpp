@@ -78,6 +78,16 @@ TEST(Conntrack, IsAskedForOneAddressOnly) {
   EXPECT_EQ(read.nested(CTA_FILTER).number<std::uint32_t>(CTA_FILTER_ORIG_FLAGS), 1U);
 }
 
+TEST(Conntrack, IsDeletedByTheSameFilter) {
+  auto message = delete_connections(*Ip::parse("fd00::2"));
+  const auto read = attributes_of(message, sizeof(nfgenmsg));
+  const auto source = read.nested(CTA_TUPLE_ORIG).nested(CTA_TUPLE_IP).find(CTA_IP_V6_SRC);
+  ASSERT_TRUE(source);
+  EXPECT_EQ(Ip::from_bytes(*source), Ip::parse("fd00::2"));
+  // Without the filter the kernel would take it for "all of them".
+  EXPECT_EQ(read.nested(CTA_FILTER).number<std::uint32_t>(CTA_FILTER_ORIG_FLAGS), 1U);
+}
+
 TEST(NftComment, HasItsTypeItsLengthAndItsZero) {
   EXPECT_EQ(nft::user_data("ab"), (std::vector<std::uint8_t>{0, 3, 'a', 'b', 0}));
 }
