@@ -24,6 +24,7 @@ auto parse_wish(const Reader& reader) -> Result<RangeWish> {
   if (*subnet) {
     wish.subnet = Prefix::parse(**subnet);
     if (!wish.subnet) return fail("invalid CIDR address: " + **subnet);
+    wish.subnet_is_mapped = wish.subnet->ip.is_v4() && (*subnet)->find(':') != std::string::npos;
   }
   for (const auto& [key, into] :
        {std::pair("rangeStart", &wish.start), std::pair("rangeEnd", &wish.end), std::pair("gateway", &wish.gateway)}) {

@@ -40,6 +40,7 @@ auto make_range(const RangeWish& wish) -> Result<Range> {
   if (subnet.length + 2 > subnet.ip.bits()) {
     return fail(text({"Network ", subnet.to_string(), " too small to allocate from"}));
   }
+  if (wish.subnet_is_mapped) return fail("IPNet IP and Mask version mismatch");
   const Ip network = subnet.ip.masked(subnet.length);
   if (network != subnet.ip) {
     return fail(text({"Network has host bits set. For a subnet mask of length ", std::to_string(subnet.length),

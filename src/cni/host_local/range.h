@@ -23,6 +23,7 @@ struct Range {
 // What a configuration says of a range.
 struct RangeWish {
   std::optional<Prefix> subnet;
+  bool subnet_is_mapped = false;  // written as ::ffff:10.1.0.0/112, an IPv4 address with an IPv6 mask
   std::optional<Ip> start;
   std::optional<Ip> end;
   std::optional<Ip> gateway;

@@ -19,7 +19,11 @@ auto ip(std::string_view text) -> Ip { return *Ip::parse(text); }
 
 auto set_of(std::vector<RangeWish> wishes) -> RangeSet { return *RangeSet::make(wishes); }
 auto range(std::string_view subnet, std::string_view start = {}, std::string_view end = {}) -> RangeWish {
-  return {.subnet = Prefix::parse(subnet), .start = Ip::parse(start), .end = Ip::parse(end), .gateway = {}};
+  return {.subnet = Prefix::parse(subnet),
+          .subnet_is_mapped = false,
+          .start = Ip::parse(start),
+          .end = Ip::parse(end),
+          .gateway = {}};
 }
 
 auto walked(const RangeSet& set, std::optional<Ip> last) -> std::string {
