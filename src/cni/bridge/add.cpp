@@ -36,8 +36,16 @@ class Adding {
  private:
   auto attach() -> Result<AddResult> {
     if (auto good = look_first(); !good) return Failure(good.error());
+    // host-local is asked before anything is made. Others, such as dhcp, may want to use the interface.
+    const bool link_first = !config_.ipam.empty() && !is_host_local(config_);
+    if (link_first) {
+      if (auto good = connect({}); !good) return Failure(good.error());
+    }
     auto leased = lease();
     if (!leased) return leased;
+    if (!link_first) {
+      if (auto good = refuse_second_link(); !good) return Failure(good.error());
+    }
     AddResult result = std::move(*leased);
     const auto gateways = choose_gateways(result);
 
@@ -49,7 +57,8 @@ class Adding {
     has_rules_ = true;
     auto adding = AddingRules::start(config_, rules);
     if (!adding) return Failure(adding.error());
-    auto vlan = make_links(result, gateways);
+    const auto good = link_first ? name_port(host_, pair_wish(result.ips), side_) : connect(result.ips);
+    auto vlan = good ? set_up(result, gateways) : Result<std::optional<Link>>(Failure(good.error()));
     // The programs have to end before anything of theirs can be undone.
     auto added = adding->finish();
     if (!vlan) return Failure(vlan.error());
@@ -72,12 +81,10 @@ class Adding {
 
   auto lease() -> Result<AddResult> {
     auto leased = run_ipam(*request_, Command::add, config_);
-    has_lease_ = !config_.ipam.empty() && leased.has_value();
-    if (!leased) {
-      // The specification wants a DEL here, and host-local needs none: it has undone its own. One that it
-      // refused as a duplicate must keep the lease that is there.
-      return leased;
-    }
+    // The specification wants a DEL also after an ADD that failed. host-local needs none: it has undone its own,
+    // and one that it refused as a duplicate must keep the lease that is there.
+    has_lease_ = !config_.ipam.empty() && (leased.has_value() || !is_host_local(config_));
+    if (!leased) return leased;
     if (!config_.ipam.empty() && leased->ips.empty()) return fail("IPAM plugin returned missing IP config");
     leased->interfaces.clear();
     return leased;
@@ -105,13 +112,27 @@ class Adding {
     return gateways;
   }
 
-  auto make_links(const AddResult& result, const std::vector<Prefix>& gateways) -> Result<std::optional<Link>> {
-    auto lock = HostLock::take("bridge");  // nobody deletes the bridge between its look and our port
-    if (auto good = ensure_bridge(host_, config_, side_); !good) return Failure(good.error());
-    const PairWish pair{request_->name, owner_, result.ips, container_.netns(), container_mac_};
-    auto made = make_pair(host_, config_, pair, side_);
-    lock.release();
-    if (!made) return Failure(made.error());
+  // An attachment of the same name, in whatever namespace, must keep what bears its name.
+  auto refuse_second_link() -> Result<void> {
+    const auto name = host_veth(request_->name, owner_);
+    const auto there = find_link(host_, name);
+    if (!there) return refused(text({"failed to lookup ", in_quotes(name)}), there.error());
+    if (!*there) return {};
+    return fail(text(
+        {"container veth name (", in_quotes(owner_.ifname), ") peer provided (", in_quotes(name), ") already exists"}));
+  }
+
+  [[nodiscard]] auto pair_wish(const std::vector<IpConfig>& ips) const -> PairWish {
+    return {request_->name, owner_, ips, container_.netns(), container_mac_};
+  }
+
+  auto connect(const std::vector<IpConfig>& ips) -> Result<void> {
+    const auto lock = HostLock::take("bridge");  // nobody deletes the bridge between its look and our port
+    if (auto good = ensure_bridge(host_, config_, side_); !good) return good;
+    return make_pair(host_, config_, pair_wish(ips), side_);
+  }
+
+  auto set_up(const AddResult& result, const std::vector<Prefix>& gateways) -> Result<std::optional<Link>> {
     auto vlan = set_gateways(host_, config_, gateways, side_);
     if (!vlan) return vlan;
     auto good = result.ips.empty() ? container_.configure_plain(config_, owner_.ifname)
@@ -178,6 +199,7 @@ class Adding {
 auto add(const Request& request) -> Result<AddResult> {
   auto config = parse_config(request);
   if (!config) return Failure(config.error());
+  if (auto good = check_for_add(*config); !good) return Failure(good.error());
   // The old result has no place for an attachment without addresses; the reference finds out at the end.
   if (config->ipam.empty() && !at_least(request.version, "0.3.0")) {
     return fail("cannot convert: no valid IP addresses");

@@ -31,14 +31,30 @@ auto find_host_end(NetlinkSocket& socket, const Config& config, const std::strin
   if (!link) return refused(text({"failed to lookup ", in_quotes(name)}), link.error());
   if (*link && is_ours(**link, network, owner)) return std::move(*link);
   if (!previous) return std::optional<Link>{};
+  const bool about_it =
+      std::any_of(previous->interfaces.begin(), previous->interfaces.end(),
+                  [&](const Interface& each) { return !each.sandbox.empty() && each.name == owner.ifname; });
+  if (!about_it) return std::optional<Link>{};
   const auto bridge = find_link(socket, config.bridge);
   if (!bridge || !*bridge || (*bridge)->kind != "bridge") return std::optional<Link>{};
   for (const auto& each : previous->interfaces) {
     if (!each.sandbox.empty() || each.name.empty() || each.name == config.bridge) continue;
     link = find_link(socket, each.name);
-    if (link && *link && is_of_result(**link, previous, config, (*bridge)->index)) return std::move(*link);
+    // One with an alias of ours is another attachment's.
+    if (link && *link && !parse_alias((*link)->alias) && is_of_result(**link, previous, config, (*bridge)->index))
+      return std::move(*link);
   }
   return std::optional<Link>{};
+}
+
+auto find_renamed_host_end(NetlinkSocket& socket, const Link& inside, const std::string& network,
+                           const Attachment& owner) -> std::optional<Link> {
+  if (inside.kind != "veth" || inside.peer == 0) return std::nullopt;
+  auto link = find_link(socket, inside.peer);
+  if (!link || !*link || (*link)->kind != "veth" || (*link)->peer != inside.index) return std::nullopt;
+  const auto named = parse_alias((*link)->alias);
+  if (!named || named->network != network || named->attachment != owner) return std::nullopt;
+  return std::move(*link);
 }
 
 auto addresses_in(const std::optional<AddResult>& previous, const std::string& ifname) -> std::vector<Prefix> {

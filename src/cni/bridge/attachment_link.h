@@ -18,10 +18,15 @@ namespace weir::cni::bridge {
 [[nodiscard]] auto is_ours(const Link& link, const std::string& network, const Attachment& owner) -> bool;
 [[nodiscard]] auto is_of_result(const Link& link, const std::optional<AddResult>& previous, const Config& config,
                                 std::uint32_t bridge) -> bool;
-// The host's end of the attachment; nullopt if there is none that is known to be its.
+// The host's end of the attachment by its name or by what prevResult says, as far as that is about the
+// attachment's interface; nullopt if there is none that is known to be its.
 [[nodiscard]] auto find_host_end(NetlinkSocket& socket, const Config& config, const std::string& network,
                                  const Attachment& owner, const std::optional<AddResult>& previous)
     -> Result<std::optional<Link>>;
+// The same, where somebody has renamed it: what `inside`, the interface in the container, says is its other end,
+// if that has the attachment's alias.
+[[nodiscard]] auto find_renamed_host_end(NetlinkSocket& socket, const Link& inside, const std::string& network,
+                                         const Attachment& owner) -> std::optional<Link>;
 // The addresses that prevResult says the container's interface has.
 [[nodiscard]] auto addresses_in(const std::optional<AddResult>& previous, const std::string& ifname)
     -> std::vector<Prefix>;

@@ -127,7 +127,7 @@ class Checking {
       const bool there = std::any_of(routes_.begin(), routes_.end(), [&](const KernelRoute& each) {
         return each.index == inside_.index && each.route.destination == wanted.destination &&
                (!wanted.gateway || each.route.gateway == wanted.gateway) &&
-               (!wanted.table || each.route.table == wanted.table) &&
+               (wanted.table.value_or(0) == 0 || each.route.table == wanted.table) &&
                (wanted.priority == 0 || each.route.priority == wanted.priority);
       });
       if (there) continue;

@@ -1,5 +1,6 @@
 #include "cni/bridge/config.h"
 
+#include <algorithm>
 #include <set>
 
 #include "cni/spec/arguments.h"
@@ -77,9 +78,7 @@ auto parse_mac_wish(const Request& request, const Reader& reader, Config& config
     if (!mac) return Failure(mac.error());
     if (!mac->value_or("").empty()) wish = **mac;
   }
-  if (wish.empty()) return {};
-  config.mac = parse_mac(wish);
-  if (!config.mac) return fail(text({"failed to make veth pair: address ", wish, ": invalid MAC address"}));
+  config.mac_wish = std::move(wish);
   return {};
 }
 
@@ -109,20 +108,19 @@ auto parse_backend(const Reader& reader, Config& config) -> Result<void> {
     config.backend = MasqueradeBackend::iptables;
   } else if (**backend == "nftables") {
     config.backend = MasqueradeBackend::nftables;
-  } else if (config.masquerade) {
-    return fail(text({"unknown ipmasq backend ", in_quotes(**backend)}));
+  } else {
+    config.unknown_backend = **backend;
   }
   return {};
 }
 
-auto check_together(const Config& config) -> Result<void> {
-  if (config.container_interface_down && !config.ipam.empty()) {
-    return fail("cannot use IPAM when DisableContainerInterface flag is set");
-  }
-  if (config.hairpin && config.promiscuous) {
-    return fail("cannot set hairpin mode and promiscuous mode at the same time");
-  }
-  return {};
+// An empty list is a wish, too: for none, whatever the IPAM plugin says.
+auto has_list(const Reader& dns) -> bool {
+  const auto is_there = [&](std::string_view key) {
+    const auto list = dns.array(key);
+    return list && *list != nullptr;
+  };
+  return is_there("nameservers") || is_there("search") || is_there("options");
 }
 
 auto parse_names(const Reader& reader, Config& config) -> Result<void> {
@@ -130,11 +128,6 @@ auto parse_names(const Reader& reader, Config& config) -> Result<void> {
   if (!name) return Failure(name.error());
   // Go leaves its default only where the key is absent; an empty name is as good as none.
   if (!name->value_or("").empty()) config.bridge = **name;
-  if (config.bridge.size() > 15 || config.bridge == "." || config.bridge == ".." ||
-      config.bridge.find_first_of("/: \t\n\v\f\r") != std::string::npos) {
-    return fail(text({prefix, "bridge: ", in_quotes(config.bridge),
-                      " is no interface name: use at most 15 bytes without '/', ':' and blanks"}));
-  }
   const auto ipam = reader.inside("ipam");
   if (!ipam) return Failure(ipam.error());
   const auto type = ipam->string("type");
@@ -142,12 +135,11 @@ auto parse_names(const Reader& reader, Config& config) -> Result<void> {
   config.ipam = type->value_or("");
   auto dns = parse_dns(reader);
   if (!dns) return Failure(dns.error());
-  config.has_dns = !dns->empty();
+  config.has_dns = !dns->empty() || has_list(*reader.inside("dns"));
   config.dns = std::move(*dns);
-  // An MTU below IPv4's least (RFC 791) would leave a link that no address fits on.
-  const auto mtu = reader.integer("mtu", 0, 65535);
+  const auto mtu = reader.integer("mtu", INT64_MIN, INT64_MAX);
   if (!mtu) return Failure(mtu.error());
-  config.mtu = static_cast<std::uint32_t>(mtu->value_or(0));
+  config.mtu = std::max<std::int64_t>(mtu->value_or(0), 0);  // as the reference, which wants one above 0
   return {};
 }
 
@@ -161,8 +153,33 @@ auto parse_config(const Request& request) -> Result<Config> {
   if (auto good = parse_backend(reader, config); !good) return Failure(good.error());
   if (auto good = parse_vlans(reader, config); !good) return Failure(good.error());
   if (auto good = parse_mac_wish(request, reader, config); !good) return Failure(good.error());
-  if (auto good = check_together(config); !good) return Failure(good.error());
   return config;
+}
+
+auto check_for_add(Config& config) -> Result<void> {
+  const auto& bridge = config.bridge;
+  // The kernel would take a '%' for a place to put a number.
+  if (bridge.size() > 15 || bridge == "." || bridge == ".." ||
+      bridge.find_first_of("/:% \t\n\v\f\r") != std::string::npos) {
+    return fail(text({"bridge: ", in_quotes(bridge),
+                      " is no interface name: use at most 15 bytes without '/', ':', '%' and blanks"}));
+  }
+  if (config.mtu > 65535) {
+    return fail(text({"mtu: ", std::to_string(config.mtu), " is too large: a link takes at most 65535"}));
+  }
+  if (config.container_interface_down && !config.ipam.empty()) {
+    return fail("cannot use IPAM when DisableContainerInterface flag is set");
+  }
+  if (config.hairpin && config.promiscuous) {
+    return fail("cannot set hairpin mode and promiscuous mode at the same time");
+  }
+  if (config.masquerade && !config.unknown_backend.empty()) {
+    return fail(text({"unknown ipmasq backend ", in_quotes(config.unknown_backend)}));
+  }
+  if (config.mac_wish.empty()) return {};
+  config.mac = parse_mac(config.mac_wish);
+  if (!config.mac) return fail(text({"failed to make veth pair: address ", config.mac_wish, ": invalid MAC address"}));
+  return {};
 }
 
 }  // namespace weir::cni::bridge

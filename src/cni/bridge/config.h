@@ -13,7 +13,7 @@ namespace weir::cni::bridge {
 
 enum class MasqueradeBackend { automatic, iptables, nftables };
 
-// A network configuration of type bridge, checked. docs/cni.md says what each key does.
+// A network configuration of type bridge. docs/cni.md says what each key does.
 struct Config {
   std::string bridge = "cni0";
   bool is_gateway = false;  // also where isDefaultGateway is set
@@ -21,7 +21,7 @@ struct Config {
   bool force_address = false;
   bool masquerade = false;
   MasqueradeBackend backend = MasqueradeBackend::automatic;
-  std::uint32_t mtu = 0;  // 0: the kernel's
+  std::int64_t mtu = 0;  // 0: the kernel's
   bool hairpin = false;
   bool promiscuous = false;
   std::uint16_t vlan = 0;            // 0: none
@@ -35,13 +35,18 @@ struct Config {
   bool remove_empty_bridge = false;  // ours alone: the bridge goes with its last port
   std::string ipam;                  // type; "" for a network without addresses
   Dns dns;
-  std::optional<Mac> mac;  // of the container's interface
-  bool has_dns = false;
+  bool has_dns = false;         // though perhaps of empty lists
+  std::string mac_wish;         // as written; "" for none
+  std::optional<Mac> mac;       // of the container's interface
+  std::string unknown_backend;  // what ipMasqBackend says, if it is no backend
 
   [[nodiscard]] auto vlan_filtering() const -> bool { return vlan != 0 || has_trunk; }
 };
 
-// Every error has code 999 and the reference's message.
+// Refuses what cannot be read. Every error has code 999 and the reference's message.
 [[nodiscard]] auto parse_config(const Request& request) -> Result<Config>;
+// Refuses what no attachment can be made of, and fills in `mac`. For ADD and STATUS: a network whose ADD was
+// refused, or that was changed since, can be deleted all the same.
+[[nodiscard]] auto check_for_add(Config& config) -> Result<void>;
 
 }  // namespace weir::cni::bridge

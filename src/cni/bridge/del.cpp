@@ -12,33 +12,33 @@
 namespace weir::cni::bridge {
 namespace {
 
-// The addresses of the container's interface, if it is the other end of `host_end`. None if its namespace
-// is gone.
-auto addresses_inside(const Request& request, const std::optional<Link>& host_end) -> std::vector<Ip> {
-  std::vector<Ip> found;
-  if (request.environment.netns.empty() || !host_end) return found;
+// The container's end, seen from within; nothing if its namespace is gone.
+struct Inside {
+  ContainerSide container;
+  Link link;
+};
+auto look_inside(const Request& request) -> std::optional<Inside> {
+  if (request.environment.netns.empty()) return std::nullopt;
   auto container = ContainerSide::open(request.environment.netns);
-  const auto link = container ? container->find(request.environment.ifname) : Result<std::optional<Link>>();
-  if (!container || !link || !*link) return found;
-  if ((*link)->kind != "veth" || (*link)->peer != host_end->index || host_end->peer != (*link)->index) return found;
-  const auto addresses = list_addresses(container->socket(), (*link)->index);
-  if (!addresses) return found;
-  for (const auto& each : *addresses) {
-    if (!each.prefix.ip.is_link_local()) found.push_back(each.prefix.ip);
-  }
-  return found;
+  if (!container) return std::nullopt;
+  auto link = container->find(request.environment.ifname);
+  if (!link || !*link) return std::nullopt;
+  return Inside{std::move(*container), std::move(**link)};
 }
 
 // Addresses are looked for where they are most likely still to be known.
 auto own_addresses(const Request& request, const Config& config, const std::optional<AddResult>& previous,
-                   const std::optional<Link>& host_end) -> std::vector<Ip> {
+                   std::optional<Inside>& inside) -> std::vector<Ip> {
   std::vector<Ip> own;
-  if (!config.masquerade) return own;
   for (const auto& each : addresses_in(previous, request.environment.ifname)) own.push_back(each.ip);
   const auto leased = leased_to(request, config);
   own.insert(own.end(), leased.begin(), leased.end());
-  const auto inside = addresses_inside(request, host_end);
-  own.insert(own.end(), inside.begin(), inside.end());
+  if (inside) {
+    const auto addresses = list_addresses(inside->container.socket(), inside->link.index);
+    for (const auto& each : addresses ? *addresses : std::vector<InterfaceAddress>{}) {
+      if (!each.prefix.ip.is_link_local()) own.push_back(each.prefix.ip);
+    }
+  }
   std::sort(own.begin(), own.end());
   own.erase(std::unique(own.begin(), own.end()), own.end());
   return own;
@@ -55,10 +55,18 @@ auto del(const Request& request) -> Result<void> {
   auto host = open_route_socket();
   if (!host) return Failure(host.error());
   const auto owner = attachment_of(request);
-  const auto host_end = find_host_end(*host, *config, request.name, owner, previous);
+  auto host_end = find_host_end(*host, *config, request.name, owner, previous);
   if (!host_end) return Failure(host_end.error());
+  std::optional<Inside> inside;
+  if (!*host_end || config->masquerade) inside = look_inside(request);
+  if (inside && !*host_end) *host_end = find_renamed_host_end(*host, inside->link, request.name, owner);
+  // An interface of that name which is not the other end is somebody else's, and so are its addresses.
+  const bool is_pair = inside && *host_end && inside->link.kind == "veth" && inside->link.peer == (*host_end)->index &&
+                       (*host_end)->peer == inside->link.index;
+  if (!is_pair) inside.reset();
 
-  const RemovedRules::Owner rules{request.name, owner, own_addresses(request, *config, previous, *host_end)};
+  RemovedRules::Owner rules{request.name, owner, {}};
+  if (config->masquerade) rules.own = own_addresses(request, *config, previous, inside);
   auto removed = RemovedRules::of(*config, rules);
   if (*host_end) {
     const auto gone = host->send(delete_link((*host_end)->index));

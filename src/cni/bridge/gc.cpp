@@ -14,14 +14,13 @@ namespace {
 // Whether we made this link for this network, and for none of `valid`. One that was left before it had its
 // alias is known by its MAC.
 auto is_stale(const Link& link, const std::string& network, const std::vector<Attachment>& valid) -> bool {
-  if (link.kind != "veth" || !link.name.starts_with("veth")) return false;
+  if (link.kind != "veth") return false;
+  if (const auto owner = parse_alias(link.alias)) {
+    return owner->network == network && std::find(valid.begin(), valid.end(), owner->attachment) == valid.end();
+  }
   const bool kept = std::any_of(valid.begin(), valid.end(),
                                 [&](const Attachment& each) { return link.name == host_veth(network, each); });
-  if (kept) return false;
-  if (const auto owner = parse_alias(link.alias)) {
-    return owner->network == network && link.name == host_veth(network, owner->attachment);
-  }
-  return link.mac == host_mac(network, link.name);
+  return !kept && link.name.starts_with("veth") && link.mac == host_mac(network, link.name);
 }
 
 }  // namespace
@@ -35,25 +34,28 @@ auto gc(const Request& request) -> Result<void> {
   if (!host) return Failure(host.error());
 
   // It goes on after an error, and says all of them at the end.
-  std::string wrong;
-  const auto note = [&](const std::string& why) { wrong += (wrong.empty() ? "" : "; ") + why; };
+  std::vector<Error> wrong;
+  const auto note = [&](Error error) { wrong.push_back(std::move(error)); };
   std::vector<RemovedRules::KnownLease> leases;
-  if (config->ipam == host_local::plugin().name) {
+  if (is_host_local(*config)) {
     for (const auto& [ip, owner] : host_local::all_leases(request)) leases.push_back({ip, owner});
   }
   const auto removed = RemovedRules::stale(request.name, *valid, leases);
-  if (!removed.outcome()) note(removed.outcome().error().msg);
+  if (!removed.outcome()) note(removed.outcome().error());
   const auto links = list_ports(*host, 0);
-  if (!links) note(refused("failed to list links", links.error()).value().msg);
+  if (!links) note(refused("failed to list links", links.error()).value());
   for (const auto& link : links ? *links : std::vector<Link>{}) {
     if (!is_stale(link, request.name, *valid)) continue;
     const auto gone = host->send(delete_link(link.index));
-    if (!gone && gone.error().code != ENODEV) note(text({"failed to delete ", link.name, ": ", gone.error().words()}));
+    if (!gone && gone.error().code != ENODEV) note(refused("failed to delete " + link.name, gone.error()).value());
   }
-  if (auto good = remove_empty_bridge(*host, *config); !good) note(good.error().msg);
-  if (const auto released = run_ipam(request, Command::gc, *config); !released) note(released.error().msg);
-  if (!wrong.empty()) return fail(wrong);
-  return {};
+  if (auto good = remove_empty_bridge(*host, *config); !good) note(good.error());
+  if (const auto released = run_ipam(request, Command::gc, *config); !released) note(released.error());
+  if (wrong.empty()) return {};
+  if (wrong.size() == 1) return Failure(wrong.front());  // with the code that it came with
+  std::string all;
+  for (const auto& each : wrong) all += (all.empty() ? "" : "; ") + each.msg;
+  return fail(all);
 }
 
 }  // namespace weir::cni::bridge

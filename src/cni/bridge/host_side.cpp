@@ -46,7 +46,7 @@ auto ensure_bridge(NetlinkSocket& socket, const Config& config, HostSide& side) 
     // A bridge that is given a MAC has no carrier until a port has one, and no IPv6 link-local address. If
     // the container's end stays down that is for ever; then the kernel's own MAC is pinned below.
     const auto mac = config.container_interface_down ? std::optional<Mac>() : random_mac();
-    const BridgeWish wish{config.bridge, mac, config.mtu, config.vlan_filtering()};
+    const BridgeWish wish{config.bridge, mac, static_cast<std::uint32_t>(config.mtu), config.vlan_filtering()};
     const auto made = socket.send(new_bridge(wish));
     // Another ADD may have been faster; then it is there.
     if (!made && made.error().code == EOPNOTSUPP && config.vlan_filtering()) {
@@ -59,9 +59,9 @@ auto ensure_bridge(NetlinkSocket& socket, const Config& config, HostSide& side) 
     found = find_bridge(socket, config.bridge);
     if (!found) return create_failure(config, found.error().msg);
     if (!*found) return create_failure(config, "it vanished as soon as it was made");
-    // The host must not take routes from what its containers say.
-    if (side.made_bridge) (void)set_sysctl(text({"net/ipv6/conf/", config.bridge, "/accept_ra"}), "0");
   }
+  // The host must not take routes from what its containers say.
+  (void)set_sysctl(text({"net/ipv6/conf/", config.bridge, "/accept_ra"}), "0");
   side.bridge = **found;
   Steps steps;
   if ((side.bridge.flags & IFF_UP) == 0) steps.add(set_up(side.bridge.index), "failed to set " + config.bridge + " up");
@@ -73,7 +73,8 @@ auto ensure_bridge(NetlinkSocket& socket, const Config& config, HostSide& side) 
               text({"could not set promiscuous mode on ", in_quotes(config.bridge)}));
   }
   if (config.mtu != 0 && side.bridge.mtu != config.mtu) {
-    steps.add(set_mtu(side.bridge.index, config.mtu), text({"could not set the MTU of ", in_quotes(config.bridge)}));
+    steps.add(set_mtu(side.bridge.index, static_cast<std::uint32_t>(config.mtu)),
+              text({"could not set the MTU of ", in_quotes(config.bridge)}));
   }
   const bool filter = config.vlan_filtering() && !side.bridge.vlan_filtering;
   if (filter) {
@@ -96,12 +97,16 @@ auto ensure_bridge(NetlinkSocket& socket, const Config& config, HostSide& side) 
 
 namespace {
 
+auto alias_step(const PairWish& wish, const Link& port, Steps& steps) -> void {
+  const Owner owner{wish.network, wish.owner, addresses_text(wish.addresses)};
+  steps.add(set_alias(port.index, alias_of(owner)), text({"failed to set the alias of ", port.name}));
+}
+
 auto port_steps(const Config& config, const PairWish& wish, const HostSide& side) -> Steps {
   Steps steps;
   const auto index = side.port.index;
   const auto& name = side.port.name;
-  const Owner owner{wish.network, wish.owner, addresses_text(wish.addresses)};
-  steps.add(set_alias(index, alias_of(owner)), text({"failed to set the alias of ", name}));
+  alias_step(wish, side.port, steps);
   // A new port has neither.
   if (config.hairpin) {
     steps.add(set_port(index, true, {}), text({"failed to setup hairpin mode for ", name}));
@@ -121,11 +126,17 @@ auto port_steps(const Config& config, const PairWish& wish, const HostSide& side
 
 }  // namespace
 
+auto name_port(NetlinkSocket& socket, const PairWish& wish, const HostSide& side) -> Result<void> {
+  Steps steps;
+  alias_step(wish, side.port, steps);
+  return steps.run(socket);
+}
+
 auto make_pair(NetlinkSocket& socket, const Config& config, const PairWish& wish, HostSide& side) -> Result<void> {
   VethWish veth{.name = host_veth(wish.network, wish.owner),
                 .mac = {},
                 .master = side.bridge.index,
-                .mtu = config.mtu,
+                .mtu = static_cast<std::uint32_t>(config.mtu),
                 .peer_name = wish.owner.ifname,
                 .peer_mac = wish.container_mac,
                 .peer_netns = wish.netns};

@@ -34,6 +34,8 @@ struct PairWish {
 };
 [[nodiscard]] auto make_pair(NetlinkSocket& socket, const Config& config, const PairWish& wish, HostSide& side)
     -> Result<void>;
+// Writes the alias again, for addresses that were not known when the pair was made.
+[[nodiscard]] auto name_port(NetlinkSocket& socket, const PairWish& wish, const HostSide& side) -> Result<void>;
 
 // Puts the gateways' addresses on the bridge, or with a VLAN on `<bridge>.<vlan>`, whose name and MAC then
 // come back as an interface of the result; pins the bridge's MAC; lets the host forward.

@@ -74,7 +74,7 @@ auto iptables_chain(std::string_view network, std::string_view container) -> std
 }
 
 auto iptables_comment(std::string_view network, std::string_view container) -> std::string {
-  return text({"name: ", in_quotes(network), " id: ", in_quotes(container)});
+  return text({"name: ", in_quotes(network), " id: ", in_quotes(container)}).substr(0, most_iptables_comment);
 }
 
 auto nft_network_hash(std::string_view network) -> std::string { return sha512_hex(network, 16); }

@@ -30,7 +30,9 @@ struct Owner {
 [[nodiscard]] auto alias_of(const Owner& owner) -> std::string;
 [[nodiscard]] auto parse_alias(std::string_view alias) -> std::optional<Owner>;
 
-// "CNI-" and 24 hex digits, one chain for all interfaces of a container; and its rules' comment.
+// "CNI-" and 24 hex digits, one chain for all interfaces of a container; and its rules' comment, cut where the
+// kernel's 255 bytes end (struct xt_comment_info).
+inline constexpr std::size_t most_iptables_comment = 255;
 [[nodiscard]] auto iptables_chain(std::string_view network, std::string_view container) -> std::string;
 [[nodiscard]] auto iptables_comment(std::string_view network, std::string_view container) -> std::string;
 

@@ -30,10 +30,13 @@ struct NatTable {
   [[nodiscard]] auto has_chain(std::string_view name) const -> bool;
 };
 
-// network and container of a comment that iptables_comment (names.h) could have written.
+// network and container of a comment that iptables_comment (names.h) could have written, the container's perhaps
+// cut. The chain is theirs: a hash of both, or where the comment is cut, the one that the rule is in or jumps to.
 struct NatOwner {
   std::string network;
   std::string container;
+  bool is_cut = false;
+  std::string chain;  // filled in by choose_nat_removal
 };
 [[nodiscard]] auto parse_nat_comment(std::string_view comment) -> std::optional<NatOwner>;
 

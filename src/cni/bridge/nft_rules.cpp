@@ -138,11 +138,13 @@ auto spoof_removal(NetlinkSocket& socket, const NftRemoval& removal, std::vector
   return {};
 }
 
-// What iptables-nft made of our rules. A chain that others jump to from elsewhere is busy, and stays.
-auto nat_removal(NetlinkSocket& socket, Family family, const NftRemoval& removal, std::vector<Message>& messages)
-    -> Answer<void> {
-  const nft::Table table{family == Family::v4 ? std::uint8_t{NFPROTO_IPV4} : std::uint8_t{NFPROTO_IPV6}, "nat"};
-  auto listed = nft::list_rules(socket, table, {});
+auto nat_table(Family family) -> nft::Table {
+  return {family == Family::v4 ? std::uint8_t{NFPROTO_IPV4} : std::uint8_t{NFPROTO_IPV6}, "nat"};
+}
+
+// What iptables-nft made of its rules.
+auto list_nat(NetlinkSocket& socket, Family family) -> Answer<std::vector<NatRule>> {
+  auto listed = nft::list_rules(socket, nat_table(family), {});
   if (!listed) return tl::unexpected(listed.error());
   std::vector<NatRule> rules;
   for (auto& each : *listed) {
@@ -153,6 +155,15 @@ auto nat_removal(NetlinkSocket& socket, Family family, const NftRemoval& removal
                      .line = {},
                      .handle = each.handle});
   }
+  return rules;
+}
+
+auto nat_removal(NetlinkSocket& socket, Family family, const NftRemoval& removal, std::vector<Message>& messages)
+    -> Answer<void> {
+  const auto table = nat_table(family);
+  const auto listed = list_nat(socket, family);
+  if (!listed) return tl::unexpected(listed.error());
+  const auto& rules = *listed;
   const auto chosen = choose_nat_removal(rules, removal.nat_goes);
   for (const auto* jump : chosen.jumps) messages.push_back(nft::delete_rule(table, jump->chain, jump->handle));
   for (const auto& chain : chosen.chains) delete_whole_chain(table, chain, messages);
@@ -214,11 +225,28 @@ auto masquerade_hashes(NetlinkSocket& socket) -> Result<std::vector<std::string>
   return hashes;
 }
 
+auto has_nat(NetlinkSocket& socket, Family family, std::string_view network, const Attachment& owner,
+             const std::vector<Prefix>& addresses) -> Result<bool> {
+  const auto rules = list_nat(socket, family);
+  if (!rules) return failed("failed to list the rules of iptables", rules.error());
+  const auto chain = iptables_chain(network, owner.container_id);
+  const auto comment = iptables_comment(network, owner.container_id);
+  const auto inner = std::count_if(rules->begin(), rules->end(),
+                                   [&](const NatRule& rule) { return rule.chain == chain && rule.comment == comment; });
+  const bool jumps = std::all_of(addresses.begin(), addresses.end(), [&](const Prefix& address) {
+    const Prefix source{address.ip, address.ip.bits()};
+    return std::any_of(rules->begin(), rules->end(), [&](const NatRule& rule) {
+      return rule.chain == "POSTROUTING" && rule.jump == chain && rule.comment == comment && rule.source == source;
+    });
+  });
+  return jumps && inner >= 2;  // ACCEPT within the subnet, MASQUERADE beyond it
+}
+
 auto add_spoof_check(NetlinkSocket& socket, const Attachment& owner, std::string_view link, const Mac& mac)
     -> Result<void> {
   const auto id = spoof_id(owner);
   constexpr std::string_view what = "failed to setup spoof-check";
-  if (spoof_prefix.size() + id.size() > nft::most_comment) {
+  if (spoof_prefix.size() + id.size() > nft::most_stored_comment) {
     return fail(text({what, ": container ID and interface name are too long for an nftables comment"}));
   }
   // Chains that are there were left by an ADD that was never undone.

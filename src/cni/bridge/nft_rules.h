@@ -16,7 +16,7 @@ namespace weir::cni::bridge {
 // What the plugin keeps in nf_tables, in the reference's tables and words:
 //   table inet cni_plugins_masquerade   one rule an address in chain masq_checks (backend nftables)
 //   table bridge nat                    the MAC filter (macspoofchk): chains cni-br-iface-<id>-<if>[-mac]
-// and, to be deleted only, what iptables-nft has made of the rules that were given to iptables-restore:
+// and, to be looked at and deleted only, what iptables-nft has made of the rules that were given to iptables-restore:
 //   tables ip nat, ip6 nat              chains CNI-<hash> and the jumps to them
 // An addition is one transaction that only adds: an update or deletion in it would cost 15 ms at the
 // socket's close, in a plugin whose whole ADD takes four. Tables and base chains are never deleted.
@@ -25,6 +25,10 @@ namespace weir::cni::bridge {
                                   const std::vector<Prefix>& addresses) -> Result<void>;
 // Masquerade rules of this network by the hash that their comments begin with.
 [[nodiscard]] auto masquerade_hashes(NetlinkSocket& socket) -> Result<std::vector<std::string>>;
+
+// Whether iptables-nft's nat table masquerades these addresses, all of one family, of the attachment.
+[[nodiscard]] auto has_nat(NetlinkSocket& socket, Family family, std::string_view network, const Attachment& owner,
+                           const std::vector<Prefix>& addresses) -> Result<bool>;
 
 // Packets that come in from `link` must carry `mac` as their source.
 [[nodiscard]] auto add_spoof_check(NetlinkSocket& socket, const Attachment& owner, std::string_view link,

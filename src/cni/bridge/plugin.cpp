@@ -18,8 +18,10 @@ auto run_ipam(const Request& request, Command command, const Config& config) -> 
   return Delegate(host_local::plugin()).run(request, command, config.ipam);
 }
 
+auto is_host_local(const Config& config) -> bool { return config.ipam == host_local::plugin().name; }
+
 auto leased_to(const Request& request, const Config& config) -> std::vector<Ip> {
-  if (config.ipam != host_local::plugin().name) return {};
+  if (!is_host_local(config)) return {};
   return host_local::leased_addresses(request);
 }
 

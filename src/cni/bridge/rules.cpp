@@ -1,6 +1,7 @@
 #include "cni/bridge/rules.h"
 
 #include <algorithm>
+#include <set>
 
 #include "cni/bridge/names.h"
 #include "cni/bridge/nft_rules.h"
@@ -129,8 +130,9 @@ auto RemovedRules::of(const Config& config, const Owner& owner) -> RemovedRules 
     removal.spoof_ids = {id};
   }
   std::optional<std::vector<Ip>> others;  // looked for only if it matters
+  removal.nat_chain = iptables_chain(owner.network, owner.attachment.container_id);
   removal.nat_goes = [&](const NatOwner& rule, const std::optional<Prefix>& source) {
-    if (rule.network != owner.network || rule.container != owner.attachment.container_id) return false;
+    if (rule.network != owner.network || rule.chain != removal.nat_chain) return false;
     if (!source) return true;
     if (!owner.own.empty()) return is_about(*source, owner.own);
     if (!others) {
@@ -144,7 +146,6 @@ auto RemovedRules::of(const Config& config, const Owner& owner) -> RemovedRules 
   if (config.masquerade) {
     removal.masquerade_goes = [&](std::string_view each) { return each == hash; };
     removal.nat_families = both_families();
-    removal.nat_chain = iptables_chain(owner.network, owner.attachment.container_id);
   }
   removed.remove(removal);
   return removed;
@@ -174,14 +175,14 @@ auto RemovedRules::stale(const std::string& network, const std::vector<Attachmen
   // iptables' comments name no interface: where some interfaces of a container are valid, a jump goes only
   // if its address is known to be one's that is not.
   removal.nat_families = both_families();
+  std::set<std::string> valid_chains;
+  for (const auto& each : valid) valid_chains.insert(iptables_chain(network, each.container_id));
   removal.nat_goes = [&](const NatOwner& rule, const std::optional<Prefix>& source) {
     if (rule.network != network) return false;
-    const bool none = std::none_of(valid.begin(), valid.end(),
-                                   [&](const Attachment& each) { return each.container_id == rule.container; });
-    if (none) return true;
+    if (!valid_chains.contains(rule.chain)) return true;
     return source && std::any_of(leases.begin(), leases.end(), [&](const KnownLease& lease) {
-             return lease.owner.container_id == rule.container && !is_valid(lease.owner) &&
-                    is_about(*source, {lease.ip});
+             return !is_valid(lease.owner) && is_about(*source, {lease.ip}) &&
+                    iptables_chain(network, lease.owner.container_id) == rule.chain;
            });
   };
   RemovedRules removed;
@@ -191,22 +192,23 @@ auto RemovedRules::stale(const std::string& network, const std::vector<Attachmen
 
 namespace {
 
-auto check_masquerade(const Config& config, const RuleWish& wish, NetlinkSocket& socket) -> Result<void> {
+auto check_masquerade(const RuleWish& wish, NetlinkSocket& socket) -> Result<void> {
   const auto hashes = masquerade_hashes(socket);
   if (!hashes) return Failure(hashes.error());
   const auto mine = std::count(hashes->begin(), hashes->end(), nft_hash(wish.network, wish.owner));
   if (static_cast<std::size_t>(mine) >= wish.addresses.size()) return {};
   // A network may have been changed from one backend to the other: either one's rules will do.
-  if (config.backend == MasqueradeBackend::nftables || !has_iptables(Family::v4)) {
-    return fail(text({"Masquerade rules of container ", wish.owner.container_id, " not found"}));
-  }
   for (const auto family : both_families()) {
     const NatWish nat{wish.network, wish.owner.container_id, of_family(wish.addresses, family)};
     if (nat.addresses.empty()) continue;
-    const auto now = read_nat(family);
+    const auto there = has_nat(socket, family, wish.network, wish.owner, nat.addresses);
+    if (!there) return Failure(there.error());
+    if (*there) continue;
+    // They may be where only iptables' own programs look.
+    const auto now = has_iptables(family) ? read_nat(family) : Result<NatTable>(NatTable{});
     if (!now) return Failure(now.error());
     if (missing_nat_input(nat, *now).empty()) continue;
-    return fail(text({"Masquerade rules of container ", wish.owner.container_id, " not found in iptables' nat table"}));
+    return fail(text({"Masquerade rules of container ", wish.owner.container_id, " not found"}));
   }
   return {};
 }
@@ -219,7 +221,7 @@ auto check_rules(const Config& config, const RuleWish& wish) -> Result<void> {
   auto socket = open_filter_socket();
   if (!socket) return Failure(socket.error());
   if (masquerade) {
-    if (auto good = check_masquerade(config, wish, *socket); !good) return good;
+    if (auto good = check_masquerade(wish, *socket); !good) return good;
   }
   if (!config.mac_spoof_check) return {};
   const auto there = has_spoof_check(*socket, wish.owner, wish.host_veth);

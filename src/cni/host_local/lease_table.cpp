@@ -87,7 +87,12 @@ auto LeaseTable::slots() const -> std::span<Slot> {
 auto LeaseTable::map(std::uint64_t capacity) -> bool {
   unmap();
   const std::size_t size = sizeof(Header) + capacity * sizeof(Slot);
-  if (file_ && ::ftruncate(file_.get(), static_cast<off_t>(size)) != 0) file_.reset();
+  // With its blocks: a write into a hole of a mapped file is a SIGBUS where the disk is full.
+  if (file_ && (::ftruncate(file_.get(), static_cast<off_t>(size)) != 0 ||
+                ::posix_fallocate(file_.get(), 0, static_cast<off_t>(size)) != 0)) {
+    (void)!::ftruncate(file_.get(), 0);
+    file_.reset();
+  }
   void* memory =
       ::mmap(nullptr, size, PROT_READ | PROT_WRITE, file_ ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS, file_.get(), 0);
   if (memory == MAP_FAILED) return false;

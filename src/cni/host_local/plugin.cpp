@@ -1,5 +1,8 @@
 #include "cni/host_local/plugin.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "cni/host_local/config.h"
@@ -120,12 +123,26 @@ auto gc(const Request& request) -> Result<void> {
   return {};
 }
 
+// Whether leases could be written to a folder that may not be there yet.
+auto is_writable(std::string folder) -> bool {
+  while (::access(folder.c_str(), F_OK) != 0 && folder.size() > 1 && folder.find('/') != std::string::npos) {
+    folder.erase(std::max<std::size_t>(folder.rfind('/'), 1));
+  }
+  struct stat about {};
+  return ::stat(folder.c_str(), &about) == 0 && S_ISDIR(about.st_mode) && ::access(folder.c_str(), W_OK | X_OK) == 0;
+}
+
 // Leases are counted, addresses never: an IPv6 /64 has 2^64 of them.
 auto status(const Request& request) -> Result<void> {
   const auto config = parse_config(request);
   if (!config) return Failure(config.error());
+  const auto unavailable = [](std::string why) { return fail(ErrorCode::plugin_not_available, std::move(why)); };
+  if (!config->resolv_conf.empty()) {
+    if (const auto dns = read_resolv_conf(config->resolv_conf); !dns) return unavailable(dns.error().msg);
+  }
+  if (!is_writable(config->data_dir)) return unavailable(text({"dataDir ", config->data_dir, " cannot be written"}));
   const auto store = Store::open_existing(options_of(request, *config));
-  if (!store) return Failure(store.error());
+  if (!store) return unavailable(store.error().msg);
   if (!*store) return {};
   const auto leased = (*store)->all();
   for (const auto& set : config->sets) {
@@ -134,7 +151,7 @@ auto status(const Request& request) -> Result<void> {
       return range != nullptr && range->gateway != ip;
     });
     if (static_cast<std::uint64_t>(taken) < set.size()) continue;
-    return fail(ErrorCode::plugin_not_available, "no IP addresses available in range set: " + set.to_string());
+    return unavailable("no IP addresses available in range set: " + set.to_string());
   }
   return {};
 }

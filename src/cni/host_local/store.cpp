@@ -259,7 +259,7 @@ auto Store::publish(const std::string& name, const std::string& content) -> Resu
 
 // For file systems without O_TMPFILE: the same through a name beside the table, which the next one reuses.
 auto Store::publish_by_name(const std::string& name, const std::string& content) -> Result<bool> {
-  const auto draft = text({options_.data_dir, "/.weir/", options_.network, ".draft"});
+  const auto draft = text({options_.data_dir, "/.weir/.draft.", options_.network});
   const auto wrong = [&] { return fail(text({"write ", draft, ": ", errno_words(errno)})); };
   ::unlink(draft.c_str());
   const Fd file(::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));

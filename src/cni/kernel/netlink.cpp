@@ -17,6 +17,7 @@ namespace {
 // A kernel reply is at most this large (rtnetlink(7): NLMSG_GOODSIZE; dumps use up to 32 KiB).
 constexpr std::size_t reply_bytes = 65536;
 constexpr int most_restarts = 10;
+constexpr std::size_t most_at_once = 64;             // whose acknowledgements find room in a socket's buffer
 constexpr std::size_t usual_send_bytes = 64 * 1024;  // well under net.core.wmem_default
 
 auto aligned(std::size_t size) -> std::size_t { return (size + 3) & ~std::size_t{3}; }
@@ -190,15 +191,21 @@ auto NetlinkSocket::await(std::uint32_t first, std::size_t count) -> Answer<void
 }
 
 auto NetlinkSocket::send(std::vector<Message> messages) -> Answer<void> {
-  if (messages.empty()) return {};
-  std::vector<std::uint8_t> datagram;
-  const auto first = sequence_;
-  for (auto& message : messages) {
-    const auto bytes = message.finish(sequence_++);
-    datagram.insert(datagram.end(), bytes.begin(), bytes.end());
+  for (std::size_t done = 0; done < messages.size();) {
+    std::vector<std::uint8_t> datagram;
+    const auto first = sequence_;
+    const auto begin = done;
+    while (done < messages.size() && done - begin < most_at_once && datagram.size() < usual_send_bytes) {
+      const auto bytes = messages[done++].finish(sequence_++);
+      datagram.insert(datagram.end(), bytes.begin(), bytes.end());
+    }
+    if (auto sent = write(datagram); !sent) return sent;
+    if (auto taken = await(first, done - begin); !taken) {
+      taken.error().message += begin;
+      return taken;
+    }
   }
-  if (auto sent = write(datagram); !sent) return sent;
-  return await(first, messages.size());
+  return {};
 }
 
 auto NetlinkSocket::send(Message message) -> Answer<void> {

@@ -105,8 +105,8 @@ class NetlinkSocket {
   // NETLINK_ROUTE or NETLINK_NETFILTER.
   [[nodiscard]] static auto open(int protocol) -> Answer<NetlinkSocket>;
 
-  // Sends the messages in one datagram; each is acknowledged by itself. The kernel goes on after one that
-  // it refuses; the first refusal comes back.
+  // Sends the messages, up to 64 in one datagram; each is acknowledged by itself. The kernel goes on to the
+  // end of a datagram after one that it refuses; the first refusal comes back, and no further one is sent.
   [[nodiscard]] auto send(std::vector<Message> messages) -> Answer<void>;
   [[nodiscard]] auto send(Message message) -> Answer<void>;
   // Calls `each` with the payload (after the netlink header) of every reply. A dump that the kernel says was

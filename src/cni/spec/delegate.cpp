@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cni/spec/child.h"
+#include "cni/spec/version.h"
 
 namespace weir::cni {
 namespace {
@@ -88,14 +89,19 @@ auto Delegate::run(const Request& request, Command command, const std::string& t
     return dispatch(*builtin_, changed);
   }
   auto child = Child::start(*file, {*file}, request.input, environment_for(command, request.environment));
-  if (!child) return Failure(child.error());
+  if (!child) return fail(text({"netplugin failed with no error message: ", child.error().msg}));
   const auto outcome = child->finish();
   (void)!::write(2, outcome.err.data(), outcome.err.size());
   if (!outcome.good()) return Failure(error_of(outcome));
   if (command != Command::add) return AddResult{};
   const auto json = parse_json(outcome.out);
   if (!json) return fail(text({"IPAM plugin ", type, " printed no result: ", json.error().msg}));
-  return parse_result(*json, request.version);
+  // Its own version says how to read it; without one it is the configuration's.
+  const auto own = Reader(*json, "IPAM result: ").string("cniVersion");
+  if (!own) return Failure(own.error());
+  const std::string version = own->value_or("").empty() ? request.version : **own;
+  if (!is_supported(version)) return fail(text({"unsupported CNI result version ", in_quotes(version)}));
+  return parse_result(*json, version);
 }
 
 }  // namespace weir::cni

@@ -63,6 +63,10 @@ class Listener : public nlohmann::detail::json_sax_dom_parser<Json> {
 auto parse_json(std::string_view text) -> Result<Json> {
   if (text.size() > most_bytes) return fail(ErrorCode::decoding, "JSON input is larger than 16 MiB");
   if (too_deep(text)) return fail(ErrorCode::decoding, "JSON input is nested deeper than 64 levels");
+  if (text.starts_with("\xef\xbb\xbf")) {  // nlohmann would pass over it
+    return fail(ErrorCode::decoding,
+                "invalid character '\xef\xbb\xbf' looking for beginning of value: a byte order mark");
+  }
   const std::string clean = valid_utf8(text);
   Json value;
   Listener listener(value);
@@ -211,9 +215,14 @@ class Printer {
   auto print_string(std::string_view value) -> void {
     static constexpr std::string_view hex = "0123456789abcdef";
     out_ += '"';
-    for (const char c : value) {
+    for (std::size_t i = 0; i < value.size(); ++i) {
+      const char c = value[i];
       const auto byte = static_cast<unsigned char>(c);
-      if (c == '"' || c == '\\') {
+      // Lines end with U+2028 and U+2029 in JavaScript, so Go escapes them.
+      if (const auto three = value.substr(i, 3); three == "\xe2\x80\xa8" || three == "\xe2\x80\xa9") {
+        out_ += three.back() == '\xa8' ? "\\u2028" : "\\u2029";
+        i += 2;
+      } else if (c == '"' || c == '\\') {
         out_ += '\\';
         out_ += c;
       } else if (c == '\n') {

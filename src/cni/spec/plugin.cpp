@@ -107,8 +107,7 @@ auto dispatch(const Plugin& plugin, const Request& request) -> Result<AddResult>
 }
 
 auto call_plugin(const Plugin& plugin, Environment environment, Streams& streams) -> int {
-  if (environment.command.empty() && environment.container_id.empty() && environment.netns.empty() &&
-      environment.ifname.empty()) {
+  if (environment.command.empty()) {
     streams.err = about(plugin);
     return 0;
   }

@@ -87,6 +87,13 @@ auto check_environment(const Environment& environment) -> Result<Command> {
   const auto command = command_of(environment.command);
   const bool attachment =
       command && (*command == Command::add || *command == Command::del || *command == Command::check);
+  // A variable that is there is judged before one that is missing is missed.
+  if (attachment && !environment.container_id.empty() && !is_identifier(environment.container_id)) {
+    return fail(ErrorCode::bad_environment, "invalid characters in containerID", environment.container_id);
+  }
+  if (attachment && !environment.ifname.empty()) {
+    if (auto good = check_interface_name(environment.ifname); !good) return Failure(good.error());
+  }
   std::string missing;
   const auto want = [&](bool wanted, const std::string& value, std::string_view name) {
     if (!wanted || !value.empty()) return;
@@ -102,11 +109,6 @@ auto check_environment(const Environment& environment) -> Result<Command> {
     return fail(ErrorCode::bad_environment, text({"required env variables [", missing, "] missing"}));
   }
   if (!command) return fail(ErrorCode::bad_environment, text({"unknown CNI_COMMAND: ", environment.command}));
-  if (!attachment) return *command;
-  if (!is_identifier(environment.container_id)) {
-    return fail(ErrorCode::bad_environment, "invalid characters in containerID", environment.container_id);
-  }
-  if (auto good = check_interface_name(environment.ifname); !good) return Failure(good.error());
   return *command;
 }
 
@@ -137,8 +139,13 @@ auto check_command(Command command, std::string_view version) -> Result<void> {
   if (!is_check && command != Command::gc && command != Command::status) return {};
   const auto spoken = numbers_of(version);
   if (!spoken) return Failure(spoken.error());
-  if (*spoken >= (is_check ? std::array<int, 3>{0, 4, 0} : std::array<int, 3>{1, 1, 0})) return {};
-  return fail(ErrorCode::incompatible_version, text({"config version does not allow ", name_of(command)}));
+  if (*spoken < (is_check ? std::array<int, 3>{0, 4, 0} : std::array<int, 3>{1, 1, 0})) {
+    return fail(ErrorCode::incompatible_version, text({"config version does not allow ", name_of(command)}));
+  }
+  if (*spoken > *numbers_of(spec_versions.back())) {
+    return fail(ErrorCode::incompatible_version, text({"plugin version does not allow ", name_of(command)}));
+  }
+  return {};
 }
 
 auto check_version(Command command, const std::string& version) -> Result<void> {

@@ -93,11 +93,7 @@ auto parse_old(const Reader& reader) -> Result<AddResult> {
     result.ips.push_back({.interface = {}, .address = *address, .gateway = *gateway});
     auto routes = parse_routes(inner, "routes");
     if (!routes) return Failure(routes.error());
-    for (auto& route : *routes) {
-      // In this version a route without gateway goes through its family's.
-      if (!route.gateway) route.gateway = *gateway;
-      result.routes.push_back(route);
-    }
+    result.routes.insert(result.routes.end(), routes->begin(), routes->end());
   }
   return result;
 }

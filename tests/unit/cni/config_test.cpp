@@ -6,11 +6,18 @@
 namespace weir::cni::bridge {
 namespace {
 
+bool readable = false;  // by a DEL, too
+
 auto config(const std::string& keys, std::string args = {}) -> Result<Config> {
+  readable = false;
   Environment environment{
       .command = "ADD", .container_id = "c1", .netns = "/x", .ifname = "eth0", .args = std::move(args), .path = "/x"};
   const auto request = parse_request(Command::add, environment, R"({"cniVersion":"1.0.0","name":"net1")" + keys + "}");
-  return parse_config(*request);
+  auto parsed = parse_config(*request);
+  if (!parsed) return parsed;
+  readable = true;
+  if (auto good = check_for_add(*parsed); !good) return Failure(good.error());
+  return parsed;
 }
 
 auto refusal(const std::string& keys, std::string args = {}) -> std::string {
@@ -51,6 +58,24 @@ TEST(BridgeConfig, RefusesWhatCannotGoTogether) {
   EXPECT_EQ(refusal(R"(,"ipMasqBackend":"pf")"), "accepted");
 }
 
+TEST(BridgeConfig, OfAnAddThatIsRefusedCanBeDeleted) {
+  for (const auto* keys :
+       {R"(,"hairpinMode":true,"promiscMode":true)", R"(,"ipMasq":true,"ipMasqBackend":"pf")",
+        R"(,"disableContainerInterface":true,"ipam":{"type":"host-local"})", R"(,"mtu":70000)",
+        R"(,"bridge":"0123456789abcdef")", R"(,"bridge":"br%d")", R"(,"args":{"cni":{"mac":"zz"}})"}) {
+    EXPECT_NE(refusal(keys), "accepted") << keys;
+    EXPECT_TRUE(readable) << keys;
+  }
+  (void)refusal(R"(,"vlan":4095)");
+  EXPECT_FALSE(readable);
+}
+
+TEST(BridgeConfig, TakesAnEmptyListOfDnsForAWish) {
+  EXPECT_FALSE(config("")->has_dns);
+  EXPECT_FALSE(config(R"(,"dns":{})")->has_dns);
+  EXPECT_TRUE(config(R"(,"dns":{"search":[]})")->has_dns);
+}
+
 TEST(BridgeConfig, TakesTheMacOfTheClosestSource) {
   const std::string args = R"(,"args":{"cni":{"mac":"02:00:00:00:00:02"}})";
   const std::string runtime = R"(,"runtimeConfig":{"mac":"02:00:00:00:00:03"})";
@@ -63,8 +88,8 @@ TEST(BridgeConfig, TakesTheMacOfTheClosestSource) {
 TEST(BridgeConfig, NamesAKeyOfTheWrongType) {
   EXPECT_EQ(refusal(R"(,"isGateway":"yes")"),
             "failed to load netconf: isGateway: expected true or false, got the string \"yes\"");
-  EXPECT_EQ(refusal(R"(,"mtu":-1)"),
-            "failed to load netconf: mtu: expected an integer from 0 to 65535, got the number -1");
+  EXPECT_EQ(refusal(R"(,"mtu":70000)"), "mtu: 70000 is too large: a link takes at most 65535");
+  EXPECT_EQ(config(R"(,"mtu":-1)")->mtu, 0);
   EXPECT_NE(refusal(R"(,"bridge":"a/b")"), "accepted");
   EXPECT_NE(refusal(R"(,"bridge":"0123456789abcdef")"), "accepted");
   EXPECT_NE(refusal(R"(,"ipam":[])"), "accepted");

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "cni/bridge/iptables.h"
+#include "cni/bridge/names.h"
 
 namespace weir::cni::bridge {
 namespace {
@@ -68,6 +69,22 @@ TEST(Nat, RemovesAJumpAndKeepsAChainThatIsUsed) {
   EXPECT_EQ(all.find("too"), std::string::npos);
   EXPECT_EQ(all.find("MASQUERADE"), std::string::npos);
   EXPECT_EQ(removal_nat_input(now, [](const NatOwner& owner, const auto&) { return owner.network == "net10"; }), "");
+}
+
+TEST(NatComment, ThatIsCutIsOneOfTheChainThatItsRuleIsAbout) {
+  const std::string container(240, 'c');
+  const NatWish wish{"net1", container, {*Prefix::parse("10.88.0.2/16")}};
+  const auto input = first_nat_input(wish);
+  EXPECT_EQ(iptables_comment("net1", container).size(), most_iptables_comment);
+  // What a restore was given comes back from a save as it was.
+  std::string saved = "*nat\n:" + iptables_chain("net1", container) + " - [0:0]\n" + input.substr(input.find("-A"));
+  const auto now = parse_nat(saved);
+  EXPECT_EQ(missing_nat_input(wish, now), "");
+  const auto by_chain = [&](const NatOwner& owner, const auto&) {
+    return owner.is_cut && owner.network == "net1" && owner.chain == iptables_chain("net1", container);
+  };
+  EXPECT_EQ(choose_nat_removal(now.rules, by_chain).jumps.size(), 1U);
+  EXPECT_EQ(choose_nat_removal(now.rules, by_chain).chains, std::vector{iptables_chain("net1", container)});
 }
 
 TEST(NatComment, IsReadWholeOrNotAtAll) {

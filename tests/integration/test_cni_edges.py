@@ -1,0 +1,167 @@
+"""Attachments at the edges of what is allowed: names and lists as long as they may be, a full disk, a configuration
+that was refused or changed, somebody else's result, a link with another name."""
+
+import pytest
+
+import cni_host
+from cni_host import OURS, CniHost, bridge_config, ipam_config, with_result
+
+pytestmark = pytest.mark.slow
+
+MASQUERADE = bridge_config("1.1.0", isGateway=True, ipMasq=True)
+
+
+@pytest.fixture
+def host():
+    if reason := cni_host.why_unavailable():
+        pytest.skip(reason)
+    with CniHost(OURS) as it:
+        yield it
+
+
+@pytest.mark.parametrize("count", [270, 3000])
+def test_many_routes(host, count):
+    """More messages than a socket's buffers hold answers for."""
+    routes = [{"dst": f"100.{number // 250 + 64}.{number % 250}.0/24"} for number in range(count)]
+    config = bridge_config(isGateway=True, ipam=ipam_config("10.1.0.0/24", routes=routes))
+    result = host.add(config)
+    assert len(result["routes"]) == count
+    assert host.run("ip", "-n", "c1", "route").stdout.count("via 10.1.0.1") == count
+    assert host.call("CHECK", with_result(config, result)).code == 0
+
+
+def test_many_addresses(host):
+    sets = [[{"subnet": f"10.{number // 250 + 1}.{number % 250}.0/24"}] for number in range(300)]
+    assert len(host.add(bridge_config(ipam=ipam_config(*sets)))["ips"]) == 300
+
+
+@pytest.mark.parametrize("backend", ["iptables", "nftables"])
+@pytest.mark.parametrize("end", ["DEL", "GC"])
+def test_long_names(host, backend, end):
+    """A comment of iptables ends at 255 bytes, one of nftables at 128."""
+    config = {**MASQUERADE, "name": "n" * 60, "ipMasqBackend": backend, "macspoofchk": True}
+    kept = {"container": "c" * 199 + "d", "netns": host.container("c2"), "ifname": "e" * 15}
+    names = {"container": "c" * 200, "netns": host.container("c1"), "ifname": "e" * 15}
+    assert host.call("ADD", config, **kept).code == 0
+    before = host.rules()
+    answer = host.call("ADD", config, **names)
+    assert answer.code == 0, answer
+    assert host.call("CHECK", with_result(config, answer.json), **names).code == 0
+    if end == "DEL":
+        assert host.call("DEL", config, **{**names, "netns": ""}).code == 0
+    else:
+        keep = [{"containerID": kept["container"], "ifname": kept["ifname"]}]
+        assert host.call("GC", {**config, "cni.dev/valid-attachments": keep}, container="").code == 0
+    assert host.rules() == before and len(host.veths()) == 1
+    assert host.call("DEL", config, **{**kept, "netns": ""}).code == 0
+    assert not [line for line in host.rules().splitlines()
+                if "CNI-" in line or "cni-br-iface" in line or "masquerade comment" in line]
+
+
+WRONG_FOR_ADD = {
+    "mac": {"args": {"cni": {"mac": "zz"}}},
+    "hairpin and promiscuous": {"hairpinMode": True, "promiscMode": True},
+    "no interface but addresses": {"disableContainerInterface": True},
+    "backend": {"ipMasq": True, "ipMasqBackend": "pf"},
+    "mtu": {"mtu": 70000},
+    "bridge": {"bridge": "a-name-that-is-too-long"},
+    "bridge with a number": {"bridge": "br%d"},
+}
+
+
+@pytest.mark.parametrize("what", WRONG_FOR_ADD)
+def test_what_an_add_refuses_a_del_takes(host, what):
+    """libcni stops at the first DEL that fails, and what came before it in the chain would leak."""
+    config = bridge_config("1.1.0", isGateway=True)
+    changed = {**config, **WRONG_FOR_ADD[what]}
+    host.container("c2")
+    assert host.call("ADD", changed, container="c2").code == 1
+    assert host.call("STATUS", changed, container="").code == 1
+    assert host.veths() == [] and host.leased() == []
+    assert host.call("DEL", changed, container="c2").code == 0
+    host.add(config)
+    assert host.call("DEL", changed).code == 0
+    assert host.veths() == [] and host.leased() == []
+    assert host.call("GC", {**changed, "cni.dev/valid-attachments": []}, container="").code == 0
+
+
+def test_somebody_elses_result_deletes_nothing(host):
+    config = bridge_config(isGateway=True)
+    result = host.add(config)
+    before = host.veths()
+    for how in ({"container": "other", "ifname": "eth5"}, {"ifname": "eth5"}, {"container": "other", "netns": ""},
+                {"container": "other", "netns": "/run/netns/c1"}):
+        assert host.call("DEL", with_result(config, result), **how).code == 0
+    assert host.veths() == before and host.leased() == ["10.1.0.2"]
+
+
+@pytest.mark.parametrize("config", [bridge_config(ipam={}, macspoofchk=True), bridge_config(
+    isGateway=True, ipMasq=True, macspoofchk=True)], ids=["without addresses", "with"])
+def test_a_second_attachment_of_the_name_leaves_the_first_whole(host, config):
+    result = host.add(config)
+    host.container("c2")
+    for _ in range(2):
+        assert host.call("ADD", config, netns="/run/netns/c2").code == 1
+    assert host.call("CHECK", with_result(config, result)).code == 0
+    assert [name for name in host.links("c2") if name != "lo"] == []
+
+
+@pytest.mark.parametrize("end", ["DEL", "GC"])
+def test_a_renamed_link_is_found(host, end):
+    host.add(MASQUERADE)
+    host.run("ip", "link", "set", host.veths()[0], "name", "renamed0")
+    if end == "DEL":
+        assert host.call("DEL", MASQUERADE).code == 0
+    else:
+        assert host.call("GC", {**MASQUERADE, "cni.dev/valid-attachments": []}, container="").code == 0
+    assert (host.veths(), host.leased(), "CNI-" in host.rules()) == ([], [], False)
+
+
+def test_a_valid_attachment_with_a_renamed_link_is_kept(host):
+    host.add(MASQUERADE)
+    host.run("ip", "link", "set", host.veths()[0], "name", "renamed0")
+    keep = {"cni.dev/valid-attachments": [{"containerID": "c1", "ifname": "eth0"}]}
+    assert host.call("GC", {**MASQUERADE, **keep}, container="").code == 0
+    assert (host.veths(), host.leased()) == (["renamed0"], ["10.1.0.2"])
+
+
+def test_check_takes_either_backends_rules(host):
+    for backend, other in (("iptables", "nftables"), ("nftables", "iptables")):
+        config = {**MASQUERADE, "ipMasqBackend": backend}
+        result = host.add(config)
+        assert host.call("CHECK", with_result({**config, "ipMasqBackend": other}, result)).code == 0
+        assert host.call("DEL", config).code == 0
+
+
+def test_a_route_in_the_table_of_number_0(host):
+    config = bridge_config(isGateway=True, ipam=ipam_config("10.1.0.0/24", routes=[{"dst": "10.9.0.0/16", "table": 0}]))
+    assert host.call("CHECK", with_result(config, host.add(config))).code == 0
+
+
+def test_an_existing_bridge_takes_no_routes_from_its_containers(host):
+    host.run("ip", "link", "add", "br1", "type", "bridge")
+    host.run("sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/br1/accept_ra")
+    host.add(bridge_config())
+    assert host.run("cat", "/proc/sys/net/ipv6/conf/br1/accept_ra").stdout == "0\n"
+
+
+def test_a_full_disk_is_said_and_leases_can_still_be_deleted(host):
+    """The table of leases is mapped: a hole in it that finds no block would be a SIGBUS."""
+    host.run("sh", "-c", "mkdir /run/netns/leases/small && mount -t tmpfs -o size=64k none /run/netns/leases/small")
+    config = {"cniVersion": "1.1.0", "name": "net1", "type": "host-local",
+              "ipam": ipam_config("10.1.0.0/24", dataDir="/run/netns/leases/small")}
+    assert host.call("ADD", config, container="first").code == 0
+    host.run("sh", "-c", "cat /dev/zero >/run/netns/leases/small/fill 2>/dev/null || true")
+    host.run("rm", "-rf", "/run/netns/leases/small/.weir")
+    answer = host.call("ADD", config, container="second")
+    assert answer.code in (0, 1) and answer.json
+    # All of this on a disk where not one byte can be written any more.
+    host.run("sh", "-c", "cat /dev/zero >>/run/netns/leases/small/fill 2>/dev/null || true")
+    for number in range(60):
+        answer = host.call("ADD", config, container=f"c{number}")
+        assert answer.code in (0, 1), answer
+    assert "no space left on device" in answer.message
+    for command, more in (("STATUS", {}), ("CHECK", {}), ("DEL", {}), ("GC", {"cni.dev/valid-attachments": []})):
+        answer = host.call(command, {**config, **more}, container="first")
+        assert answer.code == 0, (command, answer)
+    assert not [file for file in (host.leases / "small" / "net1").iterdir() if file.name[0] == "1"]
