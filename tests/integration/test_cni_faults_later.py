@@ -39,17 +39,25 @@ def connections(host, address):
     return [line for line in text.splitlines() if re.search(rf"src={re.escape(address)}\b", line)]
 
 
-def connections_do_not_outlive_the_address(host):
-    """A datagram of the container's to a world that its host reaches makes an entry, which nothing ends but time."""
+def a_world_outside(host):
     host.run("ip", "link", "add", "wire", "type", "bridge")
     host.run("ip", "addr", "add", "192.0.2.2/24", "dev", "wire")
     host.run("ip", "link", "set", "wire", "up")
-    config = {**MASQUERADE, "ipam": ipam_config("10.1.0.0/24", routes=[{"dst": "0.0.0.0/0"}])}
+    return {**MASQUERADE, "cniVersion": "1.1.0", "ipam": ipam_config("10.1.0.0/24", routes=[{"dst": "0.0.0.0/0"}])}
+
+
+def say_something(host, container):
+    """A datagram of the container's to a world that its host reaches makes an entry, which nothing ends but time."""
+    host.run("ip", "netns", "exec", container, sys.executable, "-c", "import socket; "
+             "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.1', 9))")
+
+
+def connections_do_not_outlive_the_address(host):
+    config = {**a_world_outside(host), "cniVersion": "1.0.0"}
     result = host.add(config, "c1")
     host.add(config, "c2")
     for container in ("c1", "c2"):
-        host.run("ip", "netns", "exec", container, sys.executable, "-c", "import socket; "
-                 "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.1', 9))")
+        say_something(host, container)
     assert connections(host, "10.1.0.2") and connections(host, "10.1.0.3")
     assert host.call("DEL", with_result(config, result), container="c1").code == 0
     assert not connections(host, "10.1.0.2") and connections(host, "10.1.0.3")
@@ -129,6 +137,20 @@ def host():
         pytest.skip(reason)
     with CniHost(OURS) as it:
         yield it
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_gc_ends_the_connections_of_what_it_frees(host, count):
+    """One address by one, or all from one list."""
+    config = a_world_outside(host)
+    names = [f"c{number}" for number in range(count)]
+    for container in ("kept", *names):
+        host.add(config, container)
+        say_something(host, container)
+    assert all(connections(host, f"10.1.0.{number + 2}") for number in range(count + 1))
+    keep = {"cni.dev/valid-attachments": [{"containerID": "kept", "ifname": "eth0"}]}
+    assert host.call("GC", {**config, **keep}, container="").code == 0
+    assert [number for number in range(count + 1) if connections(host, f"10.1.0.{number + 2}")] == [0]
 
 
 def test_the_bridge_goes_with_its_last_port_where_it_is_asked_for(host):

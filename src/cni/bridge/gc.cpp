@@ -23,6 +23,20 @@ auto is_stale(const Link& link, const std::string& network, const std::vector<At
   return !kept && link.name.starts_with("veth") && link.mac == host_mac(network, link.name);
 }
 
+// The addresses that will have no owner.
+auto freed_addresses(const std::vector<RemovedRules::KnownLease>& leases, const std::vector<Attachment>& valid)
+    -> std::vector<Ip> {
+  std::vector<Ip> freed;
+  for (const auto& lease : leases) {
+    const bool kept = std::any_of(valid.begin(), valid.end(), [&](const Attachment& each) {
+      // An older lease names no interface.
+      return each == lease.owner || (lease.owner.ifname.empty() && each.container_id == lease.owner.container_id);
+    });
+    if (!kept) freed.push_back(lease.ip);
+  }
+  return freed;
+}
+
 }  // namespace
 
 auto gc(const Request& request) -> Result<void> {
@@ -40,7 +54,7 @@ auto gc(const Request& request) -> Result<void> {
   if (is_host_local(*config)) {
     for (const auto& [ip, owner] : host_local::all_leases(request)) leases.push_back({ip, owner});
   }
-  const auto removed = RemovedRules::stale(request.name, *valid, leases);
+  auto removed = RemovedRules::stale(request.name, *valid, leases);
   if (!removed.outcome()) note(removed.outcome().error());
   const auto links = list_ports(*host, 0);
   if (!links) note(refused("failed to list links", links.error()).value());
@@ -49,6 +63,7 @@ auto gc(const Request& request) -> Result<void> {
     const auto gone = host->send(delete_link(link.index));
     if (!gone && gone.error().code != ENODEV) note(refused("failed to delete " + link.name, gone.error()).value());
   }
+  if (config->masquerade) removed.forget(freed_addresses(leases, *valid));
   if (auto good = remove_empty_bridge(*host, *config); !good) note(good.error());
   if (const auto released = run_ipam(request, Command::gc, *config); !released) note(released.error());
   if (wrong.empty()) return {};

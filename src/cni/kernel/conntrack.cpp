@@ -5,10 +5,13 @@
 #include <sys/socket.h>
 
 #include <cstddef>
+#include <functional>
+#include <set>
 
 namespace weir::cni {
 namespace {
 
+constexpr std::size_t most_walks = 16;
 constexpr std::uint32_t by_source_address = 1;  // CTA_FILTER_F_CTA_IP_SRC, which no kernel header exports
 
 auto start(unsigned what, std::uint16_t flags, std::uint8_t family) -> Message {
@@ -33,15 +36,15 @@ auto filter_source(Message& message, const Ip& ip) -> void {
   message.nest(CTA_FILTER, [](Message& filter) { filter.number(CTA_FILTER_ORIG_FLAGS, by_source_address); });
 }
 
-// For kernels without deletion by filter. Those older than 5.8 take no notice of the filter, and list every entry.
-auto forget_listed(NetlinkSocket& socket, const Ip& ip) -> void {
+// Deletes those of `ips` among the entries that `dump` lists, which may be more.
+auto forget_listed(NetlinkSocket& socket, const std::function<Message()>& dump, const std::set<Ip>& ips) -> void {
   std::vector<Message> doomed;
   const auto judge = [&](std::span<const std::uint8_t> payload) {
     if (payload.size() < sizeof(nfgenmsg)) return;
     const std::uint8_t family = payload[offsetof(nfgenmsg, nfgen_family)];
     const Attributes entry(payload.subspan(sizeof(nfgenmsg)));
     const auto source = source_of(entry.nested(CTA_TUPLE_ORIG), family == AF_INET);
-    if (source != ip) return;
+    if (!source || !ips.contains(*source)) return;
     auto message = start(IPCTNL_MSG_CT_DELETE, NLM_F_ACK, family);
     // The entry and no later one of the same tuple: the kernel compares the id.
     for (const std::uint16_t type : {CTA_TUPLE_ORIG, CTA_ZONE, CTA_ID}) {
@@ -52,7 +55,8 @@ auto forget_listed(NetlinkSocket& socket, const Ip& ip) -> void {
     doomed.push_back(std::move(message));
   };
   // A dump that is begun again tells some entries twice; the second deletion finds nothing.
-  (void)socket.dump([&] { return list_connections(ip); }, [] {}, judge);
+  (void)socket.dump(
+      dump, [] {}, judge);
   for (auto& message : doomed) (void)socket.send(std::move(message));
 }
 
@@ -71,9 +75,15 @@ auto delete_connections(const Ip& ip) -> Message {
 }
 
 auto forget_connections(NetlinkSocket& socket, std::span<const Ip> ips) -> void {
+  if (ips.size() > most_walks) {
+    const auto everything = [] { return start(IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC); };
+    return forget_listed(socket, everything, {ips.begin(), ips.end()});
+  }
   for (const Ip& ip : ips) {
-    // An older kernel takes the tuple for a whole connection's, and refuses it because it is not whole.
-    if (!socket.send(delete_connections(ip))) forget_listed(socket, ip);
+    if (socket.send(delete_connections(ip))) continue;
+    // An older kernel takes the tuple for a whole connection's, and refuses it because it is not whole. Those older
+    // than 5.8 take no notice of the filter, and list every entry.
+    forget_listed(socket, [&] { return list_connections(ip); }, {ip});
   }
 }
 
