@@ -54,10 +54,10 @@ class Writing {
   }
   auto read() -> Listed {
     message_.nest(NFTA_RULE_EXPRESSIONS, [&](Message& list) {
-      for (const auto& [name, data] : expressions_) {
+      for (const auto& each : expressions_) {
         list.nest(NFTA_LIST_ELEM, [&](Message& element) {
-          element.text(NFTA_EXPR_NAME, name);
-          element.bytes(NFTA_EXPR_DATA, data);
+          element.text(NFTA_EXPR_NAME, each.first);
+          element.bytes(NFTA_EXPR_DATA, each.second);
         });
       }
     });
