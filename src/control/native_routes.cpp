@@ -80,8 +80,8 @@ struct NativeRoutes::Route {
   std::string_view summary;
   int success;
   HttpAnswer (NativeRoutes::*handler)(const HttpRequest&, const Parts&);
-  std::string_view answer;     // its schema; empty: nothing, or no JSON
-  std::string_view body = "";  // its schema; empty: none is read
+  std::string_view answer;  // its schema; empty: nothing, or no JSON
+  std::string_view body{};  // its schema; empty: none is read
 };
 
 auto NativeRoutes::routes() -> const std::vector<Route>& {

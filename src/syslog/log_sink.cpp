@@ -1,10 +1,10 @@
 #include "syslog/log_sink.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <condition_variable>
+#include <csignal>
 #include <mutex>
 #include <thread>
 
