@@ -58,7 +58,7 @@ class Adding {
     auto adding = AddingRules::start(config_, rules);
     if (!adding) return Failure(adding.error());
     const auto good = link_first ? name_port(host_, pair_wish(result.ips), side_) : connect(result.ips);
-    auto vlan = good ? set_up(result, gateways) : Result<std::optional<Link>>(Failure(good.error()));
+    auto vlan = good ? configure_both_sides(result, gateways) : Result<std::optional<Link>>(Failure(good.error()));
     // The programs have to end before anything of theirs can be undone.
     auto added = adding->finish();
     if (!vlan) return Failure(vlan.error());
@@ -132,7 +132,8 @@ class Adding {
     return make_pair(host_, config_, pair_wish(ips), side_);
   }
 
-  auto set_up(const AddResult& result, const std::vector<Prefix>& gateways) -> Result<std::optional<Link>> {
+  auto configure_both_sides(const AddResult& result, const std::vector<Prefix>& gateways)
+      -> Result<std::optional<Link>> {
     auto vlan = set_gateways(host_, config_, gateways, side_);
     if (!vlan) return vlan;
     auto good = result.ips.empty() ? container_.configure_plain(config_, owner_.ifname)
@@ -171,7 +172,7 @@ class Adding {
 
   auto undo() -> void {
     std::optional<RemovedRules> removed;
-    if (has_rules_) removed = RemovedRules::of(config_, {request_->name, owner_, addresses_});
+    if (has_rules_) removed = RemovedRules::remove_of(config_, {request_->name, owner_, addresses_});
     if (side_.port.index != 0) {
       (void)host_.send(delete_link(side_.port.index));
     } else if (!side_.port.name.empty()) {

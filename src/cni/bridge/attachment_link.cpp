@@ -47,14 +47,15 @@ auto find_host_end(NetlinkSocket& socket, const Config& config, const std::strin
   return std::optional<Link>{};
 }
 
-auto find_renamed_host_end(NetlinkSocket& socket, const Link& inside, const std::string& network,
-                           const Attachment& owner) -> std::optional<Link> {
-  if (inside.kind != "veth" || inside.peer == 0) return std::nullopt;
-  auto link = find_link(socket, inside.peer);
-  if (!link || !*link || (*link)->kind != "veth" || (*link)->peer != inside.index) return std::nullopt;
-  const auto named = parse_alias((*link)->alias);
-  if (!named || named->network != network || named->attachment != owner) return std::nullopt;
-  return std::move(*link);
+auto find_renamed_host_end(NetlinkSocket& socket, const std::string& network, const Attachment& owner)
+    -> std::optional<Link> {
+  auto links = list_ports(socket, 0);
+  if (!links) return std::nullopt;
+  for (auto& link : *links) {
+    const auto named = link.kind == "veth" ? parse_alias(link.alias) : std::nullopt;
+    if (named && named->network == network && named->attachment == owner) return std::move(link);
+  }
+  return std::nullopt;
 }
 
 auto addresses_in(const std::optional<AddResult>& previous, const std::string& ifname) -> std::vector<Prefix> {

@@ -23,10 +23,9 @@ namespace weir::cni::bridge {
 [[nodiscard]] auto find_host_end(NetlinkSocket& socket, const Config& config, const std::string& network,
                                  const Attachment& owner, const std::optional<AddResult>& previous)
     -> Result<std::optional<Link>>;
-// The same, where somebody has renamed it: what `inside`, the interface in the container, says is its other end,
-// if that has the attachment's alias.
-[[nodiscard]] auto find_renamed_host_end(NetlinkSocket& socket, const Link& inside, const std::string& network,
-                                         const Attachment& owner) -> std::optional<Link>;
+// The same, where somebody has renamed it: the veth with the attachment's alias, among all links.
+[[nodiscard]] auto find_renamed_host_end(NetlinkSocket& socket, const std::string& network, const Attachment& owner)
+    -> std::optional<Link>;
 // The addresses that prevResult says the container's interface has.
 [[nodiscard]] auto addresses_in(const std::optional<AddResult>& previous, const std::string& ifname)
     -> std::vector<Prefix>;

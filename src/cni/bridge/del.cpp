@@ -28,11 +28,15 @@ auto look_inside(const Request& request) -> std::optional<Inside> {
 
 // Addresses are looked for where they are most likely still to be known.
 auto own_addresses(const Request& request, const Config& config, const std::optional<AddResult>& previous,
-                   std::optional<Inside>& inside) -> std::vector<Ip> {
+                   const std::optional<Link>& host_end, std::optional<Inside>& inside) -> std::vector<Ip> {
   std::vector<Ip> own;
   for (const auto& each : addresses_in(previous, request.environment.ifname)) own.push_back(each.ip);
   const auto leased = leased_to(request, config);
   own.insert(own.end(), leased.begin(), leased.end());
+  if (const auto alias = host_end ? parse_alias(host_end->alias) : std::nullopt) {
+    const auto named = addresses_named(*alias);
+    own.insert(own.end(), named.begin(), named.end());
+  }
   if (inside) {
     const auto addresses = list_addresses(inside->container.socket(), inside->link.index);
     for (const auto& each : addresses ? *addresses : std::vector<InterfaceAddress>{}) {
@@ -57,17 +61,16 @@ auto del(const Request& request) -> Result<void> {
   const auto owner = attachment_of(request);
   auto host_end = find_host_end(*host, *config, request.name, owner, previous);
   if (!host_end) return Failure(host_end.error());
-  std::optional<Inside> inside;
-  if (!*host_end || config->masquerade) inside = look_inside(request);
-  if (inside && !*host_end) *host_end = find_renamed_host_end(*host, inside->link, request.name, owner);
+  if (!*host_end) *host_end = find_renamed_host_end(*host, request.name, owner);
+  auto inside = config->masquerade && *host_end ? look_inside(request) : std::optional<Inside>{};
   // An interface of that name which is not the other end is somebody else's, and so are its addresses.
   const bool is_pair = inside && *host_end && inside->link.kind == "veth" && inside->link.peer == (*host_end)->index &&
                        (*host_end)->peer == inside->link.index;
   if (!is_pair) inside.reset();
 
-  RemovedRules::Owner rules{request.name, owner, {}};
-  if (config->masquerade) rules.own = own_addresses(request, *config, previous, inside);
-  auto removed = RemovedRules::of(*config, rules);
+  RemovedRules::Subject rules{request.name, owner, {}};
+  if (config->masquerade) rules.own = own_addresses(request, *config, previous, *host_end, inside);
+  auto removed = RemovedRules::remove_of(*config, rules);
   if (*host_end) {
     const auto gone = host->send(delete_link((*host_end)->index));
     // The namespace may have been taken apart meanwhile, and the pair with it.
@@ -78,10 +81,9 @@ auto del(const Request& request) -> Result<void> {
   // The lease goes last, and stays where its link or rules could not be removed: DEL is called again.
   if (!removed.outcome()) return removed.outcome();
   removed.forget(rules.own);
-  if (auto good = remove_empty_bridge(*host, *config); !good) return good;
   const auto released = run_ipam(request, Command::del, *config);
   if (!released) return Failure(released.error());
-  return {};
+  return remove_empty_bridge(*host, *config);
 }
 
 }  // namespace weir::cni::bridge

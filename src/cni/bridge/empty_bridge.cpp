@@ -46,9 +46,8 @@ auto undo_bridge(NetlinkSocket& socket, const HostSide& side) -> void {
 auto remove_empty_bridge(NetlinkSocket& socket, const Config& config) -> Result<void> {
   if (!config.remove_empty_bridge) return {};
   const auto lock = HostLock::take("bridge");
-  const auto bridge = find_bridge(socket, config.bridge);
-  if (!bridge) return Failure(bridge.error());
-  if (!*bridge) return {};
+  const auto bridge = find_link(socket, config.bridge);
+  if (!bridge || !*bridge || (*bridge)->kind != "bridge") return {};  // also where no link can have such a name
   const auto context = text({"failed to remove bridge ", in_quotes(config.bridge)});
   const auto ports = list_ports(socket, (*bridge)->index);
   if (!ports) return refused(context, ports.error());

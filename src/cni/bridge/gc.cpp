@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cerrno>
+#include <set>
 
 #include "cni/bridge/attachment_link.h"
 #include "cni/bridge/empty_bridge.h"
@@ -23,18 +24,34 @@ auto is_stale(const Link& link, const std::string& network, const std::vector<At
   return !kept && link.name.starts_with("veth") && link.mac == host_mac(network, link.name);
 }
 
+// Whose addresses are, by the leases and by the links' aliases: another IPAM plugin's leases are its own.
+auto known_leases(const Request& request, const Config& config, const std::vector<Link>& links)
+    -> std::vector<RemovedRules::KnownLease> {
+  std::vector<RemovedRules::KnownLease> known;
+  if (is_host_local(config)) {
+    for (const auto& [ip, owner] : host_local::all_leases(request)) known.push_back({ip, owner});
+  }
+  for (const auto& link : links) {
+    const auto alias = link.kind == "veth" ? parse_alias(link.alias) : std::nullopt;
+    if (!alias || alias->network != request.name) continue;
+    for (const auto& ip : addresses_named(*alias)) known.push_back({ip, alias->attachment});
+  }
+  return known;
+}
+
 // The addresses that will have no owner.
 auto freed_addresses(const std::vector<RemovedRules::KnownLease>& leases, const std::vector<Attachment>& valid)
     -> std::vector<Ip> {
-  std::vector<Ip> freed;
-  for (const auto& lease : leases) {
-    const bool kept = std::any_of(valid.begin(), valid.end(), [&](const Attachment& each) {
-      // An older lease names no interface.
-      return each == lease.owner || (lease.owner.ifname.empty() && each.container_id == lease.owner.container_id);
-    });
-    if (!kept) freed.push_back(lease.ip);
+  std::set<Attachment> kept;
+  for (const auto& each : valid) {
+    kept.insert(each);
+    kept.insert({each.container_id, {}});  // an older lease names no interface
   }
-  return freed;
+  std::set<Ip> freed;
+  for (const auto& lease : leases) {
+    if (!kept.contains(lease.owner)) freed.insert(lease.ip);
+  }
+  return {freed.begin(), freed.end()};
 }
 
 }  // namespace
@@ -50,20 +67,17 @@ auto gc(const Request& request) -> Result<void> {
   // It goes on after an error, and says all of them at the end.
   std::vector<Error> wrong;
   const auto note = [&](Error error) { wrong.push_back(std::move(error)); };
-  std::vector<RemovedRules::KnownLease> leases;
-  if (is_host_local(*config)) {
-    for (const auto& [ip, owner] : host_local::all_leases(request)) leases.push_back({ip, owner});
-  }
-  auto removed = RemovedRules::stale(request.name, *valid, leases);
-  if (!removed.outcome()) note(removed.outcome().error());
   const auto links = list_ports(*host, 0);
   if (!links) note(refused("failed to list links", links.error()).value());
+  const auto leases = known_leases(request, *config, links ? *links : std::vector<Link>{});
+  auto removed = RemovedRules::remove_stale(request.name, *valid, leases);
+  if (!removed.outcome()) note(removed.outcome().error());
   for (const auto& link : links ? *links : std::vector<Link>{}) {
     if (!is_stale(link, request.name, *valid)) continue;
     const auto gone = host->send(delete_link(link.index));
     if (!gone && gone.error().code != ENODEV) note(refused("failed to delete " + link.name, gone.error()).value());
   }
-  if (config->masquerade) removed.forget(freed_addresses(leases, *valid));
+  if (config->masquerade && wrong.empty()) removed.forget(freed_addresses(leases, *valid));
   if (auto good = remove_empty_bridge(*host, *config); !good) note(good.error());
   if (const auto released = run_ipam(request, Command::gc, *config); !released) note(released.error());
   if (wrong.empty()) return {};

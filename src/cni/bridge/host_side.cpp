@@ -98,7 +98,7 @@ auto ensure_bridge(NetlinkSocket& socket, const Config& config, HostSide& side) 
 namespace {
 
 auto alias_step(const PairWish& wish, const Link& port, Steps& steps) -> void {
-  const Owner owner{wish.network, wish.owner, addresses_text(wish.addresses)};
+  const LinkAlias owner{wish.network, wish.owner, addresses_text(wish.addresses)};
   steps.add(set_alias(port.index, alias_of(owner)), text({"failed to set the alias of ", port.name}));
 }
 

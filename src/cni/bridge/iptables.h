@@ -45,7 +45,10 @@ struct NatWish {
     -> Result<void>;
 [[nodiscard]] auto read_nat(Family family) -> Result<NatTable>;
 
-// Deletes what `goes` names from the nat tables that x_tables holds (iptables-legacy), if this host has one.
+// The nat table that x_tables holds (iptables-legacy); empty if there is none, or no program to look into it.
+[[nodiscard]] auto read_legacy_table(Family family) -> Result<NatTable>;
+
+// Deletes what `goes` names from those.
 [[nodiscard]] auto remove_from_legacy_tables(const std::vector<Family>& families, const Goes& goes) -> Result<void>;
 
 }  // namespace weir::cni::bridge

@@ -116,10 +116,20 @@ auto legacy_program(Family family, std::string_view what) -> std::string {
   return find_program(name) ? name : program(family, what);
 }
 
+}  // namespace
+
+auto read_legacy_table(Family family) -> Result<NatTable> {
+  const auto name = legacy_program(family, "save");
+  if (!has_legacy_table(family) || !find_program(name)) return NatTable{};
+  return read_nat_by(name);
+}
+
+namespace {
+
 auto remove_from_legacy_table(Family family, const Goes& goes) -> Result<void> {
   Result<void> result;
   for (int tries = 0; tries < most_tries; ++tries) {
-    const auto now = read_nat_by(legacy_program(family, "save"));
+    const auto now = read_legacy_table(family);
     if (!now) return Failure(now.error());
     const auto input = removal_nat_input(*now, goes);
     if (input.empty()) return {};
@@ -138,7 +148,6 @@ auto remove_from_legacy_table(Family family, const Goes& goes) -> Result<void> {
 
 auto remove_from_legacy_tables(const std::vector<Family>& families, const Goes& goes) -> Result<void> {
   for (const auto family : families) {
-    if (!has_legacy_table(family) || !find_program(legacy_program(family, "restore"))) continue;
     if (auto good = remove_from_legacy_table(family, goes); !good) return good;
   }
   return {};

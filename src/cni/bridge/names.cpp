@@ -45,16 +45,16 @@ auto random_mac() -> Mac {
   return made_local(mac);
 }
 
-auto alias_of(const Owner& owner) -> std::string {
+auto alias_of(const LinkAlias& owner) -> std::string {
   auto alias = text({"cni net=", owner.network, " if=", owner.attachment.ifname, " id=", owner.attachment.container_id,
                      " ip=", owner.addresses});
   if (alias.size() > most_alias) alias.resize(most_alias);
   return alias;
 }
 
-auto parse_alias(std::string_view alias) -> std::optional<Owner> {
+auto parse_alias(std::string_view alias) -> std::optional<LinkAlias> {
   if (alias.size() >= most_alias) return std::nullopt;
-  Owner owner;
+  LinkAlias owner;
   const auto take = [&](std::string_view label, std::string& into) {
     if (!alias.starts_with(label)) return false;
     alias.remove_prefix(label.size());
@@ -67,6 +67,17 @@ auto parse_alias(std::string_view alias) -> std::optional<Owner> {
     return std::nullopt;
   }
   return owner;
+}
+
+auto addresses_named(const LinkAlias& alias) -> std::vector<Ip> {
+  std::vector<Ip> found;
+  std::string_view rest = alias.addresses;
+  while (!rest.empty()) {
+    const auto one = rest.substr(0, rest.find(','));
+    if (const auto ip = Ip::parse(one)) found.push_back(*ip);
+    rest.remove_prefix(std::min(one.size() + 1, rest.size()));
+  }
+  return found;
 }
 
 auto iptables_chain(std::string_view network, std::string_view container) -> std::string {

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cni/spec/ip.h"
 #include "cni/spec/plugin.h"
@@ -22,13 +23,14 @@ namespace weir::cni::bridge {
 
 // "cni net=N if=I id=C ip=A,B": for people, and for GC. Cut where the kernel's 255 bytes end; a cut one
 // names nobody.
-struct Owner {
+struct LinkAlias {
   std::string network;
   Attachment attachment;
   std::string addresses;  // as written, parted by commas
 };
-[[nodiscard]] auto alias_of(const Owner& owner) -> std::string;
-[[nodiscard]] auto parse_alias(std::string_view alias) -> std::optional<Owner>;
+[[nodiscard]] auto alias_of(const LinkAlias& owner) -> std::string;
+[[nodiscard]] auto parse_alias(std::string_view alias) -> std::optional<LinkAlias>;
+[[nodiscard]] auto addresses_named(const LinkAlias& alias) -> std::vector<Ip>;
 
 // "CNI-" and 24 hex digits, one chain for all interfaces of a container; and its rules' comment, cut where the
 // kernel's 255 bytes end (struct xt_comment_info).

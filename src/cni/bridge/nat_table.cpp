@@ -13,22 +13,24 @@ auto NatTable::has_chain(std::string_view name) const -> bool {
 }
 
 auto parse_nat_comment(std::string_view comment) -> std::optional<NatOwner> {
-  const bool is_full = comment.size() == most_iptables_comment;
-  bool is_cut = false;
-  const auto part = [&](std::string_view label, bool may_be_cut) -> std::optional<std::string> {
-    if (!comment.starts_with(label)) return std::nullopt;
-    comment.remove_prefix(label.size());
-    const auto end = std::min(comment.find('"'), comment.size());
-    is_cut = end == comment.size();
-    if (is_cut && !may_be_cut) return std::nullopt;
-    std::string name(comment.substr(0, end));
-    comment.remove_prefix(is_cut ? end : end + 1);
-    return name;
-  };
-  auto network = part("name: \"", false);
-  auto container = network ? part(" id: \"", is_full) : std::nullopt;
-  if (!container || !comment.empty()) return std::nullopt;
-  return NatOwner{std::move(*network), std::move(*container), is_cut, {}};
+  constexpr std::string_view begin = "name: \"";
+  constexpr std::string_view middle = "\" id: \"";
+  if (!comment.starts_with(begin)) return std::nullopt;
+  const bool may_be_cut = comment.size() == most_iptables_comment;
+  NatOwner owner;
+  auto rest = comment.substr(begin.size());
+  owner.network = rest.substr(0, rest.find('"'));
+  rest.remove_prefix(owner.network.size());
+  owner.is_cut = rest.size() < middle.size();
+  if (!rest.starts_with(middle.substr(0, std::min(rest.size(), middle.size()))) || (owner.is_cut && !may_be_cut))
+    return std::nullopt;
+  if (owner.is_cut) return owner;
+  rest.remove_prefix(middle.size());
+  owner.container = rest.substr(0, rest.find('"'));
+  rest.remove_prefix(owner.container.size());
+  owner.is_cut = rest.empty();
+  if (owner.is_cut ? !may_be_cut : rest != "\"") return std::nullopt;
+  return owner;
 }
 
 auto choose_nat_removal(const std::vector<NatRule>& rules, const Goes& goes) -> NatRemoval {
@@ -45,7 +47,7 @@ auto choose_nat_removal(const std::vector<NatRule>& rules, const Goes& goes) -> 
     }
     const bool is_jump = owner && from_outside && rule.jump == owner->chain && owner->chain.starts_with("CNI-");
     const bool is_inner = owner && rule.chain == owner->chain && owner->chain.starts_with("CNI-");
-    const bool is_doomed = (is_jump || is_inner) && goes(*owner, is_jump ? rule.source : std::nullopt);
+    const bool is_doomed = (is_jump || is_inner) && goes(*owner, rule);
     if (is_doomed) doomed.insert(owner->chain);
     if (is_doomed && is_jump) {
       removal.jumps.push_back(&rule);

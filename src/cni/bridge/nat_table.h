@@ -30,8 +30,8 @@ struct NatTable {
   [[nodiscard]] auto has_chain(std::string_view name) const -> bool;
 };
 
-// network and container of a comment that iptables_comment (names.h) could have written, the container's perhaps
-// cut. The chain is theirs: a hash of both, or where the comment is cut, the one that the rule is in or jumps to.
+// network and container of a comment that iptables_comment (names.h) could have written; where that was cut, as far
+// as they are in it. The chain is theirs: a hash of both, or of a cut comment the one that the rule is in or jumps to.
 struct NatOwner {
   std::string network;
   std::string container;
@@ -40,9 +40,9 @@ struct NatOwner {
 };
 [[nodiscard]] auto parse_nat_comment(std::string_view comment) -> std::optional<NatOwner>;
 
-// The jumps from POSTROUTING for which `goes` is true, and every chain of theirs, and of the owners that
-// `goes` names without a source, that nothing jumps to any more. Points into `rules`.
-using Goes = std::function<bool(const NatOwner& owner, const std::optional<Prefix>& source)>;
+// The jumps from POSTROUTING to their owner's chain, and the rules in it, for which `goes` is true: the jumps that
+// go, and every chain of any of them that no other of `rules` jumps to. Points into `rules`.
+using Goes = std::function<bool(const NatOwner& owner, const NatRule& rule)>;
 struct NatRemoval {
   std::vector<const NatRule*> jumps;
   std::vector<std::string> chains;

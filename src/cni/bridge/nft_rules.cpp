@@ -2,9 +2,12 @@
 
 #include <linux/netfilter.h>
 #include <linux/netfilter_bridge.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
+#include <set>
 
 #include "cni/bridge/names.h"
 #include "cni/kernel/nft.h"
@@ -31,12 +34,17 @@ auto is_race(const Refusal& refusal) -> bool {
          refusal.code == EBUSY;
 }
 
-// Builds messages with `make` (which looks first) and sends them, again while others interfere.
+// Builds messages with `make` (which looks first, and is told why it is asked again) and sends them, again while
+// others interfere.
 template <class Make>
 auto change(NetlinkSocket& socket, std::string_view what, Make make) -> Result<void> {
   Refusal last;
   for (int tries = 0; tries < most_tries; ++tries) {
-    auto messages = make();
+    auto messages = make(last);
+    if (!messages && messages.error().code == EINTR) {
+      (void)::poll(nullptr, 0, tries + 1);  // ms: others change more often than a long list can be read
+      continue;
+    }
     if (!messages) return failed(what, messages.error());
     const auto sent = socket.transact(std::move(*messages));
     if (sent) return {};
@@ -111,12 +119,36 @@ auto spoof_id_in(std::string_view comment) -> std::string_view {
   return comment.starts_with(spoof_prefix) ? comment.substr(spoof_prefix.size()) : std::string_view();
 }
 
-auto delete_whole_chain(const nft::Table& table, const std::string& chain, std::vector<Message>& messages) -> void {
-  messages.push_back(nft::flush_chain(table, chain));
-  messages.push_back(nft::delete_chain(table, chain));
-}
+// A transaction that deletes, being built. A chain that something else jumps to (a rule, or an element of a map) is
+// refused as busy, and is then left out.
+class Deletion {
+ public:
+  auto begin_again(const Refusal& last) -> void {
+    const auto at = chains_.find(last.message);
+    if (last.code == EBUSY && at != chains_.end()) busy_.insert(at->second);
+    chains_.clear();
+    messages_.clear();
+  }
+  auto rule(const nft::Table& table, std::string_view chain, std::uint64_t handle) -> void {
+    messages_.push_back(nft::delete_rule(table, chain, handle));
+  }
+  auto whole_chain(const nft::Table& table, const std::string& chain) -> void {
+    const std::pair key(table.family, chain);
+    if (busy_.contains(key)) return;
+    messages_.push_back(nft::flush_chain(table, chain));
+    chains_[messages_.size()] = key;
+    messages_.push_back(nft::delete_chain(table, chain));
+  }
+  [[nodiscard]] auto take() -> std::vector<Message> { return std::move(messages_); }
 
-auto spoof_removal(NetlinkSocket& socket, const NftRemoval& removal, std::vector<Message>& messages) -> Answer<void> {
+ private:
+  using Key = std::pair<std::uint8_t, std::string>;  // family of the table, and name
+  std::vector<Message> messages_;
+  std::map<std::size_t, Key> chains_;  // by the number of the message that deletes it
+  std::set<Key> busy_;
+};
+
+auto spoof_removal(NetlinkSocket& socket, const NftRemoval& removal, Deletion& deletion) -> Answer<void> {
   const auto table = spoof_table();
   const auto rules = nft::list_rules(socket, table, base_chain);
   if (!rules) return tl::unexpected(rules.error());
@@ -124,15 +156,15 @@ auto spoof_removal(NetlinkSocket& socket, const NftRemoval& removal, std::vector
   for (const auto& rule : *rules) {
     const auto id = spoof_id_in(rule.comment);
     if (id.empty() || !removal.spoof_goes(id, rule.input_interface)) continue;
-    messages.push_back(nft::delete_rule(table, base_chain, rule.handle));
+    deletion.rule(table, base_chain, rule.handle);
     if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.emplace_back(id);
   }
   for (const auto& id : ids) {
     for (const auto& chain : {chain_of(id), mac_chain_of(id)}) {
+      if (chain.size() > nft::most_name) continue;
       const auto there = nft::has_chain(socket, table, chain);
       if (!there) return tl::unexpected(there.error());
-      if (!*there) continue;
-      delete_whole_chain(table, chain, messages);
+      if (*there) deletion.whole_chain(table, chain);
     }
   }
   return {};
@@ -142,60 +174,76 @@ auto nat_table(Family family) -> nft::Table {
   return {family == Family::v4 ? std::uint8_t{NFPROTO_IPV4} : std::uint8_t{NFPROTO_IPV6}, "nat"};
 }
 
-// What iptables-nft made of its rules.
-auto list_nat(NetlinkSocket& socket, Family family) -> Answer<std::vector<NatRule>> {
-  auto listed = nft::list_rules(socket, nat_table(family), {});
-  if (!listed) return tl::unexpected(listed.error());
-  std::vector<NatRule> rules;
-  for (auto& each : *listed) {
-    rules.push_back({.chain = std::move(each.chain),
-                     .jump = std::move(each.target),
-                     .comment = std::move(each.comment),
-                     .source = each.source,
-                     .line = {},
-                     .handle = each.handle});
-  }
-  return rules;
+// As iptables-save would print it.
+auto line_of(const nft::Listed& rule) -> std::string {
+  std::string line = "-A " + rule.chain;
+  if (rule.source) line += " -s " + rule.source->to_string();
+  if (rule.destination) line += (rule.destination_is_outside ? " ! -d " : " -d ") + rule.destination->to_string();
+  if (!rule.comment.empty()) line += " -m comment --comment " + in_quotes(rule.comment);
+  if (!rule.target.empty()) line += " -j " + rule.target;
+  return line;
 }
 
-auto nat_removal(NetlinkSocket& socket, Family family, const NftRemoval& removal, std::vector<Message>& messages)
-    -> Answer<void> {
+}  // namespace
+
+auto list_nat(NetlinkSocket& socket, Family family, const std::string& chain) -> Answer<NatTable> {
+  NatTable nat;
+  const std::vector<std::string> parts = chain.empty() ? std::vector<std::string>{{}}  // all of it
+                                                       : std::vector<std::string>{"POSTROUTING", chain};
+  for (const auto& part : parts) {
+    auto listed = nft::list_rules(socket, nat_table(family), part);
+    if (!listed) return tl::unexpected(listed.error());
+    for (auto& each : *listed) {
+      auto line = line_of(each);
+      if (!nat.has_chain(each.chain)) nat.chains.push_back(each.chain);
+      nat.rules.push_back({.chain = std::move(each.chain),
+                           .jump = std::move(each.target),
+                           .comment = std::move(each.comment),
+                           .source = each.source,
+                           .line = std::move(line),
+                           .handle = each.handle});
+    }
+  }
+  return nat;
+}
+
+namespace {
+
+auto nat_removal(NetlinkSocket& socket, Family family, const NftRemoval& removal, Deletion& deletion) -> Answer<void> {
   const auto table = nat_table(family);
-  const auto listed = list_nat(socket, family);
-  if (!listed) return tl::unexpected(listed.error());
-  const auto& rules = *listed;
-  const auto chosen = choose_nat_removal(rules, removal.nat_goes);
-  for (const auto* jump : chosen.jumps) messages.push_back(nft::delete_rule(table, jump->chain, jump->handle));
-  for (const auto& chain : chosen.chains) delete_whole_chain(table, chain, messages);
+  const auto now = list_nat(socket, family, removal.nat_chain);
+  if (!now) return tl::unexpected(now.error());
+  const auto chosen = choose_nat_removal(now->rules, removal.nat_goes);
+  for (const auto* jump : chosen.jumps) deletion.rule(table, jump->chain, jump->handle);
+  for (const auto& chain : chosen.chains) deletion.whole_chain(table, chain);
   // One that lost its rules, or never had them, because somebody was killed.
-  const bool is_known = std::any_of(rules.begin(), rules.end(), [&](const NatRule& rule) {
+  const bool is_known = std::any_of(now->rules.begin(), now->rules.end(), [&](const NatRule& rule) {
     return rule.chain == removal.nat_chain || rule.jump == removal.nat_chain;
   });
   if (removal.nat_chain.empty() || is_known) return {};
   const auto there = nft::has_chain(socket, table, removal.nat_chain);
   if (!there) return tl::unexpected(there.error());
-  if (*there) delete_whole_chain(table, removal.nat_chain, messages);
+  if (*there) deletion.whole_chain(table, removal.nat_chain);
   return {};
 }
 
-auto removal_messages(NetlinkSocket& socket, const NftRemoval& removal) -> Messages {
-  std::vector<Message> messages;
+auto removal_messages(NetlinkSocket& socket, const NftRemoval& removal, Deletion& deletion) -> Messages {
   if (removal.masquerade_goes) {
     const auto rules = nft::list_rules(socket, masquerade_table(), checks_chain);
     if (!rules) return tl::unexpected(rules.error());
     for (const auto& rule : *rules) {
       const auto hash = nft_hash_in(rule.comment);
       if (hash.empty() || !removal.masquerade_goes(hash)) continue;
-      messages.push_back(nft::delete_rule(masquerade_table(), checks_chain, rule.handle));
+      deletion.rule(masquerade_table(), checks_chain, rule.handle);
     }
   }
   if (removal.spoof_goes) {
-    if (auto good = spoof_removal(socket, removal, messages); !good) return tl::unexpected(good.error());
+    if (auto good = spoof_removal(socket, removal, deletion); !good) return tl::unexpected(good.error());
   }
   for (const auto family : removal.nat_families) {
-    if (auto good = nat_removal(socket, family, removal, messages); !good) return tl::unexpected(good.error());
+    if (auto good = nat_removal(socket, family, removal, deletion); !good) return tl::unexpected(good.error());
   }
-  return messages;
+  return deletion.take();
 }
 
 }  // namespace
@@ -203,7 +251,7 @@ auto removal_messages(NetlinkSocket& socket, const NftRemoval& removal) -> Messa
 auto add_masquerade(NetlinkSocket& socket, std::string_view network, const Attachment& owner,
                     const std::vector<Prefix>& addresses) -> Result<void> {
   const auto comment = nft_comment(network, owner);
-  return change(socket, "failed to set up masquerading", [&]() -> Messages {
+  return change(socket, "failed to set up masquerading", [&](const Refusal&) -> Messages {
     auto messages = masquerade_skeleton(socket);
     if (!messages) return messages;
     for (const auto& address : addresses) {
@@ -225,29 +273,12 @@ auto masquerade_hashes(NetlinkSocket& socket) -> Result<std::vector<std::string>
   return hashes;
 }
 
-auto has_nat(NetlinkSocket& socket, Family family, std::string_view network, const Attachment& owner,
-             const std::vector<Prefix>& addresses) -> Result<bool> {
-  const auto rules = list_nat(socket, family);
-  if (!rules) return failed("failed to list the rules of iptables", rules.error());
-  const auto chain = iptables_chain(network, owner.container_id);
-  const auto comment = iptables_comment(network, owner.container_id);
-  const auto inner = std::count_if(rules->begin(), rules->end(),
-                                   [&](const NatRule& rule) { return rule.chain == chain && rule.comment == comment; });
-  const bool jumps = std::all_of(addresses.begin(), addresses.end(), [&](const Prefix& address) {
-    const Prefix source{address.ip, address.ip.bits()};
-    return std::any_of(rules->begin(), rules->end(), [&](const NatRule& rule) {
-      return rule.chain == "POSTROUTING" && rule.jump == chain && rule.comment == comment && rule.source == source;
-    });
-  });
-  return jumps && inner >= 2;  // ACCEPT within the subnet, MASQUERADE beyond it
-}
-
 auto add_spoof_check(NetlinkSocket& socket, const Attachment& owner, std::string_view link, const Mac& mac)
     -> Result<void> {
   const auto id = spoof_id(owner);
   constexpr std::string_view what = "failed to setup spoof-check";
-  if (spoof_prefix.size() + id.size() > nft::most_stored_comment) {
-    return fail(text({what, ": container ID and interface name are too long for an nftables comment"}));
+  if (mac_chain_of(id).size() > nft::most_name) {
+    return fail(text({what, ": container ID and interface name are too long for the name of a chain"}));
   }
   // Chains that are there were left by an ADD that was never undone.
   for (const auto& chain : {chain_of(id), mac_chain_of(id)}) {
@@ -262,7 +293,7 @@ auto add_spoof_check(NetlinkSocket& socket, const Attachment& owner, std::string
                              .nat_chain = {}};
     if (auto good = remove_nft(socket, removal); !good) return good;
   }
-  return change(socket, what, [&] { return spoof_messages(socket, id, link, mac); });
+  return change(socket, what, [&](const Refusal&) { return spoof_messages(socket, id, link, mac); });
 }
 
 auto has_spoof_check(NetlinkSocket& socket, const Attachment& owner, std::string_view link) -> Result<bool> {
@@ -278,7 +309,11 @@ auto has_spoof_check(NetlinkSocket& socket, const Attachment& owner, std::string
 }
 
 auto remove_nft(NetlinkSocket& socket, const NftRemoval& removal) -> Result<void> {
-  return change(socket, "failed to remove nftables rules", [&] { return removal_messages(socket, removal); });
+  Deletion deletion;
+  return change(socket, "failed to remove nftables rules", [&](const Refusal& last) {
+    deletion.begin_again(last);
+    return removal_messages(socket, removal, deletion);
+  });
 }
 
 }  // namespace weir::cni::bridge

@@ -26,9 +26,10 @@ namespace weir::cni::bridge {
 // Masquerade rules of this network by the hash that their comments begin with.
 [[nodiscard]] auto masquerade_hashes(NetlinkSocket& socket) -> Result<std::vector<std::string>>;
 
-// Whether iptables-nft's nat table masquerades these addresses, all of one family, of the attachment.
-[[nodiscard]] auto has_nat(NetlinkSocket& socket, Family family, std::string_view network, const Attachment& owner,
-                           const std::vector<Prefix>& addresses) -> Result<bool>;
+// iptables-nft's nat table with its rules as iptables-save prints them, as far as an attachment's are made of: the
+// rules of POSTROUTING and of `chain`, or with "" all of them. A kernel of thousands of rules (kube-proxy's) is read
+// as a whole only where it must be: others change it meanwhile, and the list would have to be begun again.
+[[nodiscard]] auto list_nat(NetlinkSocket& socket, Family family, const std::string& chain) -> Answer<NatTable>;
 
 // Packets that come in from `link` must carry `mac` as their source.
 [[nodiscard]] auto add_spoof_check(NetlinkSocket& socket, const Attachment& owner, std::string_view link,
@@ -38,7 +39,8 @@ namespace weir::cni::bridge {
 
 // Deletes, in one transaction, the masquerade rules whose hash `masquerade_goes`, the spoof checks whose
 // "<container>-<interface>" and link `spoof_goes`, and of the nat tables of `nat_families` what
-// choose_nat_removal names. Chains of `spoof_ids` and `nat_chain` go even if they have lost their rules.
+// choose_nat_removal names. Chains of `spoof_ids` and `nat_chain` go even if they have lost their rules. A chain that
+// something else uses stays. With a `nat_chain` only that chain's rules and POSTROUTING's are looked at.
 //
 // One transaction instead of iptables' programs: after a deletion the kernel waits for a grace period, some
 // 15 ms, whenever such a socket is closed, and meanwhile lets nobody change anything. Two iptables-restore

@@ -1,6 +1,9 @@
 #include "cni/bridge/rules.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <set>
 
 #include "cni/bridge/names.h"
@@ -29,22 +32,19 @@ auto is_about(const Prefix& source, const std::vector<Ip>& addresses) -> bool {
   return std::any_of(addresses.begin(), addresses.end(), [&](const Ip& ip) { return source.contains(ip); });
 }
 
-// The addresses of the links whose alias `matches` names.
-template <class Matches>
-auto addresses_in_aliases(Matches matches) -> std::vector<Ip> {
+// The addresses that the links of the container's other interfaces name in their aliases.
+auto addresses_of_the_others(const RemovedRules::Subject& subject) -> std::vector<Ip> {
   std::vector<Ip> found;
   auto socket = open_route_socket();
   const auto links = socket ? list_ports(*socket, 0) : Answer<std::vector<Link>>();
   if (!links) return found;
   for (const auto& link : *links) {
     const auto owner = link.kind == "veth" ? parse_alias(link.alias) : std::nullopt;
-    if (!owner || !matches(*owner)) continue;
-    std::string_view rest = owner->addresses;
-    while (!rest.empty()) {
-      const auto one = rest.substr(0, rest.find(','));
-      if (const auto ip = Ip::parse(one)) found.push_back(*ip);
-      rest.remove_prefix(std::min(one.size() + 1, rest.size()));
-    }
+    if (!owner || owner->network != subject.network) continue;
+    const auto& [container, ifname] = owner->attachment;
+    if (container != subject.attachment.container_id || ifname == subject.attachment.ifname) continue;
+    const auto addresses = addresses_named(*owner);
+    found.insert(found.end(), addresses.begin(), addresses.end());
   }
   return found;
 }
@@ -103,12 +103,12 @@ auto AddingRules::finish() -> Result<void> {
 auto RemovedRules::remove(const NftRemoval& removal) -> void {
   // What a killed ADD's program may still add has to be there before we look.
   if (!removal.nat_families.empty()) HostLock::wait_for("nat");
-  auto opened = open_filter_socket();
+  auto opened = NetlinkSocket::open(NETLINK_NETFILTER);
   if (opened) {
     socket_ = std::move(*opened);
     outcome_ = remove_nft(*socket_, removal);
-  } else {
-    outcome_ = Failure(opened.error());
+  } else if (opened.error().code != EPROTONOSUPPORT) {  // a kernel without it keeps no rules in it
+    outcome_ = refused("failed to open a netfilter socket", opened.error());
   }
   const auto legacy = remove_from_legacy_tables(removal.nat_families, removal.nat_goes);
   if (outcome_ && !legacy) outcome_ = Failure(legacy.error());
@@ -119,29 +119,25 @@ auto RemovedRules::forget(const std::vector<Ip>& addresses) -> void {
   forget_connections(*socket_, addresses);
 }
 
-auto RemovedRules::of(const Config& config, const Owner& owner) -> RemovedRules {
+auto RemovedRules::remove_of(const Config& config, const Subject& subject) -> RemovedRules {
   RemovedRules removed;
   if (!config.masquerade && !config.mac_spoof_check) return removed;
-  const auto hash = nft_hash(owner.network, owner.attachment);
-  const auto id = spoof_id(owner.attachment);
+  const auto hash = nft_hash(subject.network, subject.attachment);
+  const auto id = spoof_id(subject.attachment);
   NftRemoval removal;
   if (config.mac_spoof_check) {
     removal.spoof_goes = [&](std::string_view each, std::string_view) { return each == id; };
     removal.spoof_ids = {id};
   }
   std::optional<std::vector<Ip>> others;  // looked for only if it matters
-  removal.nat_chain = iptables_chain(owner.network, owner.attachment.container_id);
-  removal.nat_goes = [&](const NatOwner& rule, const std::optional<Prefix>& source) {
-    if (rule.network != owner.network || rule.chain != removal.nat_chain) return false;
-    if (!source) return true;
-    if (!owner.own.empty()) return is_about(*source, owner.own);
-    if (!others) {
-      others = addresses_in_aliases([&](const bridge::Owner& link) {
-        return link.network == owner.network && link.attachment.container_id == owner.attachment.container_id &&
-               link.attachment.ifname != owner.attachment.ifname;
-      });
-    }
-    return !is_about(*source, *others);
+  removal.nat_chain = iptables_chain(subject.network, subject.attachment.container_id);
+  removal.nat_goes = [&, comment = iptables_comment(subject.network, subject.attachment.container_id)](
+                         const NatOwner& whose, const NatRule& rule) {
+    if (whose.chain != removal.nat_chain || rule.comment != comment) return false;
+    if (rule.chain == whose.chain || !rule.source) return true;
+    if (!subject.own.empty()) return is_about(*rule.source, subject.own);
+    if (!others) others = addresses_of_the_others(subject);
+    return !is_about(*rule.source, *others);
   };
   if (config.masquerade) {
     removal.masquerade_goes = [&](std::string_view each) { return each == hash; };
@@ -151,8 +147,8 @@ auto RemovedRules::of(const Config& config, const Owner& owner) -> RemovedRules 
   return removed;
 }
 
-auto RemovedRules::stale(const std::string& network, const std::vector<Attachment>& valid,
-                         const std::vector<KnownLease>& leases) -> RemovedRules {
+auto RemovedRules::remove_stale(const std::string& network, const std::vector<Attachment>& valid,
+                                const std::vector<KnownLease>& leases) -> RemovedRules {
   const auto is_valid = [&](const Attachment& each) {
     return std::find(valid.begin(), valid.end(), each) != valid.end();
   };
@@ -177,13 +173,14 @@ auto RemovedRules::stale(const std::string& network, const std::vector<Attachmen
   removal.nat_families = both_families();
   std::set<std::string> valid_chains;
   for (const auto& each : valid) valid_chains.insert(iptables_chain(network, each.container_id));
-  removal.nat_goes = [&](const NatOwner& rule, const std::optional<Prefix>& source) {
-    if (rule.network != network) return false;
-    if (!valid_chains.contains(rule.chain)) return true;
-    return source && std::any_of(leases.begin(), leases.end(), [&](const KnownLease& lease) {
-             return !is_valid(lease.owner) && is_about(*source, {lease.ip}) &&
-                    iptables_chain(network, lease.owner.container_id) == rule.chain;
-           });
+  removal.nat_goes = [&](const NatOwner& whose, const NatRule& rule) {
+    if (whose.network != network) return false;
+    if (!valid_chains.contains(whose.chain)) return true;
+    if (rule.chain == whose.chain || !rule.source) return false;
+    return std::any_of(leases.begin(), leases.end(), [&](const KnownLease& lease) {
+      return !is_valid(lease.owner) && is_about(*rule.source, {lease.ip}) &&
+             iptables_chain(network, lease.owner.container_id) == whose.chain;
+    });
   };
   RemovedRules removed;
   removed.remove(removal);
@@ -201,13 +198,12 @@ auto check_masquerade(const RuleWish& wish, NetlinkSocket& socket) -> Result<voi
   for (const auto family : both_families()) {
     const NatWish nat{wish.network, wish.owner.container_id, of_family(wish.addresses, family)};
     if (nat.addresses.empty()) continue;
-    const auto there = has_nat(socket, family, wish.network, wish.owner, nat.addresses);
-    if (!there) return Failure(there.error());
-    if (*there) continue;
-    // They may be where only iptables' own programs look.
-    const auto now = has_iptables(family) ? read_nat(family) : Result<NatTable>(NatTable{});
-    if (!now) return Failure(now.error());
-    if (missing_nat_input(nat, *now).empty()) continue;
+    const auto kept = list_nat(socket, family, iptables_chain(wish.network, wish.owner.container_id));
+    if (!kept) return refused("failed to list the rules of iptables", kept.error());
+    if (missing_nat_input(nat, *kept).empty()) continue;
+    const auto legacy = read_legacy_table(family);
+    if (!legacy) return Failure(legacy.error());
+    if (missing_nat_input(nat, *legacy).empty()) continue;
     return fail(text({"Masquerade rules of container ", wish.owner.container_id, " not found"}));
   }
   return {};

@@ -35,8 +35,8 @@ class AddingRules {
     NatWish wish;
     Child restore;
   };
-  std::vector<Family4or6> running_;
   HostLock lock_;  // while iptables-restore runs
+  std::vector<Family4or6> running_;
 };
 
 // Whether masquerading would be done by iptables; an error if it is asked for and not there.
@@ -44,27 +44,28 @@ class AddingRules {
 [[nodiscard]] auto can_masquerade(const Config& config) -> Result<void>;
 
 // Rules that have been taken away: all of an attachment's, or a network's stale ones, of either backend, as the
-// configuration may have changed since. Nothing filters or masquerades any more when the object is there; it is
-// to live while there are links to delete, because the kernel is still waiting for the memory of the rules
-// then, and its owner would wait with it for some 15 ms (NftRemoval).
+// configuration may have changed since from one to the other. Where the outcome is good nothing filters or masquerades
+// any more. The object is to live while there are links to delete, because the kernel is still waiting for the memory
+// of the rules then, and its owner would wait with it for some 15 ms (NftRemoval).
 class RemovedRules {
  public:
-  // What AddingRules adds. `own` are the attachment's addresses as far as they are known; where none is, all
-  // jumps of the container go but those whose address another living interface of it has.
-  struct Owner {
+  // Removes what AddingRules adds, for a network that has such rules. `own` are the attachment's addresses as far as
+  // they are known; where none is, all jumps of the container go but those whose address another living interface of it
+  // has.
+  struct Subject {
     std::string network;
     Attachment attachment;
     std::vector<Ip> own;
   };
-  [[nodiscard]] static auto of(const Config& config, const Owner& owner) -> RemovedRules;
+  [[nodiscard]] static auto remove_of(const Config& config, const Subject& subject) -> RemovedRules;
 
-  // Every rule of this network that belongs to none of `valid`. `leases` says whose an address is.
+  // Removes every rule of this network that belongs to none of `valid`. `leases` says whose an address is.
   struct KnownLease {
     Ip ip;
     Attachment owner;
   };
-  [[nodiscard]] static auto stale(const std::string& network, const std::vector<Attachment>& valid,
-                                  const std::vector<KnownLease>& leases) -> RemovedRules;
+  [[nodiscard]] static auto remove_stale(const std::string& network, const std::vector<Attachment>& valid,
+                                         const std::vector<KnownLease>& leases) -> RemovedRules;
 
   [[nodiscard]] auto outcome() const -> const Result<void>& { return outcome_; }
   // What conntrack knows of `addresses` goes too; best when their link is gone and can begin nothing new.

@@ -82,7 +82,8 @@ namespace {
 auto is_there(NetlinkSocket& socket, Message message) -> Answer<bool> {
   const auto answer = socket.ask(std::move(message), [](auto) {});
   if (answer) return true;
-  if (answer.error().code == ENOENT) return false;
+  // A kernel without nf_tables refuses the whole subsystem.
+  if (answer.error().code == ENOENT || answer.error().code == EINVAL) return false;
   return tl::unexpected(answer.error());
 }
 
@@ -113,7 +114,6 @@ auto list_rules(NetlinkSocket& socket, const Table& table, std::string_view chai
       [&](auto payload) {
         if (auto one = parse_rule(payload)) rules.push_back(std::move(*one));
       });
-  // A kernel without nf_tables refuses the whole subsystem, and has no rules either.
   if (!answer && answer.error().code != ENOENT && answer.error().code != EINVAL) return tl::unexpected(answer.error());
   return rules;
 }

@@ -16,7 +16,7 @@ namespace weir::cni::nft {
 // Rules are built of the same expressions that nft(8) makes of its text, so that `nft list` shows the text.
 
 struct Table {
-  std::uint8_t family = 0;  // NFPROTO_INET, NFPROTO_BRIDGE
+  std::uint8_t family = 0;  // NFPROTO_INET, NFPROTO_BRIDGE, NFPROTO_IPV4, NFPROTO_IPV6
   std::string name;
 };
 struct Hook {
@@ -74,10 +74,12 @@ class Rule {
 struct Listed {
   std::string chain;
   std::uint64_t handle = 0;
-  std::string comment;           // "" if none
-  std::string input_interface;   // of an iifname comparison, "" if none
-  std::string target;            // the chain of a jump or goto, "" if none
-  std::optional<Prefix> source;  // that the source address must be in; of tables of one family, ip or ip6
+  std::string comment;                // "" if none
+  std::string input_interface;        // of an iifname comparison, "" if none
+  std::string target;                 // as after iptables' -j: the chain of a jump or goto, "ACCEPT", "MASQUERADE" ...
+  std::optional<Prefix> source;       // that the source address must be in; of tables of one family, ip or ip6
+  std::optional<Prefix> destination;  // that the destination must be in, or
+  bool destination_is_outside = false;  // must not be in
 };
 // The rules of a chain, or of the whole table if `chain` is ""; none if there is no such chain or table.
 [[nodiscard]] auto list_rules(NetlinkSocket& socket, const Table& table, std::string_view chain)
@@ -89,6 +91,7 @@ struct Listed {
 // (NFT_USERDATA_MAXLEN), of which type, length and the final zero are three.
 inline constexpr std::size_t most_comment = 128;
 inline constexpr std::size_t most_stored_comment = 253;
+inline constexpr std::size_t most_name = 255;  // of a chain (NFT_NAME_MAXLEN, without its zero)
 // User data is a list of (type, length, value) that only nft(8) reads: type 0 is a comment with its zero.
 [[nodiscard]] auto user_data(std::string_view comment) -> std::vector<std::uint8_t>;
 

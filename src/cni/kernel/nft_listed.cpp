@@ -54,32 +54,42 @@ class Expressions {
     if (name == "meta") {
       load(number(data, NFTA_META_KEY) == NFT_META_IIFNAME ? Loaded::input_interface : Loaded::other);
     } else if (name == "payload") {
-      load(is_source(data) ? Loaded::source : Loaded::other);
+      load(part_of_header(data));
       length_ = number(data, NFTA_PAYLOAD_LEN) * 8;
     } else if (name == "bitwise") {
       mask(data.nested(NFTA_BITWISE_MASK).find(NFTA_DATA_VALUE));
     } else if (name == "cmp") {
       compare(number(data, NFTA_CMP_OP) == NFT_CMP_EQ, data.nested(NFTA_CMP_DATA).find(NFTA_DATA_VALUE));
     } else if (name == "immediate") {
-      into_->target = data.nested(NFTA_IMMEDIATE_DATA).nested(NFTA_DATA_VERDICT).text(NFTA_VERDICT_CHAIN);
+      const auto verdict = data.nested(NFTA_IMMEDIATE_DATA).nested(NFTA_DATA_VERDICT);
+      into_->target = verdict.text(NFTA_VERDICT_CHAIN);
+      if (into_->target.empty() && number(verdict, NFTA_VERDICT_CODE) == NF_ACCEPT) into_->target = "ACCEPT";
+    } else if (name == "target") {
+      into_->target = data.text(NFTA_TARGET_NAME);
+    } else if (name == "masq") {
+      into_->target = "MASQUERADE";
     } else if (name == "match" && data.text(NFTA_MATCH_NAME) == "comment") {
       if (const auto info = data.find(NFTA_MATCH_INFO)) into_->comment = until_zero(*info);
     }
   }
 
  private:
-  enum class Loaded { other, input_interface, source };
+  enum class Loaded { other, input_interface, source, destination };
 
   auto load(Loaded what) -> void { loaded_ = what; }
 
-  [[nodiscard]] auto is_source(const Attributes& data) const -> bool {
-    if (number(data, NFTA_PAYLOAD_BASE) != NFT_PAYLOAD_NETWORK_HEADER || (!v4_ && !v6_)) return false;
-    return number(data, NFTA_PAYLOAD_OFFSET) == (v4_ ? 12U : 8U) && number(data, NFTA_PAYLOAD_LEN) <= (v4_ ? 4U : 16U);
+  // Where RFC 791 and RFC 8200 have the addresses.
+  [[nodiscard]] auto part_of_header(const Attributes& data) const -> Loaded {
+    if (number(data, NFTA_PAYLOAD_BASE) != NFT_PAYLOAD_NETWORK_HEADER || (!v4_ && !v6_)) return Loaded::other;
+    if (number(data, NFTA_PAYLOAD_LEN) > (v4_ ? 4U : 16U)) return Loaded::other;
+    const auto offset = number(data, NFTA_PAYLOAD_OFFSET);
+    if (offset == (v4_ ? 12U : 8U)) return Loaded::source;
+    return offset == (v4_ ? 16U : 24U) ? Loaded::destination : Loaded::other;
   }
 
   auto mask(const std::optional<std::span<const std::uint8_t>>& value) -> void {
     const auto length = value ? prefix_length(*value) : std::nullopt;
-    if (loaded_ == Loaded::source && length) {
+    if ((loaded_ == Loaded::source || loaded_ == Loaded::destination) && length) {
       length_ = *length;
     } else {
       load(Loaded::other);
@@ -87,13 +97,15 @@ class Expressions {
   }
 
   auto compare(bool equal, const std::optional<std::span<const std::uint8_t>>& value) -> void {
-    if (!equal || !value) return;
-    if (loaded_ == Loaded::input_interface) into_->input_interface = until_zero(*value);
-    if (loaded_ != Loaded::source) return;
+    if (!value) return;
+    if (loaded_ == Loaded::input_interface && equal) into_->input_interface = until_zero(*value);
+    if (loaded_ != Loaded::destination && (loaded_ != Loaded::source || !equal)) return;
     std::array<std::uint8_t, 16> bytes{};  // a prefix of whole bytes is compared as that many
     std::copy_n(value->begin(), std::min(value->size(), bytes.size()), bytes.begin());
     const auto ip = Ip::from_bytes(std::span(bytes).first(v4_ ? 4 : 16));
-    if (ip && length_ <= ip->bits()) into_->source = Prefix{*ip, length_};
+    if (!ip || length_ > ip->bits()) return;
+    (loaded_ == Loaded::source ? into_->source : into_->destination) = Prefix{*ip, length_};
+    if (loaded_ == Loaded::destination) into_->destination_is_outside = !equal;
   }
 
   bool v4_;

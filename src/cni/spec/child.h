@@ -34,9 +34,6 @@ class Child {
   auto operator=(const Child&) -> Child& = delete;
   ~Child();
 
-  [[nodiscard]] auto pid() const -> pid_t { return pid_; }
-  // Whether all of `input` has been written: it needs us no more until it ends.
-  [[nodiscard]] auto is_fed() const -> bool { return !in_; }
   // Feeds and drains the child until it ends. Output beyond 16 MiB a stream is thrown away.
   [[nodiscard]] auto finish() -> Outcome;
 

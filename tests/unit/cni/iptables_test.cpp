@@ -57,8 +57,8 @@ TEST(Nat, AddsOnlyWhatIsMissing) {
 
 TEST(Nat, RemovesAJumpAndKeepsAChainThatIsUsed) {
   const auto now = parse_nat(save);
-  const auto one = removal_nat_input(now, [](const NatOwner&, const std::optional<Prefix>& source) {
-    return !source || source->ip == *Ip::parse("10.88.0.2");
+  const auto one = removal_nat_input(now, [](const NatOwner&, const NatRule& rule) {
+    return rule.chain != "POSTROUTING" || rule.source->ip == *Ip::parse("10.88.0.2");
   });
   EXPECT_EQ(one,
             "*nat\n-D POSTROUTING -s 10.88.0.2/32 -m comment --comment \"name: \\\"net1\\\" id: \\\"ctr1\\\"\" -j "

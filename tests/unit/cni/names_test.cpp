@@ -37,7 +37,7 @@ TEST(Names, OfHostVethsDifferByEveryPart) {
 }
 
 TEST(Alias, ComesBackUnlessItWasCut) {
-  const Owner owner{"net1", {"c1", "eth0"}, "10.1.0.2,fd00::2"};
+  const LinkAlias owner{"net1", {"c1", "eth0"}, "10.1.0.2,fd00::2"};
   const auto again = parse_alias(alias_of(owner));
   ASSERT_TRUE(again);
   EXPECT_EQ(again->attachment, owner.attachment);

@@ -46,6 +46,7 @@ TEST(Config, ErrorsNameFileLineAndKey) {
                   .starts_with("f:"));
   EXPECT_TRUE(error("a = = 1").starts_with("f:1: "));
   EXPECT_TRUE(error("[[+x]]").starts_with("f:1: ")) << "toml++ asserts that this cannot be";
+  EXPECT_TRUE(error("\nseed = 4\u00fc").starts_with("f:2: ")) << "toml++ takes it for impossible";
 }
 
 TEST(Config, TheEffectiveOneSaysTheSame) {
