@@ -4,11 +4,12 @@
 // it may not ("[[+"). Without either it answers such a file with an error, as it should.
 #undef NDEBUG
 #define TOML_ASSERT(expression) static_assert(true)
-//
+
 // It also lets the compiler assume that its tables of characters are asked for no other than those in them, and asks
 // them for any: "seed = 4\u00fc" was undefined behaviour. Which characters are none of them is "false" now.
+#include <cstdint>  // which the next one needs
+
 #include <toml++/impl/preprocessor.h>
-#include <cstdint>
 #pragma push_macro("TOML_UNREACHABLE")
 #undef TOML_UNREACHABLE
 #define TOML_UNREACHABLE return false

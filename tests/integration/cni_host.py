@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
 from weir_process import BINARY
 
 # Where ours stand; the build puts them beside the room's library.
@@ -176,6 +177,20 @@ def bridge_config(version="1.0.0", ipam=None, **keys):
 def ipam_config(*subnets, **keys):
     ranges = [[{"subnet": subnet}] if isinstance(subnet, str) else subnet for subnet in subnets]
     return {"type": "host-local", "dataDir": "/run/netns/leases", "ranges": ranges, **keys}
+
+
+def legacy_programs(host):
+    """Puts iptables-legacy in front of the other in PATH: the variables to call a plugin with. Skips without it."""
+    if not os.path.exists("/usr/sbin/xtables-legacy-multi"):
+        pytest.skip("needs iptables-legacy")
+    if host.run("iptables-legacy-save", "-t", "nat", check=False).returncode != 0:
+        pytest.skip("this kernel has no x_tables (iptables-legacy)")
+    folder = "/run/netns/leases/legacy"
+    host.run("mkdir", folder)
+    for name in ("iptables", "ip6tables"):
+        for what in ("-restore", "-save", ""):
+            host.run("ln", "-s", "/usr/sbin/xtables-legacy-multi", f"{folder}/{name}{what}")
+    return {"PATH": f"{folder}:/usr/sbin:/usr/bin"}
 
 
 def with_result(config, result):

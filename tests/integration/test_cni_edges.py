@@ -4,7 +4,7 @@ that was refused or changed, somebody else's result, a link with another name.""
 import pytest
 
 import cni_host
-from cni_host import OURS, CniHost, bridge_config, ipam_config, with_result
+from cni_host import OURS, CniHost, bridge_config, ipam_config, legacy_programs, with_result
 
 pytestmark = pytest.mark.slow
 
@@ -58,6 +58,28 @@ def test_long_names(host, backend, end):
                 if "CNI-" in line or "cni-br-iface" in line or "masquerade comment" in line]
 
 
+@pytest.mark.parametrize("length", [236, 243, 250, 300])
+def test_a_networks_name_as_long_as_a_comment(host, length):
+    config = {**MASQUERADE, "name": "n" * length, "ipam": ipam_config("10.1.0.0/24")}
+    if length > 255:
+        config["ipam"] = {}  # no folder has such a name
+    known = with_result(config, host.add(config))
+    assert host.call("CHECK", known).code == 0
+    assert host.call("DEL", config).code == 0
+    assert "CNI-" not in host.rules()
+
+
+@pytest.mark.parametrize("length", [233, 234, 237, 255])
+def test_a_containers_id_as_long_as_a_chains_name(host, length):
+    config = bridge_config(ipam={}, macspoofchk=True)
+    long_one = {"container": "c" * length, "netns": host.container("c1")}
+    answer = host.call("ADD", config, **long_one)
+    assert answer.code == (0 if length <= 233 else 1)
+    assert answer.code == 0 or "too long for the name of a chain" in answer.message
+    assert host.call("DEL", config, **long_one).code == 0
+    assert "cni-br-iface" not in host.rules() and host.veths() == []
+
+
 WRONG_FOR_ADD = {
     "mac": {"args": {"cni": {"mac": "zz"}}},
     "hairpin and promiscuous": {"hairpinMode": True, "promiscMode": True},
@@ -66,6 +88,7 @@ WRONG_FOR_ADD = {
     "mtu": {"mtu": 70000},
     "bridge": {"bridge": "a-name-that-is-too-long"},
     "bridge with a number": {"bridge": "br%d"},
+    "bridge that is to be removed": {"bridge": "a-name-that-is-too-long", "removeEmptyBridge": True},
 }
 
 
@@ -75,8 +98,9 @@ def test_what_an_add_refuses_a_del_takes(host, what):
     config = bridge_config("1.1.0", isGateway=True)
     changed = {**config, **WRONG_FOR_ADD[what]}
     host.container("c2")
-    assert host.call("ADD", changed, container="c2").code == 1
-    assert host.call("STATUS", changed, container="").code == 1
+    refused = host.call("ADD", changed, container="c2")
+    assert refused.code == 1
+    assert host.call("STATUS", changed, container="").message == refused.message
     assert host.veths() == [] and host.leased() == []
     assert host.call("DEL", changed, container="c2").code == 0
     host.add(config)
@@ -106,12 +130,12 @@ def test_a_second_attachment_of_the_name_leaves_the_first_whole(host, config):
     assert [name for name in host.links("c2") if name != "lo"] == []
 
 
-@pytest.mark.parametrize("end", ["DEL", "GC"])
+@pytest.mark.parametrize("end", ["DEL", "DEL without namespace", "GC"])
 def test_a_renamed_link_is_found(host, end):
     host.add(MASQUERADE)
     host.run("ip", "link", "set", host.veths()[0], "name", "renamed0")
-    if end == "DEL":
-        assert host.call("DEL", MASQUERADE).code == 0
+    if end != "GC":
+        assert host.call("DEL", MASQUERADE, netns="" if "without" in end else None).code == 0
     else:
         assert host.call("GC", {**MASQUERADE, "cni.dev/valid-attachments": []}, container="").code == 0
     assert (host.veths(), host.leased(), "CNI-" in host.rules()) == ([], [], False)
@@ -131,6 +155,25 @@ def test_check_takes_either_backends_rules(host):
         result = host.add(config)
         assert host.call("CHECK", with_result({**config, "ipMasqBackend": other}, result)).code == 0
         assert host.call("DEL", config).code == 0
+
+
+@pytest.mark.parametrize("backend", ["nf_tables", "x_tables"])
+def test_check_misses_every_rule(host, backend):
+    """Two addresses, so that the chain has two ACCEPT and one MASQUERADE; and the two jumps to it."""
+    config = {**MASQUERADE, "ipam": ipam_config("10.1.0.0/24", "10.2.0.0/24")}
+    program, variables = "iptables", {}
+    if backend == "x_tables":
+        variables = legacy_programs(host)
+        program = "iptables-legacy"
+    known = with_result(config, host.add(config, **variables))
+    assert host.call("CHECK", known).code == 0  # whichever programs come first
+    rules = [line for line in host.run(f"{program}-save", "-t", "nat").stdout.splitlines() if line.startswith("-A")]
+    assert len(rules) == 5
+    for rule in rules:
+        host.run(f"{program}-restore", "--noflush", input=f"*nat\n-D{rule[2:]}\nCOMMIT\n")
+        assert "Masquerade rules" in host.call("CHECK", known).message, rule
+        host.run(f"{program}-restore", "--noflush", input=f"*nat\n{rule}\nCOMMIT\n")
+        assert host.call("CHECK", known).code == 0, rule
 
 
 def test_a_route_in_the_table_of_number_0(host):

@@ -58,8 +58,8 @@ def test_dhcp(host):
     """Debian's dhcp plugin with its daemon, and busybox's server on the bridge."""
     if not (REFERENCE / "dhcp").exists():
         pytest.skip("needs dhcp of Debian's containernetworking-plugins")
-    applets = subprocess.run(["busybox", "--list"], capture_output=True, text=True, check=False).stdout.split()
-    if shutil.which("busybox") is None or "udhcpd" not in applets:
+    if shutil.which("busybox") is None or "udhcpd" not in subprocess.run(
+            ["busybox", "--list"], capture_output=True, text=True, check=False).stdout.split():
         pytest.skip("needs busybox with its udhcpd")
     for words in ("link add br1 type bridge", "addr add 10.9.0.1/24 dev br1", "link set br1 up"):
         host.run("ip", *words.split())
@@ -128,6 +128,22 @@ def test_it_fails_and_nothing_is_left(host, how):
     assert calls(host) == ["ADD", "DEL"]
     assert (host.veths(), "br1" in host.links(), "CNI-" in host.rules()) == ([], False, False)
     assert [name for name in host.links("c1") if name != "lo"] == []
+
+
+def test_addresses_that_only_the_alias_knows(host):
+    """host-local's leases are ours to read; of another plugin's the link's alias says enough."""
+    (host.leases / "plugins" / "next").write_text("5")
+    script(host, f'n=$(cat {FOLDER}/next); echo $((n+1)) >{FOLDER}/next; '
+                 'echo "{\\"cniVersion\\":\\"1.0.0\\",\\"ips\\":[{\\"address\\":\\"10.9.0.$n/24\\",\\"gateway\\":\\"10.9.0.1\\"}]}"')
+    masquerade = config("1.1.0", ipMasq=True)
+    for ifname in ("eth0", "eth1"):
+        assert host.call("ADD", masquerade, ifname=ifname, CNI_PATH=PATH).code == 0
+    keep = {"cni.dev/valid-attachments": [{"containerID": "c1", "ifname": "eth0"}]}
+    assert host.call("GC", {**masquerade, **keep}, container="", CNI_PATH=PATH).code == 0
+    rules = host.rules()
+    assert "-s 10.9.0.5/32" in rules and "-s 10.9.0.6/32" not in rules and len(host.veths()) == 1
+    assert host.call("DEL", masquerade, netns="", CNI_PATH=PATH).code == 0
+    assert "CNI-" not in host.rules() and host.veths() == []
 
 
 def test_a_plugin_that_cannot_be_run(host):

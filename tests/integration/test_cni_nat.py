@@ -2,19 +2,18 @@
 does; many at once; and nothing of anybody else's."""
 
 import hashlib
-import os
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import cni_host
-from cni_host import OURS, CniHost, bridge_config, ipam_config, with_result
+from cni_host import OURS, CniHost, bridge_config, ipam_config, legacy_programs, with_result
 
 pytestmark = pytest.mark.slow
 
 BOTH = bridge_config("1.1.0", isGateway=True, ipMasq=True, ipam=ipam_config("10.1.0.0/24", "fd00:9::/64"))
-LEGACY = "/run/netns/leases/legacy"
 
 
 @pytest.fixture
@@ -25,19 +24,19 @@ def host():
         yield it
 
 
-def traced_programs(host, command, config, **how):
-    trace = host.leases / "trace"
-    answer = host.call(command, config, wrapper=("strace", "-f", "-qq", "-e", "trace=execve,fork,vfork,clone", "-o",
+def traced(host, calls, command, config, **how):
+    if shutil.which("strace") is None:
+        pytest.skip("needs `strace`, which is not installed")
+    answer = host.call(command, config, wrapper=("strace", "-f", "-qq", "-e", f"trace={calls}", "-o",
                                                  "/run/netns/leases/trace"), **how)
     assert answer.code == 0, answer
-    return re.findall(r'execve\("[^"]*/([^"/]+)".* = 0', trace.read_text())
+    return (host.leases / "trace").read_text()
 
 
 def test_a_del_runs_no_other_program(host):
-    if shutil.which("strace") is None:
-        pytest.skip("needs `strace`, which is not installed")
     result = host.add(BOTH)
-    assert traced_programs(host, "DEL", with_result(BOTH, result)) == ["bridge"]
+    trace = traced(host, "execve,fork,vfork,clone", "DEL", with_result(BOTH, result))
+    assert re.findall(r'execve\("[^"]*/([^"/]+)".* = 0', trace) == ["bridge"]
     assert "CNI-" not in host.rules()
 
 
@@ -65,6 +64,57 @@ def test_a_chain_that_somebody_else_jumps_to_stays(host):
     assert f"-A POSTROUTING -o lo -j {chain}" in host.rules()
 
 
+@pytest.mark.parametrize("end", ["DEL", "GC"])
+def test_a_chain_that_a_map_leads_to_stays_and_blocks_nothing(host, end):
+    """No rule shows who uses it; the kernel refuses to delete it."""
+    host.add(BOTH)
+    chain = chain_of(host)[0]
+    host.run("nft", "add", "rule", "ip", "nat", "POSTROUTING", f"ip saddr vmap {{ 10.77.0.1 : jump {chain} }}")
+    host.add(BOTH, "c2")
+    keep = {"cni.dev/valid-attachments": []}
+    for container in ("c1", "c2"):
+        config, whose = (BOTH, container) if end == "DEL" else ({**BOTH, **keep}, "")
+        assert host.call(end, config, container=whose).code == 0
+    assert (chain_of(host), host.veths(), host.leased()) == ([chain], [], [])
+    assert "-A POSTROUTING -s" not in host.rules()
+
+
+def large_table(host):
+    """As kube-proxy's is: a list of it is long, and interrupted by each change of others."""
+    lines = "".join(f"-A SERVICES -d 172.16.{number // 250}.{number % 250}/32 -j RETURN\n" for number in range(4000))
+    host.run("iptables-restore", "--noflush", input=f"*nat\n:SERVICES - [0:0]\n{lines}COMMIT\n")
+
+
+@pytest.mark.parametrize("command", ["DEL", "CHECK"])
+@pytest.mark.parametrize("backend", ["iptables", "nftables"])
+def test_a_large_table_is_not_read_whole(host, backend, command):
+    large_table(host)
+    config = {**BOTH, "ipMasqBackend": backend}
+    known = with_result(config, host.add(config))
+    read = sum(map(int, re.findall(r"\) = (\d+)$", traced(host, "recvfrom", command, known), re.MULTILINE)))
+    assert 1000 < read < 100_000  # bytes; the table is a megabyte
+
+
+@pytest.mark.parametrize("backend", ["iptables", "nftables"])
+def test_many_at_once_beside_a_large_table(host, backend):
+    large_table(host)
+    config = {**BOTH, "ipMasqBackend": backend}
+    names = [f"c{number}" for number in range(8)]
+    for name in names:
+        host.container(name)
+
+    def come_and_go(name):
+        for _ in range(4):
+            for command in ("ADD", "DEL"):
+                answer = host.call(command, config, container=name)
+                assert answer.code == 0, answer
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(come_and_go, names))
+    rules = host.run("iptables-save", "-t", "nat").stdout
+    assert (host.leased(), host.veths(), "CNI-" in rules, rules.count("SERVICES -d")) == ([], [], False, 4000)
+
+
 def test_jumps_of_another_shape_go_too(host):
     """Very old plugins named the whole subnet, and other versions of iptables compare it in other ways."""
     result = host.add(BOTH)
@@ -79,26 +129,13 @@ def test_jumps_of_another_shape_go_too(host):
     assert chain_of(host) == [chain, chain]
 
 
-@pytest.fixture
-def legacy(host):
-    """iptables-legacy in front of the other in PATH; the variables to call a plugin with."""
-    if not os.path.exists("/usr/sbin/xtables-legacy-multi"):
-        pytest.skip("needs iptables-legacy")
-    if host.run("iptables-legacy-save", "-t", "nat", check=False).returncode != 0:
-        pytest.skip("this kernel has no x_tables (iptables-legacy)")
-    host.run("mkdir", LEGACY)
-    for name in ("iptables", "ip6tables"):
-        for what in ("-restore", "-save", ""):
-            host.run("ln", "-s", "/usr/sbin/xtables-legacy-multi", f"{LEGACY}/{name}{what}")
-    return {"PATH": f"{LEGACY}:/usr/sbin:/usr/bin"}
-
-
 def legacy_rules(host):
     return "".join(host.run(f"{name}-legacy-save", "-t", "nat").stdout for name in ("iptables", "ip6tables"))
 
 
 @pytest.mark.parametrize("how", ["DEL", "DEL by the other iptables", "GC"])
-def test_rules_that_x_tables_holds_go(host, legacy, how):
+def test_rules_that_x_tables_holds_go(host, how):
+    legacy = legacy_programs(host)
     result = host.add(BOTH, **legacy)
     host.add(BOTH, "c2", **legacy)
     assert legacy_rules(host).count("-j CNI-") == 4 and not chain_of(host)
@@ -115,8 +152,8 @@ def iptables_chain(network, container):
     return "CNI-" + hashlib.sha512((network + container).encode()).hexdigest()[:24]
 
 
-def test_gc_of_many_containers_is_one_transaction(host):
-    """Whose messages and answers are more than a socket's buffers hold by default."""
+def test_gc_of_many_containers(host):
+    """Its messages and their answers are more than a socket's buffers hold by default."""
     many = 1000
     host.add(BOTH, "kept")
     lines = "*nat\n"
