@@ -4,6 +4,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 jobs=$(nproc)
+# What one clone compiled serves another: ccache takes paths relative to the tree, and not for a part of the result.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=true
 
 say() { printf '\n==> %s\n' "$*"; }
 fail() {
