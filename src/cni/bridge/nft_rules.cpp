@@ -43,6 +43,7 @@ auto change(NetlinkSocket& socket, std::string_view what, Make make) -> Result<v
     auto messages = make(last);
     if (!messages && messages.error().code == EINTR) {
       (void)::poll(nullptr, 0, tries + 1);  // ms: others change more often than a long list can be read
+      last = messages.error();
       continue;
     }
     if (!messages) return failed(what, messages.error());
@@ -195,7 +196,7 @@ auto list_nat(NetlinkSocket& socket, Family family, const std::string& chain) ->
     if (!listed) return tl::unexpected(listed.error());
     for (auto& each : *listed) {
       auto line = line_of(each);
-      if (!nat.has_chain(each.chain)) nat.chains.push_back(each.chain);
+      if (nat.chains.empty() || nat.chains.back() != each.chain) nat.chains.push_back(each.chain);
       nat.rules.push_back({.chain = std::move(each.chain),
                            .jump = std::move(each.target),
                            .comment = std::move(each.comment),
