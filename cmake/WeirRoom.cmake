@@ -32,4 +32,6 @@ function(weir_test_executable room name)
   add_executable(${name} ${ARGN})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/unit)
   target_link_libraries(${name} PRIVATE weir_${room} GTest::gtest GTest::gmock GTest::gtest_main)
+  # The rooms are tested as users get them; the tests themselves compile in 0.6 of the time with less.
+  target_compile_options(${name} PRIVATE $<$<CONFIG:RelWithDebInfo>:-O1 -g1>)
 endfunction()
