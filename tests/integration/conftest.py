@@ -32,6 +32,7 @@ import resource
 
 import pytest
 
+import cni_host
 import network_room
 from network_room import NetworkRoom
 from peers import Board, Listener, Peer
@@ -139,3 +140,12 @@ def make_peer():
     yield make
     for peer in peers:
         peer.close()
+
+
+@pytest.fixture
+def host():
+    """A host whose CNI plugins are ours."""
+    if reason := cni_host.why_unavailable():
+        pytest.skip(reason)
+    with cni_host.CniHost(cni_host.OURS) as it:
+        yield it

@@ -6,8 +6,7 @@ import subprocess
 
 import pytest
 
-import cni_host
-from cni_host import OURS, REFERENCE, CniHost, bridge_config, ipam_config
+from cni_host import OURS, REFERENCE, bridge_config, ipam_config
 from killing import run_until
 
 pytestmark = pytest.mark.slow
@@ -16,14 +15,6 @@ CONFIG = bridge_config("1.1.0", isGateway=True, ipMasq=True, ipMasqBackend="nfta
                        ipam=ipam_config("10.1.0.0/24", "fd00:9::/64"))
 IPTABLES = {**CONFIG, "ipMasqBackend": "iptables"}
 NONE_VALID = {"cni.dev/valid-attachments": []}
-
-
-@pytest.fixture
-def host():
-    if reason := cni_host.why_unavailable():
-        pytest.skip(reason)
-    with CniHost(OURS) as it:
-        yield it
 
 
 def left(host):

@@ -3,20 +3,11 @@ that was refused or changed, somebody else's result, a link with another name.""
 
 import pytest
 
-import cni_host
-from cni_host import OURS, CniHost, bridge_config, ipam_config, legacy_programs, with_result
+from cni_host import bridge_config, ipam_config, legacy_programs, with_result
 
 pytestmark = pytest.mark.slow
 
 MASQUERADE = bridge_config("1.1.0", isGateway=True, ipMasq=True)
-
-
-@pytest.fixture
-def host():
-    if reason := cni_host.why_unavailable():
-        pytest.skip(reason)
-    with CniHost(OURS) as it:
-        yield it
 
 
 @pytest.mark.parametrize("count", [270, 3000])

@@ -213,14 +213,6 @@ def test_the_reference_fails(story):
 # Debian's nft in 1.9.1, as nft's words are not those it looks for.
 
 
-@pytest.fixture
-def host():
-    if reason := cni_host.why_unavailable():
-        pytest.skip(reason)
-    with CniHost(OURS) as it:
-        yield it
-
-
 def test_del_of_the_nftables_backend_removes_exactly_its_rules(host):
     config = {**MASQUERADE, "ipMasqBackend": "nftables", "ipam": ipam_config("10.1.0.0/24", V6)}
     first = host.add(config, "c1")

@@ -131,14 +131,6 @@ def test_the_reference_fails(story):
         story(host)
 
 
-@pytest.fixture
-def host():
-    if reason := cni_host.why_unavailable():
-        pytest.skip(reason)
-    with CniHost(OURS) as it:
-        yield it
-
-
 @pytest.mark.parametrize("count", [1, 20])
 def test_gc_ends_the_connections_of_what_it_frees(host, count):
     """One address by one, or all from one list."""

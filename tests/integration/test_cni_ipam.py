@@ -6,8 +6,7 @@ import subprocess
 
 import pytest
 
-import cni_host
-from cni_host import OURS, REFERENCE, CniHost, bridge_config, ipam_config, with_result
+from cni_host import OURS, REFERENCE, bridge_config, ipam_config, with_result
 from deadline import wait_until
 
 pytestmark = pytest.mark.slow
@@ -17,14 +16,10 @@ PATH = f"{OURS}:{FOLDER}"
 V4 = '{"cniVersion":"1.0.0","ips":[{"address":"10.9.0.5/24","gateway":"10.9.0.1"}]}'
 
 
-@pytest.fixture
-def host():
-    if reason := cni_host.why_unavailable():
-        pytest.skip(reason)
-    with CniHost(OURS) as it:
-        it.run("mkdir", "-p", FOLDER)
-        it.container("c1")
-        yield it
+@pytest.fixture(autouse=True)
+def folder_and_container(host):
+    host.run("mkdir", "-p", FOLDER)
+    host.container("c1")
 
 
 def script(host, add, other=""):

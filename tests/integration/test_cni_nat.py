@@ -8,20 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-import cni_host
-from cni_host import OURS, CniHost, bridge_config, ipam_config, legacy_programs, with_result
+from cni_host import bridge_config, ipam_config, legacy_programs, with_result
 
 pytestmark = pytest.mark.slow
 
 BOTH = bridge_config("1.1.0", isGateway=True, ipMasq=True, ipam=ipam_config("10.1.0.0/24", "fd00:9::/64"))
-
-
-@pytest.fixture
-def host():
-    if reason := cni_host.why_unavailable():
-        pytest.skip(reason)
-    with CniHost(OURS) as it:
-        yield it
 
 
 def traced(host, calls, command, config, **how):
