@@ -14,6 +14,9 @@ pytestmark = pytest.mark.slow
 CONFIG = bridge_config("1.1.0", isGateway=True, ipMasq=True, ipMasqBackend="nftables", macspoofchk=True,
                        ipam=ipam_config("10.1.0.0/24", "fd00:9::/64"))
 IPTABLES = {**CONFIG, "ipMasqBackend": "iptables"}
+# An IPAM plugin that is another program: it is called when the link is there. Debian's knows no 1.1.0, and so no GC.
+STATIC = {**IPTABLES, "cniVersion": "1.0.0", "ipam": {"type": "static", "addresses": [{"address": "10.1.0.2/24", "gateway": "10.1.0.1"}]}}
+PATHS = {"CNI_PATH": f"{OURS}:{REFERENCE}"}
 NONE_VALID = {"cni.dev/valid-attachments": []}
 
 
@@ -27,9 +30,9 @@ def left(host):
 NOTHING = {"veths": [], "leases": [], "rules": [], "inside": []}
 
 ENDS = {
-    "DEL": lambda host, config: host.call("DEL", config),
-    "DEL without namespace": lambda host, config: host.call("DEL", config, netns=""),
-    "GC": lambda host, config: host.call("GC", {**config, **NONE_VALID}, container=""),
+    "DEL": lambda host, config: host.call("DEL", config, **PATHS),
+    "DEL without namespace": lambda host, config: host.call("DEL", config, netns="", **PATHS),
+    "GC": lambda host, config: host.call("GC", {**config, **NONE_VALID}, container="", **PATHS),
 }
 
 
@@ -41,12 +44,14 @@ def forget_everything(host):
 
 @pytest.mark.parametrize("state", ["first", "later"])
 @pytest.mark.parametrize("command", ["ADD", "DEL"])
-@pytest.mark.parametrize("config", [CONFIG, IPTABLES], ids=["nftables", "iptables"])
+@pytest.mark.parametrize("config", [CONFIG, IPTABLES, STATIC], ids=["nftables", "iptables", "another IPAM plugin"])
 def test_killed_at_every_system_call(host, command, config, state):
     """The next DEL or GC, in turn, leaves no lease, no link and no rule: after a kill at the first call, at the
     second, and so on until the plugin comes to its end, on a host that is new and on one that has other containers."""
     if command == "DEL" and state == "first":
         pytest.skip("a DEL finds what an ADD made")
+    if config is STATIC and not (REFERENCE / "static").exists():
+        pytest.skip("needs static of Debian's containernetworking-plugins")
     host.container("c1")
     pid = host.enter[2]
     inside = [f"/proc/{pid}/ns/mnt", f"/proc/{pid}/ns/net"]
@@ -56,9 +61,11 @@ def test_killed_at_every_system_call(host, command, config, state):
         if state == "first":
             forget_everything(host)
         if command == "DEL":
-            assert host.call("ADD", config).code == 0
-        was_killed = run_until(number, [str(OURS / "bridge")], host.environment(command), json.dumps(config), inside)
-        how = list(ENDS)[number % len(ENDS)] if was_killed else "DEL"
+            assert host.call("ADD", config, **PATHS).code == 0
+        was_killed = run_until(number, [str(OURS / "bridge")], host.environment(command, **PATHS), json.dumps(config),
+                               inside)
+        ends = [end for end in ENDS if config is not STATIC or end != "GC"]
+        how = ends[number % len(ends)] if was_killed else "DEL"
         answer = ENDS[how](host, config)
         assert answer.code == 0, (number, how, answer)
         assert left(host) == NOTHING, (command, number, how)
