@@ -53,7 +53,7 @@ def above(samples, text, limit, kind, *floors):
 class Attach:
     """ADD and DEL of one container; bridge and tables are there, as another container is attached."""
 
-    rounds = 40
+    rounds = 160  # a DELLINK takes anything from 8 to 25 ms, so that a difference of 2 wants many
 
     def __init__(self, name, title, config, add, delete, times=None, restore=False):
         self.name, self.title, self.config = name, title, config
