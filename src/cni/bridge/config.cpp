@@ -137,7 +137,7 @@ auto parse_names(const Reader& reader, Config& config) -> Result<void> {
   if (!dns) return Failure(dns.error());
   config.has_dns = !dns->empty() || has_list(*reader.inside("dns"));
   config.dns = std::move(*dns);
-  const auto mtu = reader.integer("mtu", INT64_MIN, INT64_MAX);
+  const auto mtu = reader.integer("mtu", INT32_MIN, INT32_MAX);
   if (!mtu) return Failure(mtu.error());
   config.mtu = std::max<std::int64_t>(mtu->value_or(0), 0);  // as the reference, which wants one above 0
   return {};

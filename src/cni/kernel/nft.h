@@ -87,10 +87,8 @@ struct Listed {
 // From a message's payload; nullopt if it is none.
 [[nodiscard]] auto parse_rule(std::span<const std::uint8_t> payload) -> std::optional<Listed>;
 
-// nft(8) takes comments of up to 128 bytes (NFTNL_UDATA_COMMENT_MAXLEN); the kernel keeps 256 bytes of user data
-// (NFT_USERDATA_MAXLEN), of which type, length and the final zero are three.
+// A comment may have this many bytes (nft: NFTNL_UDATA_COMMENT_MAXLEN, without its zero).
 inline constexpr std::size_t most_comment = 128;
-inline constexpr std::size_t most_stored_comment = 253;
 inline constexpr std::size_t most_name = 255;  // of a chain (NFT_NAME_MAXLEN, without its zero)
 // User data is a list of (type, length, value) that only nft(8) reads: type 0 is a comment with its zero.
 [[nodiscard]] auto user_data(std::string_view comment) -> std::vector<std::uint8_t>;
