@@ -54,7 +54,8 @@ EventLoop::EventLoop(const Clock& clock, Fd epoll, Fd wakeup, Fd timerfd)
 
 const std::uint32_t EventLoop::stream_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
 
-EventLoop::~EventLoop() = default;
+// Waits for a post() or stop() on another thread that is just returning; see post().
+EventLoop::~EventLoop() { const std::lock_guard lock(posts_mutex_); }
 
 auto EventLoop::watch(int fd, ReadyHandler& handler, std::uint32_t events) -> Result<WatchToken> {
   if (free_slot_ == no_slot) {
@@ -192,18 +193,23 @@ void EventLoop::run() {
   while (!stopping_.load(std::memory_order_acquire)) run_once(std::nullopt);
 }
 
+// The wake-up is written under the mutex: the loop can find the task without having read it, run it and
+// end, and a write after that would go to a descriptor that is closed, or another's by then. Tasks that
+// join others in the queue need none: the loop takes the queue whole, after it has read the wake-up.
 void EventLoop::post(std::function<void()> task) {
-  {
-    const std::lock_guard lock(posts_mutex_);
-    posts_.push_back(std::move(task));
-    has_posts_.store(true, std::memory_order_release);
-  }
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const auto written = ::write(wakeup_.get(), &one, sizeof one);
+  const std::lock_guard lock(posts_mutex_);
+  posts_.push_back(std::move(task));
+  has_posts_.store(true, std::memory_order_release);
+  if (posts_.size() == 1) wake();
 }
 
 void EventLoop::stop() {
+  const std::lock_guard lock(posts_mutex_);
   stopping_.store(true, std::memory_order_release);
+  wake();
+}
+
+void EventLoop::wake() {
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto written = ::write(wakeup_.get(), &one, sizeof one);
 }

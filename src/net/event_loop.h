@@ -104,7 +104,9 @@ class EventLoop {
   [[nodiscard]] auto clock() const -> const Clock& { return clock_; }
   [[nodiscard]] auto counters() const -> const LoopCounters& { return counters_; }
 
-  // Any thread: runs `task` on the loop, soon. Tasks posted after the loop's end are dropped.
+  // Any thread: runs `task` on the loop, soon. Tasks that the loop never came to are dropped with it. The
+  // loop may be destroyed as soon as it has run the last task that others post to it, or returned from
+  // run() after the stop(), though the post() or stop() may not yet have returned on its thread.
   void post(std::function<void()> task);
   // Any thread: run() returns after its turn.
   void stop();
@@ -124,6 +126,7 @@ class EventLoop {
   void wait(std::optional<Nanos> timeout);
   void rerun_due();
   void run_posts();
+  void wake();  // under posts_mutex_
 
   const Clock& clock_;
   MonoTime now_;

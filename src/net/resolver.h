@@ -28,7 +28,7 @@ class Resolver {
 // that ask for a name already being looked up share the answer. A lookup cannot be interrupted: a
 // dead name server occupies a thread until the C library gives up, so there are a few threads, and
 // one name never occupies two. Destroying the resolver does not wait for them, and no answer comes
-// after it: destroy it before the loops that asked.
+// after it: a loop that waits for an answer goes after the resolver.
 class SystemResolver final : public Resolver {
  public:
   SystemResolver();

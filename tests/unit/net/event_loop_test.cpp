@@ -303,6 +303,27 @@ TEST_F(EventLoopTest, PostsOfManyThreadsAllRunOnTheLoopInEachThreadsOrder) {
   }
 }
 
+// A loop that finds the task before it reads the wake-up can be gone while post() or stop() still returns:
+// ThreadSanitizer knows of whatever they would still touch.
+TEST_F(EventLoopTest, ALoopMayEndOnceItHasRunTheLastTaskOfOthers) {
+  for (int round = 0; round < 300; ++round) {
+    auto loop = EventLoop::create(SystemClock::instance()).value();
+    bool ran = false;
+    std::thread posting([&ran, loop = loop.get()] { loop->post([&ran] { ran = true; }); });
+    while (!ran) loop->run_once(0ns);  // busy, so that it comes between the task and its wake-up
+    loop.reset();
+    posting.join();
+
+    auto stopped = EventLoop::create(SystemClock::instance()).value();
+    std::function<void()> spin = [&spin, loop = stopped.get()] { loop->post(spin); };
+    stopped->post(spin);
+    std::thread stopping([loop = stopped.get()] { loop->stop(); });
+    stopped->run();
+    stopped.reset();
+    stopping.join();
+  }
+}
+
 TEST_F(EventLoopTest, ATaskThatPostsItselfLeavesTheTurnToOthers) {
   int runs = 0;
   std::function<void()> task = [&] {
