@@ -11,10 +11,16 @@
 #include <cerrno>
 #include <memory>
 
+#include "base/json_shape.h"
+
 namespace weir::control {
 namespace {
 
 namespace http = boost::beast::http;
+
+auto nested_too_deep(const std::string& url) -> std::string {
+  return fmt::format("what the API at {} answered is nested deeper than {} levels", url, most_json_levels);
+}
 
 auto connect_to(const sockaddr* address, socklen_t length) -> Fd {
   Fd fd(::socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -128,6 +134,7 @@ auto ApiClient::request(const std::string& method, const std::string& path, cons
       return failure(fmt::format("what answers at {} does not speak HTTP: {}", url_, error.message()));
     }
   }
+  if (judge_json_shape(parser.get().body()) == JsonShape::too_deep) return failure(nested_too_deep(url_));
   return ApiResponse{.status = static_cast<int>(parser.get().result_int()), .body = std::move(parser.get().body())};
 }
 
@@ -160,7 +167,11 @@ auto ApiClient::lines(const std::string& path, const std::function<bool(std::str
     for (auto end = buffer.find('\n'); end != std::string::npos; end = buffer.find('\n')) {
       const std::string line = buffer.substr(0, end);
       buffer.erase(0, end + 1);
+      if (judge_json_shape(line) == JsonShape::too_deep) return failure(nested_too_deep(url_));
       if (!take(line)) return {};
+    }
+    if (buffer.size() > most_line_bytes) {
+      return failure(fmt::format("the API at {} sent a line longer than 16 MiB", url_));
     }
   }
 }

@@ -32,6 +32,7 @@ class ApiClient {
 
   static constexpr std::chrono::seconds patience{30};
   static constexpr std::uint64_t most_answer_bytes = 256 * 1024 * 1024;
+  static constexpr std::size_t most_line_bytes = 16 * 1024 * 1024;
 
  private:
   ApiClient() = default;

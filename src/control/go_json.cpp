@@ -4,6 +4,8 @@
 #include <limits>
 #include <sstream>
 
+#include "base/json_shape.h"
+
 namespace weir::control {
 namespace {
 
@@ -17,9 +19,19 @@ constexpr std::string_view blanks = " \t\r\n";
 
 }  // namespace
 
+auto bad_shape(std::string_view text) -> std::string {
+  switch (judge_json_shape(text, most_json_members)) {
+    case JsonShape::too_deep: return fmt::format("it is nested deeper than {} levels", most_json_levels);
+    case JsonShape::too_wide: return fmt::format("it has an object of more than {} members", most_json_members);
+    case JsonShape::fine: break;
+  }
+  return "";
+}
+
 auto parse_go_json(std::string_view body) -> Result<Json> {
   const auto begin = body.find_first_not_of(blanks);
   if (begin == std::string_view::npos) return failure("EOF");
+  if (const auto why = bad_shape(body); !why.empty()) return failure("json: " + why);
   try {
     std::istringstream in{std::string(body.substr(begin))};
     Json value;

@@ -15,6 +15,12 @@ namespace weir::control {
 
 using Json = nlohmann::ordered_json;
 
+// Of text that others sent: more would keep the one thread that serves everybody busy. No body has a use
+// for as many; lists are not limited.
+inline constexpr std::size_t most_json_members = 1000;  // of one object
+// Empty: the text may be parsed. Otherwise what is wrong with its shape.
+[[nodiscard]] auto bad_shape(std::string_view text) -> std::string;
+
 // The first JSON value of a body. The error has Go's words: "EOF", "unexpected EOF", "invalid character ...".
 [[nodiscard]] auto parse_go_json(std::string_view body) -> Result<Json>;
 

@@ -16,6 +16,9 @@ auto no_fault(const std::string& name) -> HttpAnswer {
 
 // The whole body, nothing after it.
 auto read_body(const HttpRequest& request) -> Read<Json> {
+  if (const auto why = bad_shape(request.body); !why.empty()) {
+    return tl::make_unexpected(FieldError{"", fmt::format("the body is not what belongs here: {}", why)});
+  }
   try {
     return Json::parse(request.body);
   } catch (const nlohmann::json::exception&) {

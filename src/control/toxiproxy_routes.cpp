@@ -275,7 +275,7 @@ auto ToxiproxyRoutes::add_toxic(const HttpRequest& request, const ProxyEntry& en
   if (entry.faults->find(name) != nullptr) return refusal(409, "toxic already exists");
   if (auto set = set_attributes(*spec, input->attributes); !set) return refusal(set.error());
   auto list = entry.faults->with(*std::move(spec));
-  if (!list) return refusal(409, "toxic already exists");
+  if (!list) return refusal(409, list.error().message);
   registry_.set_faults(entry.wish.name, *std::move(list), {"fault.added", entry.wish.name, name, 0});
   registry_.note_stream_text(entry.wish.name, name, input->stream.value_or("downstream"));
   return json(200, toxiproxy_toxic(entry, *entry.faults->find(name)));

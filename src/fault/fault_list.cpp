@@ -28,6 +28,7 @@ auto FaultList::with(FaultSpec added, std::size_t place) const -> Result<FaultLi
   if (find(added.name) != nullptr) {
     return failure(fmt::format("there is a fault named \"{}\" already: give this one another name", added.name));
   }
+  if (entries_.size() >= most) return failure(fmt::format("a proxy has at most {} faults: remove one first", most));
   auto entries = entries_;
   entries.insert(entries.begin() + static_cast<std::ptrdiff_t>(std::min(place, entries.size())),
                  std::make_shared<const FaultSpec>(std::move(added)));

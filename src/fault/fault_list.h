@@ -26,7 +26,11 @@ class FaultList {
   [[nodiscard]] auto revision() const -> std::uint64_t { return revision_; }
   [[nodiscard]] auto find(std::string_view name) const -> const FaultSpec*;
 
-  // The list after a change; this one stays as it is. The error says which name is taken or unknown.
+  // What a proxy may have: every fault is a stage in every session.
+  static constexpr std::size_t most = 256;
+
+  // The list after a change; this one stays as it is. The error says which name is taken or unknown, or
+  // that there are `most` already.
   // At `place`, counted from 0; at the end if there are fewer.
   [[nodiscard]] auto with(FaultSpec added, std::size_t place = at_the_end) const -> Result<FaultList>;
   [[nodiscard]] auto changed(FaultSpec spec) const -> Result<FaultList>;  // the fault of that name, in its place

@@ -182,6 +182,31 @@ def test_big_and_broken_requests(start):
     assert serve.get("/proxies").status == 200
 
 
+DEEP = '{"a":' * 70_000 + "[" * 200_000 + "]" * 200_000 + "}" * 70_000  # 960 kB
+WIDE = "{" + ",".join(f'"{number:x}":0' for number in range(95_000)) + "}"
+
+
+@pytest.mark.parametrize("value", [DEEP, WIDE], ids=["deep", "wide"])
+def test_json_of_any_shape_costs_little_and_harms_nobody(start, value):
+    serve = start()
+    assert serve.post("/proxies", {"name": "db", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:1"}).status == 201
+    for path in ("/proxies", "/proxies/db", "/proxies/db/toxics", "/populate", "/api/v1/proxies", "/api/v1/proxies/db/faults"):
+        for body in ("%s", '[{"name":%s}]', '{"name":"x","upstream":"127.0.0.1:1","faults":[%s]}', '{"type":"latency","attributes":%s}'):
+            answer = serve.post(path, body % value)
+            assert answer.status == 400 and ("64 levels" in answer.text or "1000 members" in answer.text), (path, answer.text)
+    assert serve.get("/proxies/db/toxics").json == []
+
+
+def test_so_many_faults_and_no_more(start):
+    serve = start()
+    faults = [{"type": "latency", "name": str(number)} for number in range(257)]
+    refused = serve.post("/api/v1/proxies", {"name": "db", "upstream": "127.0.0.1:1", "faults": faults})
+    assert refused.status == 400 and refused.json["field"] == "faults[256]" and "at most 256 faults" in refused.json["error"]
+    assert serve.post("/api/v1/proxies", {"name": "db", "upstream": "127.0.0.1:1", "faults": faults[:256]}).status == 201
+    refused = serve.post("/proxies/db/toxics", {"type": "latency"})
+    assert refused.status == 409 and refused.json["error"] == "a proxy has at most 256 faults: remove one first"
+
+
 def test_those_who_open_connections_and_ask_nothing_keep_nobody_out(start):
     serve = start()
     with contextlib.ExitStack() as stack:

@@ -2,35 +2,13 @@
 
 #include <algorithm>
 
+#include "base/json_shape.h"
 #include "cni/spec/utf8.h"
 
 namespace weir::cni {
 namespace {
 
 constexpr std::size_t most_bytes = 16U << 20U;
-constexpr unsigned most_levels = 64;
-
-// The depth is looked at before the parser runs: its own depth lies on the heap, but what uses the value
-// afterwards recurses.
-auto too_deep(std::string_view text) -> bool {
-  unsigned depth = 0;
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > most_levels) return true;
-    } else if ((c == '}' || c == ']') && depth > 0) {
-      --depth;
-    }
-  }
-  return false;
-}
-
 auto equal_without_case(std::string_view a, std::string_view b) -> bool {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
@@ -62,7 +40,8 @@ class Listener : public nlohmann::detail::json_sax_dom_parser<Json> {
 
 auto parse_json(std::string_view text) -> Result<Json> {
   if (text.size() > most_bytes) return fail(ErrorCode::decoding, "JSON input is larger than 16 MiB");
-  if (too_deep(text)) return fail(ErrorCode::decoding, "JSON input is nested deeper than 64 levels");
+  if (judge_json_shape(text) == JsonShape::too_deep)
+    return fail(ErrorCode::decoding, "JSON input is nested deeper than 64 levels");
   if (text.starts_with("\xef\xbb\xbf")) {  // nlohmann would pass over it
     return fail(ErrorCode::decoding,
                 "invalid character '\xef\xbb\xbf' looking for beginning of value: a byte order mark");

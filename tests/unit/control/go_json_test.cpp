@@ -16,6 +16,17 @@ TEST(GoJson, ErrorsHaveGosWords) {
   EXPECT_EQ(parse_go_json("xyz").error().message, "invalid character 'x' looking for beginning of value");
 }
 
+TEST(GoJson, ShapesThatWouldCostTooMuchAreRefused) {
+  const std::string deep = R"({"a":)" + std::string(64, '[') + std::string(64, ']') + "}";
+  EXPECT_EQ(parse_go_json(deep).error().message, "json: it is nested deeper than 64 levels");
+  std::string wide = "{";
+  for (std::size_t i = 0; i < most_json_members; ++i) wide += fmt::format(R"("{}":0,)", i);
+  EXPECT_EQ(parse_go_json(wide + R"("999":1})").error().message, "json: it has an object of more than 1000 members")
+      << "a key that comes again has to be looked up as well";
+  wide.back() = '}';
+  EXPECT_TRUE(parse_go_json(wide));
+}
+
 TEST(GoJson, KeysMatchInAnyCaseAndNullIsAbsent) {
   const Json object = Json::parse(R"({"NAME":"x","listen":null,"other":[1]})");
   GoFields fields(object, "Proxy");

@@ -105,6 +105,15 @@ TEST(ProxyFaults, DelayOrRefuseInTheFirstPhases) {
   EXPECT_FALSE(phase_fault(list_of({"refuse probability=0"}), FaultPhase::accept, proxy, key).refuse);
 }
 
+TEST(FaultList, HasRoomForSoManyAndNoMore) {
+  FaultList list;
+  for (std::size_t i = 0; i < FaultList::most; ++i) list = list.with(spec_of(fmt::format("noop name=f{}", i))).value();
+  const auto one_more = list.with(spec_of("noop name=x"));
+  ASSERT_FALSE(one_more);
+  EXPECT_EQ(one_more.error().message, "a proxy has at most 256 faults: remove one first");
+  EXPECT_TRUE(list.without("f7").value().with(spec_of("noop name=x")));
+}
+
 TEST(FaultList, IsAValueThatChangesByCopies) {
   const FaultList empty;
   const FaultList one = empty.with(spec_of("noop name=a")).value();
