@@ -38,9 +38,17 @@ auto ApiCommand::ask(const std::string& method, const std::string& path, const J
   if (json_ && !response->body.empty()) {
     std::fputs(response->body.c_str(), stdout);
   } else if (!json_) {
-    show(answer);
+    try {
+      show(answer);
+    } catch (const Json::exception&) {
+      return complain(not_weir(api->url()), exit_failure);
+    }
   }
   return exit_ok;
+}
+
+auto not_weir(const std::string& url) -> std::string {
+  return fmt::format("what answers at {} is not weir's API: --url or WEIR_URL names it", url);
 }
 
 void print_table(const std::vector<std::string>& head, const std::vector<std::vector<std::string>>& rows) {

@@ -19,7 +19,8 @@ class ApiCommand {
   void add_options(CLI::App& command);
   [[nodiscard]] auto json() const -> bool { return json_; }
 
-  // Asks, and hands a 2xx answer to `show`; prints what else happened. Returns the exit code. Without
+  // Asks, and hands a 2xx answer to `show`, which may throw Json::exception at what is not in it; prints
+  // what else happened. Returns the exit code. Without
   // `print` a good answer is thrown away.
   auto ask(const std::string& method, const std::string& path, const Json& body,
            const std::function<void(const Json&)>& show, bool print = true) const -> int;
@@ -30,6 +31,8 @@ class ApiCommand {
   bool json_ = false;
 };
 
+// The complaint about an answer that no weir gives.
+[[nodiscard]] auto not_weir(const std::string& url) -> std::string;
 // Columns as wide as their widest cell; on a pipe, cells with tabs between.
 void print_table(const std::vector<std::string>& head, const std::vector<std::vector<std::string>>& rows);
 // One line of JSON.

@@ -9,8 +9,8 @@ namespace {
 auto proxy_path(const std::string& name) -> std::string { return "/proxies/" + control::percent_encode(name); }
 
 auto proxy_row(const Json& proxy) -> std::vector<std::string> {
-  return {bare(proxy["name"]), bare(proxy["listen"]), bare(proxy["upstream"]),
-          proxy["enabled"].get<bool>() ? "enabled" : "disabled", std::to_string(proxy["faults"].size())};
+  return {bare(proxy.at("name")), bare(proxy.at("listen")), bare(proxy.at("upstream")),
+          proxy.at("enabled").get<bool>() ? "enabled" : "disabled", std::to_string(proxy.at("faults").size())};
 }
 const std::vector<std::string> proxy_head{"NAME", "LISTEN", "UPSTREAM", "STATE", "FAULTS"};
 
@@ -23,40 +23,40 @@ auto fault_row(const Json& fault) -> std::vector<std::string> {
     if (std::ranges::find(every_one, key) != every_one.end()) continue;
     rest += (rest.empty() ? "" : " ") + key + "=" + bare(value);
   }
-  return {bare(fault["name"]),
-          bare(fault["type"]),
-          bare(fault["direction"]),
-          bare(fault["probability"]),
-          bare(fault["applied_sessions"]),
+  return {bare(fault.at("name")),
+          bare(fault.at("type")),
+          bare(fault.at("direction")),
+          bare(fault.at("probability")),
+          bare(fault.at("applied_sessions")),
           rest};
 }
 const std::vector<std::string> fault_head{"NAME", "TYPE", "DIRECTION", "PROBABILITY", "SESSIONS", "ATTRIBUTES"};
 
 void show_proxies(const Json& answer) {
   std::vector<std::vector<std::string>> rows;
-  for (const auto& proxy : answer["proxies"]) rows.push_back(proxy_row(proxy));
+  for (const auto& proxy : answer.at("proxies")) rows.push_back(proxy_row(proxy));
   print_table(proxy_head, rows);
 }
 
 void show_faults(const Json& answer) {
   std::vector<std::vector<std::string>> rows;
-  for (const auto& fault : answer["faults"]) rows.push_back(fault_row(fault));
+  for (const auto& fault : answer.at("faults")) rows.push_back(fault_row(fault));
   print_table(fault_head, rows);
 }
 
 void show_proxy(const Json& proxy) {
   print_table(proxy_head, {proxy_row(proxy)});
-  if (!proxy["faults"].empty()) show_faults(proxy);
+  if (!proxy.at("faults").empty()) show_faults(proxy);
 }
 
 void show_fault(const Json& fault) { print_table(fault_head, {fault_row(fault)}); }
 
 void show_catalog(const Json& answer) {
-  for (const auto& fault : answer["faults"]) {
-    fmt::print("{:<18} {}\n", bare(fault["type"]), bare(fault["doc"]));
-    for (const auto& attribute : fault["attributes"]) {
-      fmt::print("    {:<16} {} (default {})\n", bare(attribute["name"]), bare(attribute["doc"]),
-                 bare(attribute["default"]));
+  for (const auto& fault : answer.at("faults")) {
+    fmt::print("{:<18} {}\n", bare(fault.at("type")), bare(fault.at("doc")));
+    for (const auto& attribute : fault.at("attributes")) {
+      fmt::print("    {:<16} {} (default {})\n", bare(attribute.at("name")), bare(attribute.at("doc")),
+                 bare(attribute.at("default")));
     }
   }
 }
@@ -103,6 +103,11 @@ void add_proxy(CLI::App& app, int& exit_code) {
   auto words = std::make_shared<Words>();
   CLI::App* proxy = app.add_subcommand("proxy", "List, make, change and remove the proxies of a running weir serve");
   proxy->require_subcommand(1);
+  proxy->footer(
+      "Examples:\n"
+      "  weir proxy add db 8888 localhost:5432                     then point the application at port 8888\n"
+      "  weir proxy set db upstream=replica:5432                   from now on to another upstream\n"
+      "  weir proxy disable db                                     as if the database were down");
   Words& w = *words;
   add(
       *proxy, words, "list", "All proxies", [&w] { return w.api.ask("GET", "/proxies", {}, show_proxies); }, exit_code);

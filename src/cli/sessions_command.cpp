@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <thread>
@@ -30,18 +31,19 @@ auto names_text(const Json& names) -> std::string {
 
 void show_sessions(const Json& answer) {
   std::vector<std::vector<std::string>> rows;
-  for (const auto& session : answer["sessions"]) {
-    rows.push_back({bare(session["proxy"]), bare(session["session"]), bare(session["phase"]), bare(session["client"]),
-                    session["upstream"].is_null() ? "-" : bare(session["upstream"]),
-                    seconds_text(session["age_seconds"]), format_size(session["bytes_upstream"].get<std::uint64_t>()),
-                    format_size(session["bytes_downstream"].get<std::uint64_t>()), rate_text(session["rate_upstream"]),
-                    rate_text(session["rate_downstream"]), names_text(session["faults"])});
+  for (const auto& session : answer.at("sessions")) {
+    rows.push_back(
+        {bare(session.at("proxy")), bare(session.at("session")), bare(session.at("phase")), bare(session.at("client")),
+         session.at("upstream").is_null() ? "-" : bare(session.at("upstream")), seconds_text(session.at("age_seconds")),
+         format_size(session.at("bytes_upstream").get<std::uint64_t>()),
+         format_size(session.at("bytes_downstream").get<std::uint64_t>()), rate_text(session.at("rate_upstream")),
+         rate_text(session.at("rate_downstream")), names_text(session.at("faults"))});
   }
   print_table(
       {"PROXY", "SESSION", "PHASE", "CLIENT", "UPSTREAM", "AGE", "SENT", "ANSWERED", "SENDING", "ANSWERING", "FAULTS"},
       rows);
-  if (const auto more = answer["left_out"].get<std::uint64_t>(); more > 0) fmt::print("and {} more\n", more);
-  if (answer["partial"].get<bool>()) fmt::print("a worker did not answer in time: its sessions are missing\n");
+  if (const auto more = answer.at("left_out").get<std::uint64_t>(); more > 0) fmt::print("and {} more\n", more);
+  if (answer.at("partial").get<bool>()) fmt::print("a worker did not answer in time: its sessions are missing\n");
 }
 
 auto run_sessions(const ApiCommand& api, const std::string& proxy, bool watch) -> int {
@@ -61,19 +63,32 @@ auto run_sessions(const ApiCommand& api, const std::string& proxy, bool watch) -
   }
 }
 
+// "12" as a number; what is none stays a text.
+auto id_of(const std::string& text) -> Json {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text.empty()) return {};
+  return error == std::errc{} && end == text.data() + text.size() ? Json(number) : Json(text);
+}
+
 // One event: "id: 12", "event: proxy.created", "data: {...}", an empty line.
 auto run_events(const ApiCommand& api, bool follow, std::optional<std::uint64_t> after) -> int {
   const auto client = api.client();
   if (!client) return complain(client.error().message, exit_usage);
   std::string type;
   std::string id;
+  bool foreign = false;
   const auto take = [&](std::string_view line) {
     if (line.starts_with("id: ")) id = line.substr(4);
     if (line.starts_with("event: ")) type = line.substr(7);
     if (!line.starts_with("data: ")) return true;
     Json data = Json::parse(line.substr(6), nullptr, false);
+    if (!data.is_object()) {
+      foreign = true;
+      return false;
+    }
     if (api.json()) {
-      Json whole{{"id", id.empty() ? Json() : Json(std::stoull(id))}, {"event", type}, {"data", std::move(data)}};
+      Json whole{{"id", id_of(id)}, {"event", type}, {"data", std::move(data)}};
       print_json(whole);
     } else {
       std::string text = fmt::format("{:<16}", type);
@@ -87,6 +102,7 @@ auto run_events(const ApiCommand& api, bool follow, std::optional<std::uint64_t>
   const std::string path = follow && !after ? "/api/v1/events" : fmt::format("/api/v1/events?after={}", from);
   if (follow) {
     const auto ended = client->lines(path, take);
+    if (foreign) return complain(not_weir(client->url()), exit_failure);
     return ended ? exit_ok : complain(ended.error().message, exit_failure);
   }
   const auto response = client->request("GET", path + "&follow=false");
@@ -94,7 +110,7 @@ auto run_events(const ApiCommand& api, bool follow, std::optional<std::uint64_t>
   std::string_view left = response->body;
   while (!left.empty()) {
     const auto end = std::min(left.find('\n'), left.size());
-    (void)take(left.substr(0, end));
+    if (!take(left.substr(0, end))) return complain(not_weir(client->url()), exit_failure);
     left.remove_prefix(std::min(end + 1, left.size()));
   }
   return exit_ok;
@@ -111,6 +127,10 @@ void add_sessions(CLI::App& app, int& exit_code) {
   auto words = std::make_shared<Words>();
   CLI::App* sessions = app.add_subcommand("sessions", "List the live sessions of a running weir serve");
   words->api.add_options(*sessions);
+  sessions->footer(
+      "Examples:\n"
+      "  weir sessions --watch                  what goes on now, once a second\n"
+      "  weir sessions --proxy db --json        of one proxy, for scripts");
   sessions->add_option("--proxy", words->proxy, "Of this proxy only")->type_name("NAME");
   sessions->add_flag("--watch", words->watch, "Again every second, until it is ended");
   sessions->callback([words, &exit_code] { exit_code = run_sessions(words->api, words->proxy, words->watch); });
@@ -125,6 +145,10 @@ void add_events(CLI::App& app, int& exit_code) {
   auto words = std::make_shared<Words>();
   CLI::App* events = app.add_subcommand("events", "Show what happened lately in a running weir serve");
   words->api.add_options(*events);
+  events->footer(
+      "Examples:\n"
+      "  weir events --follow                   what happens from now on\n"
+      "  weir events --after 120 --json         what came after event 120, a line of JSON each");
   events->add_flag("--follow", words->follow, "Wait for more, until it is ended");
   events->add_option("--after", words->after, "Only those after this number")->type_name("N");
   events->callback([words, &exit_code] { exit_code = run_events(words->api, words->follow, words->after); });

@@ -47,7 +47,7 @@ class Client {
     const Json answer = response->body.empty() ? Json::object() : Json::parse(response->body, nullptr, false);
     if (response->status < 300 && !answer.is_discarded()) return answer;
     const bool told = answer.is_object() && answer.contains("error");
-    (void)fail(told ? fmt::format("HTTP {}: {}", response->status, bare(answer["error"]))
+    (void)fail(told ? fmt::format("HTTP {}: {}", response->status, bare(answer.at("error")))
                     : fmt::format("HTTP {}", response->status));
     return std::nullopt;
   }
@@ -84,8 +84,9 @@ void show_list(const Json& all) {
   std::array<std::size_t, 5> widths{};
   for (std::size_t i = 0; i < head.size(); ++i) widths[i] = std::strlen(head[i]);
   for (const auto& [name, proxy] : all.items()) {
-    rows.push_back({bare(proxy["name"]), bare(proxy["listen"]), bare(proxy["upstream"]),
-                    proxy["enabled"].get<bool>() ? "enabled" : "disabled", std::to_string(proxy["toxics"].size())});
+    rows.push_back({bare(proxy.at("name")), bare(proxy.at("listen")), bare(proxy.at("upstream")),
+                    proxy.at("enabled").get<bool>() ? "enabled" : "disabled",
+                    std::to_string(proxy.at("toxics").size())});
     for (std::size_t i = 0; i < widths.size(); ++i) widths[i] = std::max(widths[i], rows.back()[i].size());
   }
   std::string line;
@@ -103,26 +104,26 @@ void show_list(const Json& all) {
 }
 
 void show_inspected(const Json& proxy) {
-  const bool enabled = proxy["enabled"].get<bool>();
-  fmt::print("Name: {}   Listen: {}   Upstream: {}\n", coloured(bare(proxy["name"]), enabled ? green : red),
-             coloured(bare(proxy["listen"]), blue), coloured(bare(proxy["upstream"]), blue));
+  const bool enabled = proxy.at("enabled").get<bool>();
+  fmt::print("Name: {}   Listen: {}   Upstream: {}\n", coloured(bare(proxy.at("name")), enabled ? green : red),
+             coloured(bare(proxy.at("listen")), blue), coloured(bare(proxy.at("upstream")), blue));
   if (!enabled) fmt::print("{}\n", coloured("disabled", red));
-  if (proxy["toxics"].empty()) {
+  if (proxy.at("toxics").empty()) {
     fmt::print("{}\n\nHint: add one with `toxiproxy-cli toxic add -t TYPE -a KEY=VALUE {}`\n",
-               coloured("no toxics", red), bare(proxy["name"]));
+               coloured("no toxics", red), bare(proxy.at("name")));
     return;
   }
   for (const char* stream : {"upstream", "downstream"}) {
     fmt::print("\n{} toxics:\n", stream);
     bool any = false;
-    for (const auto& toxic : proxy["toxics"]) {
-      if (bare(toxic["stream"]) != stream) continue;
+    for (const auto& toxic : proxy.at("toxics")) {
+      if (bare(toxic.at("stream")) != stream) continue;
       any = true;
       std::string attributes;
-      for (const auto& [key, value] : toxic["attributes"].items())
+      for (const auto& [key, value] : toxic.at("attributes").items())
         attributes += fmt::format(" {}={}", key, bare(value));
-      fmt::print("  {}  type={}  toxicity={:.2f} {}\n", coloured(bare(toxic["name"]), green), bare(toxic["type"]),
-                 toxic["toxicity"].get<double>(), attributes);
+      fmt::print("  {}  type={}  toxicity={:.2f} {}\n", coloured(bare(toxic.at("name")), green), bare(toxic.at("type")),
+                 toxic.at("toxicity").get<double>(), attributes);
     }
     if (!any) fmt::print("  none\n");
   }
@@ -136,8 +137,8 @@ auto list(const Client& client) -> int {
     return exit_ok;
   }
   for (const auto& [name, proxy] : all->items()) {
-    fmt::print("{}\t{}\t{}\t{}\t{}\n", bare(proxy["name"]), bare(proxy["listen"]), bare(proxy["upstream"]),
-               bare(proxy["enabled"]), proxy["toxics"].size());
+    fmt::print("{}\t{}\t{}\t{}\t{}\n", bare(proxy.at("name")), bare(proxy.at("listen")), bare(proxy.at("upstream")),
+               bare(proxy.at("enabled")), proxy.at("toxics").size());
   }
   return exit_ok;
 }
@@ -149,11 +150,12 @@ auto inspect(const Client& client, const std::string& name) -> int {
     show_inspected(*proxy);
     return exit_ok;
   }
-  for (const auto& toxic : (*proxy)["toxics"]) {
+  for (const auto& toxic : proxy->at("toxics")) {
     std::string attributes;
-    for (const auto& [key, value] : toxic["attributes"].items()) attributes += fmt::format("\t{}={}", key, bare(value));
-    fmt::print("{}\ttype={}\tstream={}\ttoxicity={:.2f}\tattributes=[{}\t]\n", bare(toxic["name"]), bare(toxic["type"]),
-               bare(toxic["stream"]), toxic["toxicity"].get<double>(), attributes);
+    for (const auto& [key, value] : toxic.at("attributes").items())
+      attributes += fmt::format("\t{}={}", key, bare(value));
+    fmt::print("{}\ttype={}\tstream={}\ttoxicity={:.2f}\tattributes=[{}\t]\n", bare(toxic.at("name")),
+               bare(toxic.at("type")), bare(toxic.at("stream")), toxic.at("toxicity").get<double>(), attributes);
   }
   return exit_ok;
 }
@@ -161,7 +163,7 @@ auto inspect(const Client& client, const std::string& name) -> int {
 auto toggle(const Client& client, const std::string& name) -> int {
   const auto proxy = client.ask("GET", proxy_path(name));
   if (!proxy) return exit_failure;
-  const bool enable = !(*proxy)["enabled"].get<bool>();
+  const bool enable = !proxy->at("enabled").get<bool>();
   if (!client.ask("PATCH", proxy_path(name), {{"enabled", enable}})) return exit_failure;
   fmt::print("Proxy {} is now {}\n", name, enable ? "enabled" : "disabled");
   return exit_ok;
@@ -230,7 +232,7 @@ auto toxic(const Client& client, const Words& words) -> int {
     if (!name.empty()) body["name"] = name;
     const auto made = client.ask("POST", proxy_path(proxy) + "/toxics", body);
     if (!made) return exit_failure;
-    fmt::print("Added {} {} toxic '{}' on proxy '{}'\n", bare((*made)["stream"]), type, bare((*made)["name"]), proxy);
+    fmt::print("Added {} {} toxic '{}' on proxy '{}'\n", bare(made->at("stream")), type, bare(made->at("name")), proxy);
     return exit_ok;
   }
   if (name.empty()) return fail("Missing required flag: toxicName");
@@ -260,6 +262,20 @@ auto create(const Client& client, const Words& words) -> int {
   return exit_ok;
 }
 
+auto run_command(const Client& client, const std::string& command, const Words& rest) -> int {
+  if (is_one_of(command, {"list", "l", "li", "ls"})) return list(client);
+  if (is_one_of(command, {"create", "c", "new"})) return create(client, rest);
+  if (is_one_of(command, {"toxic", "t"})) return toxic(client, rest);
+  const bool known = is_one_of(command, {"inspect", "i", "ins", "toggle", "tog", "delete", "d"});
+  if (!known) return fail(fmt::format("there is no command {}\n{}", command, usage));
+  if (rest.empty()) return fail("Proxy name is required as the first argument.");
+  if (is_one_of(command, {"inspect", "i", "ins"})) return inspect(client, rest.front());
+  if (is_one_of(command, {"toggle", "tog"})) return toggle(client, rest.front());
+  if (!client.ask("DELETE", proxy_path(rest.front()))) return exit_failure;
+  fmt::print("Deleted proxy {}\n", rest.front());
+  return exit_ok;
+}
+
 }  // namespace
 
 auto run_toxiproxy_cli(const Words& words) -> int {
@@ -281,19 +297,11 @@ auto run_toxiproxy_cli(const Words& words) -> int {
                                         fmt::format("toxiproxy-cli/{} (weir)", control::ToxiproxyRoutes::version));
   if (!api) return fail(api.error().message);
   const Client client(*std::move(api));
-  const std::string command = flags->rest.front();
-  const Words rest(flags->rest.begin() + 1, flags->rest.end());
-  if (is_one_of(command, {"list", "l", "li", "ls"})) return list(client);
-  if (is_one_of(command, {"create", "c", "new"})) return create(client, rest);
-  if (is_one_of(command, {"toxic", "t"})) return toxic(client, rest);
-  const bool known = is_one_of(command, {"inspect", "i", "ins", "toggle", "tog", "delete", "d"});
-  if (!known) return fail(fmt::format("there is no command {}\n{}", command, usage));
-  if (rest.empty()) return fail("Proxy name is required as the first argument.");
-  if (is_one_of(command, {"inspect", "i", "ins"})) return inspect(client, rest.front());
-  if (is_one_of(command, {"toggle", "tog"})) return toggle(client, rest.front());
-  if (!client.ask("DELETE", proxy_path(rest.front()))) return exit_failure;
-  fmt::print("Deleted proxy {}\n", rest.front());
-  return exit_ok;
+  try {
+    return run_command(client, flags->rest.front(), {flags->rest.begin() + 1, flags->rest.end()});
+  } catch (const Json::exception&) {
+    return fail(fmt::format("what answers at {} does not speak toxiproxy's API", url));
+  }
 }
 
 }  // namespace weir::cli
