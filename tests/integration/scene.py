@@ -153,7 +153,9 @@ class Scene:
             wait_until(lambda: self.weir.sockets() <= self.sockets_at_first,
                        f"weir has no more than its first {self.sockets_at_first} sockets")
             if self.view != "none":  # there, a few pipes for splice are kept for the next session
-                assert self.weir.descriptors() <= self.descriptors_at_first
+                # A sanitizer's own thread opens a file of /proc now and then; a leak stays.
+                wait_until(lambda: self.weir.descriptors() <= self.descriptors_at_first,
+                           f"weir has no more than its first {self.descriptors_at_first} descriptors")
         assert self.weir.stop() == 0, self.weir.stderr()
         assert int(self.weir.summary()["sessions"]) == self._skipped_sessions + self.closed_sessions
 
