@@ -48,6 +48,9 @@ class Adding {
     }
     AddResult result = std::move(*leased);
     const auto gateways = choose_gateways(result);
+    if (bridge_) {
+      if (auto good = refuse_conflicts(host_, config_, *bridge_, gateways); !good) return Failure(good.error());
+    }
 
     RuleWish rules{request_->name, owner_, {}, host_veth(request_->name, owner_), container_mac_};
     for (const auto& ip : result.ips) {
@@ -74,8 +77,9 @@ class Adding {
       return fail(text({"container veth name (", in_quotes(owner_.ifname), ") peer provided (",
                         in_quotes(host_veth(request_->name, owner_)), ") already exists"}));
     }
-    const auto bridge = find_bridge(host_, config_.bridge);
+    auto bridge = find_bridge(host_, config_.bridge);
     if (!bridge) return fail(text({"failed to create bridge ", in_quotes(config_.bridge), ": ", bridge.error().msg}));
+    bridge_ = std::move(*bridge);
     return can_masquerade(config_);
   }
 
@@ -134,11 +138,12 @@ class Adding {
 
   auto configure_both_sides(const AddResult& result, const std::vector<Prefix>& gateways)
       -> Result<std::optional<Link>> {
-    auto vlan = set_gateways(host_, config_, gateways, side_);
-    if (!vlan) return vlan;
+    // The container first: what it refuses must not have cost the bridge, and all who are on it, an address.
     auto good = result.ips.empty() ? container_.configure_plain(config_, owner_.ifname)
                                    : container_.configure(config_, owner_.ifname, result);
     if (!good) return Failure(good.error());
+    auto vlan = set_gateways(host_, config_, gateways, side_);
+    if (!vlan) return vlan;
     if (!config_.container_interface_down) good = wait_for_port(host_, side_);
     if (!good) return Failure(good.error());
     // The host may still know the address under the MAC of the container that had it before.
@@ -190,6 +195,7 @@ class Adding {
   ContainerSide container_;
   Mac container_mac_;
   HostSide side_;
+  std::optional<Link> bridge_;  // as it was before, if it was
   std::vector<Ip> addresses_;
   bool has_lease_ = false;
   bool has_rules_ = false;

@@ -13,8 +13,8 @@ namespace weir::cni::bridge {
 [[nodiscard]] auto gateway_port(const std::string& bridge, const std::string& gateway) -> std::string;
 [[nodiscard]] auto is_gateway_port(const Link& port, const std::string& bridge) -> bool;
 
-// Undoes what a failed ADD made: addresses, the gateway's link and the bridge, unless somebody else has a port
-// on it by now.
+// Undoes what a failed ADD made and changed, when its own port is gone: addresses that no other port relies on, and
+// unless somebody else has a port by now, the gateway's link, the bridge, or the settings of one that was there.
 auto undo_bridge(NetlinkSocket& socket, const HostSide& side) -> void;
 
 // For a network with removeEmptyBridge: the bridge and its gateway links go if no other port is left. Nothing

@@ -63,6 +63,7 @@ auto ensure_bridge(NetlinkSocket& socket, const Config& config, HostSide& side) 
   // The host must not take routes from what its containers say.
   (void)set_sysctl(text({"net/ipv6/conf/", config.bridge, "/accept_ra"}), "0");
   side.bridge = **found;
+  if (!side.made_bridge) side.bridge_before = side.bridge;
   Steps steps;
   if ((side.bridge.flags & IFF_UP) == 0) steps.add(set_up(side.bridge.index), "failed to set " + config.bridge + " up");
   if (side.made_bridge && config.container_interface_down) {
@@ -163,10 +164,15 @@ namespace {
 
 // Which addresses have to go, and which to come. `ours` are all gateways of this attachment: with two range
 // sets of one family the bridge carries several, which the reference takes for somebody else's.
-auto address_steps(const Link& link, const std::vector<InterfaceAddress>& now, const std::vector<Prefix>& ours,
-                   bool force, std::vector<Prefix>& added) -> Result<Steps> {
+struct AddressChange {
   Steps steps;
+  std::vector<Prefix> added;
   std::vector<Prefix> removed;
+};
+auto address_change(const Link& link, const std::vector<InterfaceAddress>& now, const std::vector<Prefix>& ours,
+                    bool force) -> Result<AddressChange> {
+  AddressChange change;
+  auto& [steps, added, removed] = change;
   const auto is_there = [&](const Prefix& address) {
     return std::any_of(now.begin(), now.end(), [&](const auto& each) { return each.prefix == address; });
   };
@@ -189,7 +195,7 @@ auto address_steps(const Link& link, const std::vector<InterfaceAddress>& now, c
                                                             wanted.to_string(), " to ", in_quotes(link.name)}));
     added.push_back(wanted);
   }
-  return steps;
+  return change;
 }
 
 // Finds or makes `<bridge>.<vlan>`: a pair within the host, one end in the VLAN, the other the gateway.
@@ -241,6 +247,15 @@ auto enable_forwarding(const std::vector<Prefix>& gateways) -> Result<void> {
 
 }  // namespace
 
+auto refuse_conflicts(NetlinkSocket& socket, const Config& config, const Link& bridge,
+                      const std::vector<Prefix>& gateways) -> Result<void> {
+  if (gateways.empty() || config.force_address || config.vlan != 0) return {};
+  const auto now = list_addresses(socket, bridge.index);
+  if (!now) return refused("failed to set bridge addr: could not get list of IP addresses", now.error());
+  const auto change = address_change(bridge, *now, gateways, false);
+  return change ? Result<void>() : Failure(change.error());
+}
+
 auto set_gateways(NetlinkSocket& socket, const Config& config, const std::vector<Prefix>& gateways, HostSide& side)
     -> Result<std::optional<Link>> {
   std::optional<Link> vlan;
@@ -257,27 +272,26 @@ auto set_gateways(NetlinkSocket& socket, const Config& config, const std::vector
     if (!listed) return refused("failed to set bridge addr: could not get list of IP addresses", listed.error());
     now = std::move(*listed);
   }
-  std::vector<Prefix> added;
-  auto steps = address_steps(link, now, gateways, config.force_address, added);
-  if (!steps) return Failure(steps.error());
+  auto change = address_change(link, now, gateways, config.force_address);
+  if (!change) return Failure(change.error());
+  side.gateway_link = link.index;
+  side.added_gateways = std::move(change->added);
+  side.removed_addresses = std::move(change->removed);
   // A bridge that was made without a MAC takes that of one port after the other, and 00:.. without any.
   // Ours has had its own from the start; one that we find gets the one it has, or a new one.
   if (!side.made_bridge) {
     const bool none = side.bridge.mac == Mac{};
     if (none) side.bridge.mac = random_mac();
-    steps->add(set_mac(side.bridge.index, side.bridge.mac), "could not set bridge's mac");
+    change->steps.add(set_mac(side.bridge.index, side.bridge.mac), "could not set bridge's mac");
   }
   // An address that another ADD added meanwhile is refused with EEXIST, and that is as good.
-  auto done = steps->run(socket);
-  if (!done) {
+  if (auto done = change->steps.run(socket); !done) {
     const auto again = list_addresses(socket, link.index);
     const bool all =
         again && std::all_of(gateways.begin(), gateways.end(), [&](const Prefix& each) {
           return std::any_of(again->begin(), again->end(), [&](const auto& one) { return one.prefix == each; });
         });
     if (!all) return Failure(done.error());
-  } else {
-    side.added_gateways = added;
   }
   if (auto good = enable_forwarding(gateways); !good) return Failure(good.error());
   return vlan;

@@ -10,13 +10,17 @@
 
 namespace weir::cni::bridge {
 
-// The host's half of an attachment: the bridge, our end of the pair as its port, the gateway's addresses.
+// The host's half of an attachment: the bridge, our end of the pair as its port, the gateway's addresses. And what
+// was there before, for an ADD that has to take back what it did.
 struct HostSide {
   Link bridge;
   bool made_bridge = false;
+  Link bridge_before;  // if it was not made
   Link port;
-  std::vector<Prefix> added_gateways;   // that were not on the bridge (or its gateway link) before
-  std::uint32_t made_gateway_port = 0;  // the bridge's end of `<bridge>.<vlan>`, if this ADD made it
+  std::uint32_t gateway_link = 0;         // that has the gateways' addresses: the bridge, or `<bridge>.<vlan>`
+  std::vector<Prefix> added_gateways;     // that were not on it before
+  std::vector<Prefix> removed_addresses;  // that forceAddress took off it
+  std::uint32_t made_gateway_port = 0;    // the bridge's end of `<bridge>.<vlan>`, if this ADD made it
 };
 
 // The bridge as it is; nullopt if there is none. Another kind of link of that name is an error.
@@ -37,6 +41,9 @@ struct PairWish {
 // Writes the alias again, for addresses that were not known when the pair was made.
 [[nodiscard]] auto name_port(NetlinkSocket& socket, const PairWish& wish, const HostSide& side) -> Result<void>;
 
+// An error if the bridge has addresses that speak against `gateways`, before anything is changed.
+[[nodiscard]] auto refuse_conflicts(NetlinkSocket& socket, const Config& config, const Link& bridge,
+                                    const std::vector<Prefix>& gateways) -> Result<void>;
 // Puts the gateways' addresses on the bridge, or with a VLAN on `<bridge>.<vlan>`, whose name and MAC then
 // come back as an interface of the result; pins the bridge's MAC; lets the host forward.
 [[nodiscard]] auto set_gateways(NetlinkSocket& socket, const Config& config, const std::vector<Prefix>& gateways,

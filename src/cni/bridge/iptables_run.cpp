@@ -86,7 +86,7 @@ auto finish_addition(Family family, const NatWish& wish, Child started, const Ho
   // Others may change the table between our look and our change: then look again.
   for (int tries = 0; !outcome.good() && tries < most_tries; ++tries) {
     const auto now = read_nat(family);
-    if (!now) return Failure(now.error());
+    if (!now) break;  // whatever is wrong is wrong with all of iptables: the first complaint says it
     const bool there = now->has_chain(iptables_chain(wish.network, wish.container));
     const auto lines = there ? missing_nat_input(wish, *now) : std::string();
     if (there && lines.empty()) return {};

@@ -65,6 +65,8 @@ auto can_masquerade(const Config& config) -> Result<void> {
 
 auto AddingRules::start(const Config& config, const RuleWish& wish) -> Result<AddingRules> {
   AddingRules adding;
+  adding.may_choose_ = config.backend == MasqueradeBackend::automatic;
+  adding.owner_ = wish.owner;
   const bool masquerade = config.masquerade && !wish.addresses.empty();
   const bool by_iptables = masquerade && uses_iptables(config);
   if (by_iptables) adding.lock_ = HostLock::take("nat");
@@ -72,6 +74,7 @@ auto AddingRules::start(const Config& config, const RuleWish& wish) -> Result<Ad
     NatWish nat{wish.network, wish.owner.container_id, of_family(wish.addresses, family)};
     if (!by_iptables || nat.addresses.empty()) continue;
     auto child = start_restore(family, first_nat_input(nat), adding.lock_);
+    if (!child && adding.by_nftables_instead(nat)) continue;
     if (!child) return Failure(child.error());
     adding.running_.push_back({family, std::move(nat), std::move(*child)});
   }
@@ -93,11 +96,18 @@ auto AddingRules::finish() -> Result<void> {
   Result<void> result;
   for (auto& each : running_) {
     auto done = finish_addition(each.family, each.wish, std::move(each.restore), lock_);
+    if (!done && by_nftables_instead(each.wish)) continue;
     if (!done && result) result = Failure(done.error());
   }
   running_.clear();
   lock_.release();
   return result;
+}
+
+auto AddingRules::by_nftables_instead(const NatWish& wish) const -> bool {
+  if (!may_choose_) return false;
+  auto socket = open_filter_socket();
+  return socket && add_masquerade(*socket, wish.network, owner_, wish.addresses);
 }
 
 auto RemovedRules::remove(const NftRemoval& removal) -> void {

@@ -23,13 +23,18 @@ struct RuleWish {
   Mac container_mac{};
 };
 
-// Rules being added. iptables' programs run while the caller makes links; finish() waits for them.
+// Rules being added. iptables' programs run while the caller makes links; finish() waits for them. Where the
+// configuration leaves the choice and they cannot do it (no nat table in x_tables, say), nf_tables does.
 class AddingRules {
  public:
   [[nodiscard]] static auto start(const Config& config, const RuleWish& wish) -> Result<AddingRules>;
   [[nodiscard]] auto finish() -> Result<void>;
 
  private:
+  [[nodiscard]] auto by_nftables_instead(const NatWish& wish) const -> bool;
+
+  bool may_choose_ = false;
+  Attachment owner_;
   struct Family4or6 {
     Family family;
     NatWish wish;

@@ -129,9 +129,11 @@ auto new_veth(const VethWish& wish) -> Message {
   return message;
 }
 
-auto set_up(std::uint32_t index) -> Message { return change_link(index, IFF_UP, IFF_UP); }
+auto set_up(std::uint32_t index, bool up) -> Message { return change_link(index, up ? IFF_UP : 0, IFF_UP); }
 
-auto set_promiscuous(std::uint32_t index) -> Message { return change_link(index, IFF_PROMISC, IFF_PROMISC); }
+auto set_promiscuous(std::uint32_t index, bool on) -> Message {
+  return change_link(index, on ? IFF_PROMISC : 0, IFF_PROMISC);
+}
 
 auto set_alias(std::uint32_t index, std::string_view alias) -> Message {
   auto message = change_link(index);

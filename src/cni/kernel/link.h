@@ -59,11 +59,11 @@ struct VethWish {
 };
 [[nodiscard]] auto new_veth(const VethWish& wish) -> Message;
 
-[[nodiscard]] auto set_up(std::uint32_t index) -> Message;
+[[nodiscard]] auto set_up(std::uint32_t index, bool up = true) -> Message;
 [[nodiscard]] auto set_alias(std::uint32_t index, std::string_view alias) -> Message;
 [[nodiscard]] auto set_mac(std::uint32_t index, const Mac& mac) -> Message;
 [[nodiscard]] auto set_mtu(std::uint32_t index, std::uint32_t mtu) -> Message;
-[[nodiscard]] auto set_promiscuous(std::uint32_t index) -> Message;
+[[nodiscard]] auto set_promiscuous(std::uint32_t index, bool on = true) -> Message;
 [[nodiscard]] auto set_vlan_filtering(std::uint32_t index) -> Message;
 [[nodiscard]] auto delete_link(std::uint32_t index) -> Message;
 // Bridge port flags; those that are nullopt stay.
