@@ -199,3 +199,37 @@ def test_a_full_disk_is_said_and_leases_can_still_be_deleted(host):
         answer = host.call(command, {**config, **more}, container="first")
         assert answer.code == 0, (command, answer)
     assert not [file for file in (host.leases / "small" / "net1").iterdir() if file.name[0] == "1"]
+
+
+@pytest.mark.parametrize("route", [{"dst": "10.5.0.0/16", "priority": -1}, {"gw": "10.1.0.1"}, {"dst": "10.5.0.0/16", "scope": 300}])
+def test_a_lease_is_freed_whatever_its_routes_say(host, route):
+    """The reference takes them, and a lease of its has to be found and freed."""
+    config = {"cniVersion": "1.0.0", "name": "net1", "type": "host-local", "ipam": ipam_config("10.1.0.0/24")}
+    host.add(config)
+    odd = {**config, "ipam": {**config["ipam"], "routes": [route]}}
+    assert host.call("ADD", odd, container="c2", netns="/run/netns/c1").code == 1
+    assert host.call("CHECK", with_result(odd, {"cniVersion": "1.0.0"})).code == 0
+    assert host.leased() == ["10.1.0.2"]
+    assert host.call("DEL", odd).code == 0
+    assert host.leased() == []
+
+
+def test_an_old_result_has_no_routes_of_a_family_without_address(host):
+    """There is no place in it for them, and what is not said is not done."""
+    result = host.add(bridge_config("0.2.0", ipam=ipam_config("10.1.0.0/24", routes=[{"dst": "::/0"}, {"dst": "0.0.0.0/0"}])))
+    assert result["ip4"]["routes"] == [{"dst": "0.0.0.0/0"}] and "ip6" not in result
+    assert host.run("ip", "-n", "c1", "-6", "route", "show", "default").stdout == ""
+
+
+def test_check_names_what_is_missing_as_the_reference_does(host):
+    config = bridge_config(isGateway=True, ipam=ipam_config("10.1.0.0/24", routes=[{"dst": "10.99.0.0/16"}]))
+    result = host.add(config)
+    known = with_result(config, result)
+    assert host.call("CHECK", known).code == 0
+    assert "unmarshalled CNIVersion is \"0.2.0\"" in host.call("CHECK", with_result(config, {**result, "cniVersion": "0.2.0"})).message
+    host.run("ip", "-n", "c1", "route", "del", "10.99.0.0/16")
+    assert host.call("CHECK", known).message == (
+        "Expected Route {Dst:{IP:10.99.0.0 Mask:ffff0000} GW:<nil> MTU:0 AdvMSS:0 Priority:0 Table:<nil> Scope:<nil>} "
+        "not found in routing table")
+    host.run("ip", "-n", "c1", "route", "del", "10.1.0.0/24")
+    assert host.call("CHECK", known).message == "Failed to find Gateway 10.1.0.1 for interface eth0"

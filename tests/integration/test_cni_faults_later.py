@@ -70,7 +70,7 @@ def check_sees_a_route_through_another_interface(host):
     for words in ("link add other type bridge", "addr add 10.1.7.1/16 dev other", "link set other up",
                   "route del 10.9.0.0/16", "route add 10.9.0.0/16 via 10.1.0.1 dev other onlink"):
         host.run("ip", "-n", "c1", *words.split())
-    assert "10.9.0.0/16" in host.call("CHECK", known).message
+    assert "Dst:{IP:10.9.0.0 Mask:ffff0000}" in host.call("CHECK", known).message
 
 
 def traced(host, command, config, what, **how):

@@ -15,6 +15,15 @@ namespace {
 
 auto is_mac(const std::string& said, const Link& link) -> bool { return said.empty() || said == to_string(link.mac); }
 
+// As Go prints a route of the specification.
+auto in_words(const Route& route) -> std::string {
+  const auto number = [](const auto& value) { return value ? std::to_string(*value) : std::string("<nil>"); };
+  return text({"{Dst:{IP:", route.destination.ip.to_string(), " Mask:", route.destination.mask_digits(),
+               "} GW:", route.gateway ? route.gateway->to_string() : "<nil>", " MTU:", std::to_string(route.mtu),
+               " AdvMSS:", std::to_string(route.advmss), " Priority:", std::to_string(route.priority),
+               " Table:", number(route.table), " Scope:", number(route.scope), "}"});
+}
+
 // An attachment as prevResult has it, against what the kernel has. The order and the messages are the
 // reference's; what it does not look at comes last.
 class Checking {
@@ -117,7 +126,8 @@ class Checking {
                              std::any_of(routes_.begin(), routes_.end(), [&](const KernelRoute& each) {
                                return each.index == inside_.index && each.route.destination == wanted.network();
                              });
-      if (!connected) return fail(text({"Failed to find route to ", wanted.network().to_string(), " on ", ifname}));
+      if (connected) continue;
+      return fail(text({"Failed to find Gateway ", gateway_of(wanted), " for interface ", ifname}));
     }
     return {};
   }
@@ -131,10 +141,17 @@ class Checking {
                (wanted.priority == 0 || each.route.priority == wanted.priority);
       });
       if (there) continue;
-      return fail(text({"Expected Route {Dst:", wanted.destination.to_string(), " GW:",
-                        wanted.gateway ? wanted.gateway->to_string() : "<nil>", "} not found in routing table"}));
+      return fail(text({"Expected Route ", in_words(wanted), " not found in routing table"}));
     }
     return {};
+  }
+
+  // As prevResult has it.
+  [[nodiscard]] auto gateway_of(const Prefix& address) const -> std::string {
+    for (const auto& ip : previous_->ips) {
+      if (ip.address == address && ip.gateway) return ip.gateway->to_string();
+    }
+    return "<nil>";
   }
 
   // The port's flags, which anybody may have changed.
@@ -171,6 +188,7 @@ auto check(const Request& request) -> Result<void> {
   if (!container) return Failure(container.error());
   const auto ipam = run_ipam(request, Command::check, *config);
   if (!ipam) return Failure(ipam.error());
+  if (auto good = check_previous_version(request.config, request.version); !good) return good;
   const auto previous = previous_result(request.config, request.version);
   if (!previous) return Failure(previous.error());
   if (!*previous) return fail("Required prevResult missing");

@@ -126,8 +126,7 @@ auto has_list(const Reader& dns) -> bool {
 auto parse_names(const Reader& reader, Config& config) -> Result<void> {
   const auto name = reader.string("bridge");
   if (!name) return Failure(name.error());
-  // Go leaves its default only where the key is absent; an empty name is as good as none.
-  if (!name->value_or("").empty()) config.bridge = **name;
+  if (*name) config.bridge = **name;
   const auto ipam = reader.inside("ipam");
   if (!ipam) return Failure(ipam.error());
   const auto type = ipam->string("type");
@@ -159,10 +158,10 @@ auto parse_config(const Request& request) -> Result<Config> {
 auto check_for_add(Config& config) -> Result<void> {
   const auto& bridge = config.bridge;
   // The kernel would take a '%' for a place to put a number.
-  if (bridge.size() > 15 || bridge == "." || bridge == ".." ||
+  if (bridge.empty() || bridge.size() > 15 || bridge == "." || bridge == ".." ||
       bridge.find_first_of("/:% \t\n\v\f\r") != std::string::npos) {
-    return fail(text({"bridge: ", in_quotes(bridge),
-                      " is no interface name: use at most 15 bytes without '/', ':', '%' and blanks"}));
+    return fail(text(
+        {"bridge: ", in_quotes(bridge), " is no interface name: use 1 to 15 bytes without '/', ':', '%' and blanks"}));
   }
   if (config.mtu > 65535) {
     return fail(text({"mtu: ", std::to_string(config.mtu), " is too large: a link takes at most 65535"}));
@@ -173,8 +172,8 @@ auto check_for_add(Config& config) -> Result<void> {
   if (config.hairpin && config.promiscuous) {
     return fail("cannot set hairpin mode and promiscuous mode at the same time");
   }
-  if (config.masquerade && !config.unknown_backend.empty()) {
-    return fail(text({"unknown ipmasq backend ", in_quotes(config.unknown_backend)}));
+  if (config.masquerade && config.unknown_backend) {
+    return fail(text({"unknown ipmasq backend ", in_quotes(*config.unknown_backend)}));
   }
   if (config.mac_wish.empty()) return {};
   config.mac = parse_mac(config.mac_wish);

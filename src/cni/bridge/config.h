@@ -35,10 +35,10 @@ struct Config {
   bool remove_empty_bridge = false;  // ours alone: the bridge goes with its last port
   std::string ipam;                  // type; "" for a network without addresses
   Dns dns;
-  bool has_dns = false;         // though perhaps of empty lists
-  std::string mac_wish;         // as written; "" for none
-  std::optional<Mac> mac;       // of the container's interface
-  std::string unknown_backend;  // what ipMasqBackend says, if it is no backend
+  bool has_dns = false;                        // though perhaps of empty lists
+  std::string mac_wish;                        // as written; "" for none
+  std::optional<Mac> mac;                      // of the container's interface
+  std::optional<std::string> unknown_backend;  // what ipMasqBackend says, if it is no backend
 
   [[nodiscard]] auto vlan_filtering() const -> bool { return vlan != 0 || has_trunk; }
 };

@@ -1,5 +1,7 @@
 #include "cni/bridge/container_side.h"
 
+#include <linux/rtnetlink.h>
+
 #include <algorithm>
 #include <ctime>
 
@@ -20,10 +22,22 @@ auto first_gateway(const AddResult& result, bool v4) -> std::optional<Ip> {
   return std::nullopt;
 }
 
+// rtnetlink(7)'s RT_SCOPE_*, in the reference's words.
+auto scope_name(std::int64_t scope) -> std::string_view {
+  switch (scope) {
+    case RT_SCOPE_UNIVERSE: return "universe";
+    case RT_SCOPE_SITE: return "site";
+    case RT_SCOPE_LINK: return "link";
+    case RT_SCOPE_HOST: return "host";
+    case RT_SCOPE_NOWHERE: return "nowhere";
+    default: return "unknown";
+  }
+}
+
 auto route_text(const Route& route, const std::string& ifname) -> std::string {
-  return text({"failed to add route '", route.destination.to_string(), " via ",
-               route.gateway ? route.gateway->to_string() : "<nil>", " dev ", ifname, " metric ",
-               std::to_string(route.priority), " (Scope: ", std::to_string(route.scope.value_or(0)),
+  return text({"failed to add route '{", route.destination.ip.to_string(), " ", route.destination.mask_digits(),
+               "} via ", route.gateway ? route.gateway->to_string() : "<nil>", " dev ", ifname, " metric ",
+               std::to_string(route.priority), " (Scope: ", scope_name(route.scope.value_or(0)),
                ", Table: ", std::to_string(route.table.value_or(0)), ")'"});
 }
 

@@ -125,7 +125,8 @@ auto parse_config(const Request& request) -> Result<Config> {
   const auto data_dir = ipam.string("dataDir");
   const auto resolv_conf = ipam.string("resolvConf");
   const auto reclaim = ipam.boolean("reclaimAfterReboot");
-  auto routes = parse_routes(ipam, "routes");
+  // They are only handed on. A lease whose routes we would not have taken must be freed all the same.
+  auto routes = request.command == Command::add ? parse_routes(ipam, "routes") : std::vector<Route>();
   auto requested = parse_requested(request, reader);
   if (!data_dir) return Failure(data_dir.error());
   if (!resolv_conf) return Failure(resolv_conf.error());

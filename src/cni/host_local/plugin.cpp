@@ -8,6 +8,7 @@
 #include "cni/host_local/config.h"
 #include "cni/host_local/resolv_conf.h"
 #include "cni/host_local/store.h"
+#include "cni/spec/version.h"
 
 namespace weir::cni::host_local {
 namespace {
@@ -91,6 +92,13 @@ auto add(const Request& request) -> Result<AddResult> {
     return Failure(done.error());
   }
   result.routes = std::move(config->routes);
+  // The old form has a place for a route only beside an address of its family.
+  if (!at_least(request.version, "0.3.0")) {
+    std::erase_if(result.routes, [&](const Route& route) {
+      return std::none_of(result.ips.begin(), result.ips.end(),
+                          [&](const IpConfig& ip) { return ip.address.ip.is_v4() == route.destination.ip.is_v4(); });
+    });
+  }
   return result;
 }
 

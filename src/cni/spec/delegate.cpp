@@ -95,7 +95,10 @@ auto Delegate::run(const Request& request, Command command, const std::string& t
   if (!outcome.good()) return Failure(error_of(outcome));
   if (command != Command::add) return AddResult{};
   const auto json = parse_json(outcome.out);
-  if (!json) return fail(text({"IPAM plugin ", type, " printed no result: ", json.error().msg}));
+  if (!json) {
+    return fail(text({"failed to unmarshal raw result: ", json.error().msg, ": of the IPAM plugin ", in_quotes(type)}));
+  }
+  if (json->is_null()) return AddResult{};  // as Go reads it: a result without anything
   // Its own version says how to read it; without one it is the configuration's.
   const auto own = Reader(*json, "IPAM result: ").string("cniVersion");
   if (!own) return Failure(own.error());

@@ -160,6 +160,17 @@ auto Prefix::parse(std::string_view text) -> std::optional<Prefix> {
 
 auto Prefix::to_string() const -> std::string { return ip.to_string() + "/" + std::to_string(length); }
 
+auto Prefix::mask_digits() const -> std::string {
+  static constexpr std::string_view hex = "0123456789abcdef";
+  const Ip mask = (ip.is_v4() ? Ip::v4({}) : Ip::v6({})).filled(0).masked(length);
+  std::string out;
+  for (const auto byte : mask.bytes()) {
+    out += hex[byte >> 4U];
+    out += hex[byte & 15U];
+  }
+  return out;
+}
+
 auto Prefix::contains(const Ip& other) const -> bool {
   return other.is_v4() == ip.is_v4() && other.masked(length) == ip.masked(length);
 }

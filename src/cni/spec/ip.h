@@ -53,6 +53,8 @@ struct Prefix {
   // "10.1.2.3/24" (Go's net.ParseCIDR; the host bits are kept). nullopt if it is none.
   [[nodiscard]] static auto parse(std::string_view text) -> std::optional<Prefix>;
   [[nodiscard]] auto to_string() const -> std::string;
+  // The mask as Go's net.IPMask prints it: "ffff0000".
+  [[nodiscard]] auto mask_digits() const -> std::string;
   [[nodiscard]] auto network() const -> Prefix { return {ip.masked(length), length}; }
   [[nodiscard]] auto contains(const Ip& other) const -> bool;
   auto operator==(const Prefix& other) const -> bool = default;

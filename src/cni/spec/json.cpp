@@ -19,6 +19,7 @@ auto described(const Json& value) -> std::string {
     case Json::value_t::object: return "an object";
     case Json::value_t::array: return "a list";
     case Json::value_t::string: return "the string " + in_quotes(value.get_ref<const std::string&>());
+    case Json::value_t::null: return "null";
     case Json::value_t::boolean: return value.get<bool>() ? "true" : "false";
     default: return "the number " + value.dump(-1, ' ', false, Json::error_handler_t::replace);
   }
@@ -46,7 +47,7 @@ auto parse_json(std::string_view text) -> Result<Json> {
     return fail(ErrorCode::decoding,
                 "invalid character '\xef\xbb\xbf' looking for beginning of value: a byte order mark");
   }
-  const std::string clean = valid_utf8(text);
+  const std::string clean = without_lone_surrogates(valid_utf8(text));
   Json value;
   Listener listener(value);
   if (Json::sax_parse(clean.begin(), clean.end(), &listener)) return value;

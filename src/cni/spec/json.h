@@ -13,9 +13,9 @@ namespace weir::cni {
 
 using Json = nlohmann::json;
 
-// Reads JSON as Go's encoding/json does, because configurations were written for it: invalid UTF-8 becomes
-// U+FFFD, the last of two equal keys wins. Deeper than 64 levels or larger than 16 MiB is refused: no
-// network configuration is, and a plugin that root runs should not find out where its stack ends. The
+// Reads JSON as Go's encoding/json does, because configurations were written for it: invalid UTF-8 and half
+// a surrogate pair become U+FFFD, the last of two equal keys wins. Deeper than 64 levels or larger than 16 MiB is
+// refused: no network configuration is, and a plugin that root runs should not find out where its stack ends. The
 // error's msg says what is wrong in encoding/json's words where they are simple ("unexpected end of JSON
 // input"); its code is `decoding`.
 [[nodiscard]] auto parse_json(std::string_view text) -> Result<Json>;

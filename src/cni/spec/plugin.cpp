@@ -27,6 +27,14 @@ auto print_error(const Error& error, std::string_view version) -> std::string {
   return print_json(json, {"cniVersion", "code", "msg", "details"});
 }
 
+// What an error is to name that was found before the configuration was understood: its version if that much is clear.
+auto version_in(std::string_view input) -> std::string {
+  const auto json = parse_json(input);
+  const auto* said = json ? member(*json, "cniVersion") : nullptr;
+  const std::string version = said != nullptr && said->is_string() ? said->get<std::string>() : "";
+  return is_supported(version) ? version : std::string(spec_versions.back());
+}
+
 auto print_versions() -> std::string {
   Json json = Json::object();
   json["cniVersion"] = spec_versions.back();
@@ -124,8 +132,8 @@ auto call_plugin(const Plugin& plugin, Environment environment, Streams& streams
   }
   auto input = streams.read_input();
   if (!input) return fails(input.error(), newest);
-  auto request = parse_request(*command, std::move(environment), std::move(*input));
-  if (!request) return fails(request.error(), newest);
+  auto request = parse_request(*command, std::move(environment), *input);
+  if (!request) return fails(request.error(), version_in(*input));
   if (auto good = check_namespace(*request); !good) return fails(good.error(), request->version);
   auto printed = answer(plugin, *request);
   if (!printed) return fails(printed.error(), request->version);

@@ -158,6 +158,19 @@ auto parse_result(const Json& json, std::string_view version) -> Result<AddResul
   return result;
 }
 
+auto check_previous_version(const Json& config, std::string_view version) -> Result<void> {
+  const auto* json = member(config, "prevResult");
+  const auto* said = json == nullptr ? nullptr : member(*json, "cniVersion");
+  if (said == nullptr) return {};
+  const bool lists = at_least(version, "1.0.0");
+  const std::string_view name = said->is_string() ? std::string_view(said->get_ref<const std::string&>()) : "";
+  const bool right = lists ? name == "1.0.0" || name == "1.1.0" : name == "0.3.0" || name == "0.3.1" || name == "0.4.0";
+  if (right) return {};
+  return fail(
+      cni::text({"could not parse prevResult: result type supports ", lists ? "[1.0.0 1.1.0]" : "[0.3.0 0.3.1 0.4.0]",
+                 " but unmarshalled CNIVersion is ", in_quotes(said->is_string() ? name : said->dump())}));
+}
+
 auto previous_result(const Json& config, std::string_view version) -> Result<std::optional<AddResult>> {
   const auto* json = member(config, "prevResult");
   if (json == nullptr) return std::optional<AddResult>{};

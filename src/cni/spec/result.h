@@ -61,9 +61,11 @@ struct AddResult {
 [[nodiscard]] auto parse_result(const Json& json, std::string_view version) -> Result<AddResult>;
 
 // Prints a result for a runtime that speaks `version`. Up to 0.2.0 a result has one address per family, and
-// one without any cannot be written: an error, which a plugin must ask for before it acts (can_print).
+// one without any cannot be written: an error.
 [[nodiscard]] auto print_result(const AddResult& result, std::string_view version) -> Result<std::string>;
 
+// CHECK: an error if prevResult says that it is of a version that a configuration of `version` cannot come with.
+[[nodiscard]] auto check_previous_version(const Json& config, std::string_view version) -> Result<void>;
 // prevResult of `config`, or nullopt if there is none.
 [[nodiscard]] auto previous_result(const Json& config, std::string_view version) -> Result<std::optional<AddResult>>;
 

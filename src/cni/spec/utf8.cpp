@@ -1,5 +1,9 @@
 #include "cni/spec/utf8.h"
 
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
 namespace weir::cni {
 namespace {
 
@@ -25,7 +29,38 @@ auto sequence_length(std::string_view text) -> std::size_t {
   return 0;
 }
 
+// The number of "\uXXXX" at `at`; nullopt if there is something else.
+auto escaped_unit(std::string_view text, std::size_t at) -> std::optional<unsigned> {
+  if (text.substr(std::min(at, text.size()), 2) != "\\u" || text.size() < at + 6) return std::nullopt;
+  unsigned unit = 0;
+  const char* const end = text.data() + at + 6;
+  const auto [stopped, error] = std::from_chars(text.data() + at + 2, end, unit, 16);
+  if (error != std::errc{} || stopped != end) return std::nullopt;
+  return unit;
+}
+
+auto is_between(unsigned value, unsigned least, unsigned most) -> bool { return value >= least && value <= most; }
+
 }  // namespace
+
+auto without_lone_surrogates(std::string json) -> std::string {
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    if (json[i] != '\\') continue;  // in JSON, a backslash stands in strings only
+    const auto unit = escaped_unit(json, i);
+    if (!unit || !is_between(*unit, 0xd800, 0xdfff)) {
+      ++i;  // whatever is escaped, a backslash too
+      continue;
+    }
+    const auto next = escaped_unit(json, i + 6);
+    if (*unit < 0xdc00 && next && is_between(*next, 0xdc00, 0xdfff)) {
+      i += 11;
+    } else {
+      json.replace(i, 6, "\\ufffd");
+      i += 5;
+    }
+  }
+  return json;
+}
 
 auto valid_utf8(std::string_view text) -> std::string {
   std::string out;

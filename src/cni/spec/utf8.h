@@ -9,4 +9,8 @@ namespace weir::cni {
 // overlong forms) replaced by U+FFFD, as Go's encoding/json does.
 [[nodiscard]] auto valid_utf8(std::string_view text) -> std::string;
 
+// JSON with "\\ufffd" in the place of each "\\uXXXX" that is half of a surrogate pair (RFC 8259, section 8.2), as Go
+// reads it.
+[[nodiscard]] auto without_lone_surrogates(std::string json) -> std::string;
+
 }  // namespace weir::cni

@@ -56,13 +56,16 @@ TEST(BridgeConfig, RefusesWhatCannotGoTogether) {
             "cannot use IPAM when DisableContainerInterface flag is set");
   EXPECT_EQ(refusal(R"(,"ipMasq":true,"ipMasqBackend":"pf")"), "unknown ipmasq backend \"pf\"");
   EXPECT_EQ(refusal(R"(,"ipMasqBackend":"pf")"), "accepted");
+  EXPECT_EQ(refusal(R"(,"ipMasq":true,"ipMasqBackend":"")"), "unknown ipmasq backend \"\"");
+  EXPECT_EQ(refusal(R"(,"bridge":"")"),
+            "bridge: \"\" is no interface name: use 1 to 15 bytes without '/', ':', '%' and blanks");
 }
 
 TEST(BridgeConfig, OfAnAddThatIsRefusedCanBeDeleted) {
-  for (const auto* keys :
-       {R"(,"hairpinMode":true,"promiscMode":true)", R"(,"ipMasq":true,"ipMasqBackend":"pf")",
-        R"(,"disableContainerInterface":true,"ipam":{"type":"host-local"})", R"(,"mtu":70000)",
-        R"(,"bridge":"0123456789abcdef")", R"(,"bridge":"br%d")", R"(,"args":{"cni":{"mac":"zz"}})"}) {
+  for (const auto* keys : {R"(,"hairpinMode":true,"promiscMode":true)", R"(,"ipMasq":true,"ipMasqBackend":"pf")",
+                           R"(,"disableContainerInterface":true,"ipam":{"type":"host-local"})", R"(,"mtu":70000)",
+                           R"(,"bridge":"0123456789abcdef")", R"(,"bridge":"br%d")", R"(,"bridge":"")",
+                           R"(,"args":{"cni":{"mac":"zz"}})"}) {
     EXPECT_NE(refusal(keys), "accepted") << keys;
     EXPECT_TRUE(readable) << keys;
   }

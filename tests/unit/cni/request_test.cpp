@@ -105,6 +105,16 @@ TEST(Request_, IsCheckedInOrderBeforeAnythingIsCalled) {
   }
 }
 
+TEST(Request_, IsRefusedInItsOwnVersionWhereThatIsKnown) {
+  const auto version = [](const char* input) {
+    return parse_json(call(environment("ADD"), input).out)->at("cniVersion").get<std::string>();
+  };
+  EXPECT_EQ(version(R"({"cniVersion":"0.3.1","name":"a/b"})"), "0.3.1");
+  EXPECT_EQ(version(R"({"cniVersion":"9.0.0","name":"n"})"), "1.1.0");
+  EXPECT_EQ(version(R"({"cniVersion":3,"name":"n"})"), "1.1.0");
+  EXPECT_EQ(version("{"), "1.1.0");
+}
+
 TEST(Request_, InOurOwnNamespaceIsRefusedBeforeTheCall) {
   auto own = environment("ADD");
   own.netns = "/proc/self/ns/net";

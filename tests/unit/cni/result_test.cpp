@@ -67,6 +67,26 @@ TEST(Result_, OfAnOldVersionKeepsRoutesWithoutGateway) {
   EXPECT_FALSE(parse_result(*json, "0.2.0")->routes.at(0).gateway);
 }
 
+TEST(Result_, BeforeMustBeOfAVersionThatGoesWithTheConfiguration) {
+  const auto refusal = [](const char* said, std::string_view version) {
+    const auto config = parse_json(cni::text({R"({"prevResult":{"cniVersion":)", said, "}}"}));
+    const auto checked = check_previous_version(*config, version);
+    return checked ? std::string("accepted") : checked.error().msg;
+  };
+  EXPECT_EQ(refusal(R"("1.0.0")", "1.1.0"), "accepted");
+  EXPECT_EQ(refusal(R"("0.3.1")", "0.4.0"), "accepted");
+  EXPECT_EQ(refusal("null", "0.4.0"), "accepted");
+  EXPECT_EQ(refusal(R"("9.9.9")", "1.0.0"),
+            "could not parse prevResult: result type supports [1.0.0 1.1.0] but unmarshalled CNIVersion is \"9.9.9\"");
+  EXPECT_EQ(
+      refusal(R"("1.0.0")", "0.4.0"),
+      "could not parse prevResult: result type supports [0.3.0 0.3.1 0.4.0] but unmarshalled CNIVersion is \"1.0.0\"");
+  EXPECT_NE(refusal("3", "1.0.0"), "accepted");
+  EXPECT_NE(refusal(R"("")", "1.0.0"), "accepted");
+  EXPECT_TRUE(check_previous_version(*parse_json("{}"), "1.0.0"));
+  EXPECT_TRUE(check_previous_version(*parse_json(R"({"prevResult":5})"), "1.0.0")) << "told by its reader";
+}
+
 TEST(Result_, RefusesWhatIsNone) {
   for (const auto* text : {R"({"ips":[{"address":"x"}]})", R"({"ips":{}})", R"({"routes":[{"dst":"1.2.3.4"}]})",
                            R"({"interfaces":[5]})", R"({"ips":[{"address":"10.1.0.2/24","gateway":"x"}]})"}) {

@@ -45,6 +45,13 @@ TEST(Prefix, KeepsHostBitsAndChecksItsLength) {
   }
 }
 
+TEST(Prefix, HasAMaskInHex) {
+  EXPECT_EQ(Prefix::parse("10.5.0.0/16")->mask_digits(), "ffff0000");
+  EXPECT_EQ(Prefix::parse("0.0.0.0/0")->mask_digits(), "00000000");
+  EXPECT_EQ(Prefix::parse("10.5.0.0/23")->mask_digits(), "fffffe00");
+  EXPECT_EQ(Prefix::parse("fd00::/65")->mask_digits(), "ffffffffffffffff8000000000000000");
+}
+
 TEST(Mac, IsReadInGosThreeForms) {
   const Mac wanted{0, 0x1a, 0xff, 3, 4, 5};
   for (const auto* text : {"00:1a:ff:03:04:05", "00-1A-FF-03-04-05", "001a.ff03.0405"}) {
@@ -73,6 +80,17 @@ TEST(Utf8, ReplacesWhatIsNotWellFormed) {
   EXPECT_EQ(valid_utf8("\xc0\x80"), "\xef\xbf\xbd\xef\xbf\xbd");       // overlong
   EXPECT_EQ(valid_utf8("\xed\xa0\x80").substr(0, 3), "\xef\xbf\xbd");  // surrogate
   EXPECT_EQ(valid_utf8("x\xe2\x82"), "x\xef\xbf\xbd\xef\xbf\xbd");     // cut
+}
+
+TEST(Utf8, HalfASurrogatePairIsReplaced) {
+  EXPECT_EQ(without_lone_surrogates(R"("\ud83d\ude00 \uD83D\uDE00")"), R"("\ud83d\ude00 \uD83D\uDE00")") << "a pair";
+  EXPECT_EQ(without_lone_surrogates(R"("\ud800")"), R"("\ufffd")");
+  EXPECT_EQ(without_lone_surrogates(R"("\udc00\ud800x\ud800\ud800\udc00")"), R"("\ufffd\ufffdx\ufffd\ud800\udc00")");
+  EXPECT_EQ(without_lone_surrogates(R"("\ud800\n\u0041")"), R"("\ufffd\n\u0041")");
+  EXPECT_EQ(without_lone_surrogates(R"("\\ud800")"), R"("\\ud800")") << "an escaped backslash";
+  for (const auto* text : {R"("\ud8)", R"("\ud80g")", R"("\u+d80")", "\"\\", ""})
+    EXPECT_EQ(without_lone_surrogates(text), text);
+  EXPECT_EQ(parse_json(R"({"x":"\ud800"})")->at("x"), "\xef\xbf\xbd");
 }
 
 TEST(Json, IsReadAsGoReadsIt) {
