@@ -3,6 +3,7 @@
 #include "cni/bridge/attachment_link.h"
 #include "cni/bridge/container_side.h"
 #include "cni/bridge/empty_bridge.h"
+#include "cni/bridge/gateways.h"
 #include "cni/bridge/host_lock.h"
 #include "cni/bridge/host_side.h"
 #include "cni/bridge/names.h"
@@ -60,12 +61,19 @@ class Adding {
     has_rules_ = true;
     auto adding = AddingRules::start(config_, rules);
     if (!adding) return Failure(adding.error());
-    const auto good = link_first ? name_port(host_, pair_wish(result.ips), side_) : connect(result.ips);
-    auto vlan = good ? configure_both_sides(result, gateways) : Result<std::optional<Link>>(Failure(good.error()));
+    auto good = link_first ? name_port(host_, pair_wish(result.ips), side_) : connect(result.ips);
+    if (good) good = configure_container(result);
     // The programs have to end before anything of theirs can be undone.
     auto added = adding->finish();
-    if (!vlan) return Failure(vlan.error());
+    if (!good) return Failure(good.error());
     if (!added) return Failure(added.error());
+    // Last, because whoever else is on the bridge may rely on what is changed here as soon as it is.
+    auto vlan = set_gateways(host_, config_, gateways, side_);
+    if (!vlan) return Failure(vlan.error());
+    // The host may still know the address under the MAC of the container that had it before.
+    for (const auto& ip : result.ips) {
+      (void)host_.send(forget_neighbour(*vlan ? (*vlan)->index : side_.bridge.index, ip.address.ip));
+    }
     return finish(std::move(result), *vlan);
   }
 
@@ -136,27 +144,18 @@ class Adding {
     return make_pair(host_, config_, pair_wish(ips), side_);
   }
 
-  auto configure_both_sides(const AddResult& result, const std::vector<Prefix>& gateways)
-      -> Result<std::optional<Link>> {
-    // The container first: what it refuses must not have cost the bridge, and all who are on it, an address.
+  auto configure_container(const AddResult& result) -> Result<void> {
     auto good = result.ips.empty() ? container_.configure_plain(config_, owner_.ifname)
                                    : container_.configure(config_, owner_.ifname, result);
-    if (!good) return Failure(good.error());
-    auto vlan = set_gateways(host_, config_, gateways, side_);
-    if (!vlan) return vlan;
-    if (!config_.container_interface_down) good = wait_for_port(host_, side_);
-    if (!good) return Failure(good.error());
-    // The host may still know the address under the MAC of the container that had it before.
-    for (const auto& ip : result.ips) {
-      (void)host_.send(forget_neighbour(*vlan ? (*vlan)->index : side_.bridge.index, ip.address.ip));
-    }
-    return vlan;
+    if (!good || config_.container_interface_down) return good;
+    return wait_for_port(host_, side_);
   }
 
   auto finish(AddResult result, const std::optional<Link>& vlan) -> Result<AddResult> {
     const auto bridge = find_bridge(host_, config_.bridge);
     if (!bridge) return Failure(bridge.error());
     if (!*bridge) return fail(text({"could not lookup ", in_quotes(config_.bridge), ": Link not found"}));
+    finish_bridge(host_, **bridge);
     const bool says_mtu = at_least(request_->version, "1.1.0");
     const auto named = [&](const Link& link) {
       return Interface{.name = link.name,
@@ -184,7 +183,7 @@ class Adding {
       const auto link = find_link(host_, side_.port.name);
       if (link && *link) (void)host_.send(delete_link((*link)->index));
     }
-    undo_bridge(host_, side_);
+    undo_bridge(host_, config_, side_);
     if (has_lease_) (void)run_ipam(*request_, Command::del, config_);
   }
 

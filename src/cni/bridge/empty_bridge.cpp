@@ -1,7 +1,5 @@
 #include "cni/bridge/empty_bridge.h"
 
-#include <linux/if.h>
-
 #include <algorithm>
 #include <cerrno>
 
@@ -28,62 +26,26 @@ auto is_gateway_port(const Link& port, const std::string& bridge) -> bool {
   return port.name == gateway_port(bridge, port.alias.substr(alias_begin.size()));
 }
 
-namespace {
-
-// What an ADD may have changed of a bridge that it found, as it was before.
-auto former_settings(NetlinkSocket& socket, const Link& before) -> std::vector<Message> {
-  std::vector<Message> messages;
-  const auto now = before.index == 0 ? std::optional<Link>() : find_link(socket, before.index).value_or(std::nullopt);
-  if (!now) return messages;
-  if (before.mtu != now->mtu) messages.push_back(set_mtu(now->index, before.mtu));
-  if (before.promiscuity == 0 && now->promiscuity != 0) messages.push_back(set_promiscuous(now->index, false));
-  if ((before.flags & IFF_UP) == 0 && (now->flags & IFF_UP) != 0) messages.push_back(set_up(now->index, false));
-  return messages;
+auto finish_bridge(NetlinkSocket& socket, const Link& bridge) -> void {
+  if (bridge.alias == unfinished_alias) (void)socket.send(set_alias(bridge.index, ""));
 }
 
-// Whether the container behind a port may need `gateway`, which was not there before our own port was: one of
-// an ADD that went on beside ours, and found the address there. Our ports say their addresses in their
-// alias; of a reference's we know only that it is younger.
-auto relies_on(const Link& port, const Prefix& gateway, const HostSide& side) -> bool {
-  const auto owner = parse_alias(port.alias);
-  const auto addresses = owner ? addresses_named(*owner) : std::vector<Ip>{};
-  if (addresses.empty()) return port.kind == "veth" && port.index > side.port.index;
-  return std::any_of(addresses.begin(), addresses.end(), [&](const Ip& ip) { return gateway.contains(ip); });
-}
-
-}  // namespace
-
-auto undo_bridge(NetlinkSocket& socket, const HostSide& side) -> void {
-  const auto settings = former_settings(socket, side.bridge_before);
-  if (!side.made_bridge && side.made_gateway_port == 0 && side.added_gateways.empty() &&
-      side.removed_addresses.empty() && settings.empty()) {
-    return;
-  }
+auto undo_bridge(NetlinkSocket& socket, const Config& config, const HostSide& side) -> void {
+  if (side.bridge.index == 0) return;
   const auto lock = HostLock::take("bridge");
-  auto others = list_ports(socket, side.bridge.index);
-  if (!others) return;
-  std::erase_if(*others, [&](const Link& port) { return port.index == side.made_gateway_port; });
-  if (others->empty()) {
-    // Links take their addresses with them.
-    if (side.made_gateway_port != 0) (void)socket.send(delete_link(side.made_gateway_port));
-    if (side.made_bridge) return void(socket.send(delete_link(side.bridge.index)));
-  }
-  for (const auto& address : side.added_gateways) {
-    const bool needed =
-        std::any_of(others->begin(), others->end(), [&](const Link& port) { return relies_on(port, address, side); });
-    if (!needed) (void)socket.send(delete_address(side.gateway_link, address));
-  }
-  for (const auto& address : side.removed_addresses) (void)socket.send(new_address(side.gateway_link, address, false));
-  if (!others->empty()) return;
-  // A link that goes down loses its IPv6 addresses.
-  const auto addresses =
-      settings.empty() ? Answer<std::vector<InterfaceAddress>>() : list_addresses(socket, side.bridge.index);
-  for (const auto& message : settings) (void)socket.send(message);
-  if (!addresses) return;
-  for (const auto& each : *addresses) {
-    if (each.prefix.ip.is_v4() || each.prefix.ip.is_link_local()) continue;
-    (void)socket.send(new_address(side.bridge.index, each.prefix, false));
-  }
+  const auto bridge = find_link(socket, side.bridge.index);
+  const auto ports = list_ports(socket, side.bridge.index);
+  if (!bridge || !*bridge || !ports) return;
+  const bool used =
+      std::any_of(ports->begin(), ports->end(), [&](const Link& port) { return port.index != side.made_gateway_port; });
+  if (used) return;
+  // Links take their addresses with them.
+  if (side.made_gateway_port != 0) (void)socket.send(delete_link(side.made_gateway_port));
+  if (side.made_bridge || (*bridge)->alias == unfinished_alias)
+    return void(socket.send(delete_link(side.bridge.index)));
+  for (const auto& address : side.added_gateways) (void)socket.send(delete_address(side.gateway_link, address));
+  if (side.mtu_before && (*bridge)->mtu == config.mtu) (void)socket.send(set_mtu(side.bridge.index, *side.mtu_before));
+  if (side.made_promiscuous) (void)socket.send(set_promiscuous(side.bridge.index, false));
 }
 
 auto remove_empty_bridge(NetlinkSocket& socket, const Config& config) -> Result<void> {

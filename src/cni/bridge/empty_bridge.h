@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string_view>
+
 #include "cni/bridge/config.h"
 #include "cni/bridge/host_side.h"
 #include "cni/kernel/netlink.h"
@@ -13,9 +15,13 @@ namespace weir::cni::bridge {
 [[nodiscard]] auto gateway_port(const std::string& bridge, const std::string& gateway) -> std::string;
 [[nodiscard]] auto is_gateway_port(const Link& port, const std::string& bridge) -> bool;
 
-// Undoes what a failed ADD made and changed, when its own port is gone: addresses that no other port relies on, and
-// unless somebody else has a port by now, the gateway's link, the bridge, or the settings of one that was there.
-auto undo_bridge(NetlinkSocket& socket, const HostSide& side) -> void;
+// A bridge that an ADD made has this alias until an ADD, that one or another, has succeeded on it.
+inline constexpr std::string_view unfinished_alias = "cni: no attachment yet";
+auto finish_bridge(NetlinkSocket& socket, const Link& bridge) -> void;
+
+// Undoes what a failed ADD made and changed, when its own port is gone: unless somebody else has a port by now, the
+// gateways' addresses and link, the settings of a bridge that was there, and a bridge that no ADD has succeeded on.
+auto undo_bridge(NetlinkSocket& socket, const Config& config, const HostSide& side) -> void;
 
 // For a network with removeEmptyBridge: the bridge and its gateway links go if no other port is left. Nothing
 // happens if there is no bridge. Holds HostLock "bridge", as an ADD does while it attaches.

@@ -63,17 +63,19 @@ auto ensure_bridge(NetlinkSocket& socket, const Config& config, HostSide& side) 
   // The host must not take routes from what its containers say.
   (void)set_sysctl(text({"net/ipv6/conf/", config.bridge, "/accept_ra"}), "0");
   side.bridge = **found;
-  if (!side.made_bridge) side.bridge_before = side.bridge;
+  if (side.made_bridge) (void)socket.send(set_alias(side.bridge.index, unfinished_alias));
   Steps steps;
   if ((side.bridge.flags & IFF_UP) == 0) steps.add(set_up(side.bridge.index), "failed to set " + config.bridge + " up");
   if (side.made_bridge && config.container_interface_down) {
     steps.add(set_mac(side.bridge.index, side.bridge.mac), "could not set bridge's mac");
   }
   if (config.promiscuous && side.bridge.promiscuity == 0) {
+    side.made_promiscuous = true;
     steps.add(set_promiscuous(side.bridge.index),
               text({"could not set promiscuous mode on ", in_quotes(config.bridge)}));
   }
   if (config.mtu != 0 && side.bridge.mtu != config.mtu) {
+    side.mtu_before = side.bridge.mtu;
     steps.add(set_mtu(side.bridge.index, static_cast<std::uint32_t>(config.mtu)),
               text({"could not set the MTU of ", in_quotes(config.bridge)}));
   }
@@ -158,143 +160,6 @@ auto make_pair(NetlinkSocket& socket, const Config& config, const PairWish& wish
   side.port = **port;
   (void)set_sysctl(text({"net/ipv6/conf/", veth.name, "/accept_ra"}), "0");
   return port_steps(config, wish, side).run(socket);
-}
-
-namespace {
-
-// Which addresses have to go, and which to come. `ours` are all gateways of this attachment: with two range
-// sets of one family the bridge carries several, which the reference takes for somebody else's.
-struct AddressChange {
-  Steps steps;
-  std::vector<Prefix> added;
-  std::vector<Prefix> removed;
-};
-auto address_change(const Link& link, const std::vector<InterfaceAddress>& now, const std::vector<Prefix>& ours,
-                    bool force) -> Result<AddressChange> {
-  AddressChange change;
-  auto& [steps, added, removed] = change;
-  const auto is_there = [&](const Prefix& address) {
-    return std::any_of(now.begin(), now.end(), [&](const auto& each) { return each.prefix == address; });
-  };
-  for (const auto& wanted : ours) {
-    if (is_there(wanted) || std::find(added.begin(), added.end(), wanted) != added.end()) continue;
-    for (const auto& [each, tentative, duplicate] : now) {
-      if (each.ip.is_v4() != wanted.ip.is_v4() || std::find(ours.begin(), ours.end(), each) != ours.end()) continue;
-      const bool conflict = wanted.ip.is_v4() || each.contains(wanted.ip) || wanted.contains(each.ip);
-      if (!conflict) continue;
-      if (!force) {
-        return fail(text({"failed to set bridge addr: ", in_quotes(link.name),
-                          " already has an IP address different from ", wanted.to_string()}));
-      }
-      if (std::find(removed.begin(), removed.end(), each) != removed.end()) continue;
-      removed.push_back(each);
-      steps.add(delete_address(link.index, each),
-                text({"failed to set bridge addr: could not remove IP address from ", in_quotes(link.name)}));
-    }
-    steps.add(new_address(link.index, wanted, false), text({"failed to set bridge addr: could not add IP address ",
-                                                            wanted.to_string(), " to ", in_quotes(link.name)}));
-    added.push_back(wanted);
-  }
-  return change;
-}
-
-// Finds or makes `<bridge>.<vlan>`: a pair within the host, one end in the VLAN, the other the gateway.
-auto ensure_vlan_gateway(NetlinkSocket& socket, const Config& config, HostSide& side) -> Result<Link> {
-  const auto name = text({config.bridge, ".", std::to_string(config.vlan)});
-  const auto context = text({"failed to create vlan gateway ", in_quotes(name)});
-  auto found = find_link(socket, name);
-  if (!found) return refused(context, found.error());
-  if (!*found) {
-    const auto end = gateway_port(config.bridge, name);
-    const auto made = socket.send(new_veth({.name = end,
-                                            .mac = random_mac(),
-                                            .master = side.bridge.index,
-                                            .mtu = side.bridge.mtu,
-                                            .peer_name = name,
-                                            .peer_mac = random_mac(),
-                                            .peer_netns = -1}));
-    if (!made && made.error().code != EEXIST) return refused(context, made.error());
-    const auto port = find_link(socket, end);
-    if (!port) return refused(context, port.error());
-    if (made && *port) {
-      side.made_gateway_port = (*port)->index;
-      Steps steps;
-      steps.add(set_alias((*port)->index, gateway_alias(name)), context);
-      if (!config.preserve_default_vlan && side.bridge.default_vlan != 0) {
-        steps.add(delete_vlan((*port)->index, side.bridge.default_vlan), context);
-      }
-      steps.add(add_vlan((*port)->index, config.vlan, true), context);
-      if (auto good = steps.run(socket); !good) return Failure(good.error());
-    }
-    found = find_link(socket, name);
-    if (!found) return refused(context, found.error());
-    if (!*found) return fail(context + ": Link not found");
-  }
-  if (const auto up = socket.send(set_up((*found)->index)); !up) return refused(context, up.error());
-  return **found;
-}
-
-auto enable_forwarding(const std::vector<Prefix>& gateways) -> Result<void> {
-  for (const bool v4 : {true, false}) {
-    const bool wanted =
-        std::any_of(gateways.begin(), gateways.end(), [&](const Prefix& each) { return each.ip.is_v4() == v4; });
-    if (wanted && !set_sysctl(v4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding", "1")) {
-      return fail(text({"failed to enable forwarding: ", errno_words(errno)}));
-    }
-  }
-  return {};
-}
-
-}  // namespace
-
-auto refuse_conflicts(NetlinkSocket& socket, const Config& config, const Link& bridge,
-                      const std::vector<Prefix>& gateways) -> Result<void> {
-  if (gateways.empty() || config.force_address || config.vlan != 0) return {};
-  const auto now = list_addresses(socket, bridge.index);
-  if (!now) return refused("failed to set bridge addr: could not get list of IP addresses", now.error());
-  const auto change = address_change(bridge, *now, gateways, false);
-  return change ? Result<void>() : Failure(change.error());
-}
-
-auto set_gateways(NetlinkSocket& socket, const Config& config, const std::vector<Prefix>& gateways, HostSide& side)
-    -> Result<std::optional<Link>> {
-  std::optional<Link> vlan;
-  if (gateways.empty()) return vlan;
-  if (config.vlan != 0) {
-    auto made = ensure_vlan_gateway(socket, config, side);
-    if (!made) return Failure(made.error());
-    vlan = std::move(*made);
-  }
-  const Link& link = vlan ? *vlan : side.bridge;
-  std::vector<InterfaceAddress> now;
-  if (!side.made_bridge || vlan) {
-    auto listed = list_addresses(socket, link.index);
-    if (!listed) return refused("failed to set bridge addr: could not get list of IP addresses", listed.error());
-    now = std::move(*listed);
-  }
-  auto change = address_change(link, now, gateways, config.force_address);
-  if (!change) return Failure(change.error());
-  side.gateway_link = link.index;
-  side.added_gateways = std::move(change->added);
-  side.removed_addresses = std::move(change->removed);
-  // A bridge that was made without a MAC takes that of one port after the other, and 00:.. without any.
-  // Ours has had its own from the start; one that we find gets the one it has, or a new one.
-  if (!side.made_bridge) {
-    const bool none = side.bridge.mac == Mac{};
-    if (none) side.bridge.mac = random_mac();
-    change->steps.add(set_mac(side.bridge.index, side.bridge.mac), "could not set bridge's mac");
-  }
-  // An address that another ADD added meanwhile is refused with EEXIST, and that is as good.
-  if (auto done = change->steps.run(socket); !done) {
-    const auto again = list_addresses(socket, link.index);
-    const bool all =
-        again && std::all_of(gateways.begin(), gateways.end(), [&](const Prefix& each) {
-          return std::any_of(again->begin(), again->end(), [&](const auto& one) { return one.prefix == each; });
-        });
-    if (!all) return Failure(done.error());
-  }
-  if (auto good = enable_forwarding(gateways); !good) return Failure(good.error());
-  return vlan;
 }
 
 auto wait_for_port(NetlinkSocket& socket, HostSide& side) -> Result<void> {

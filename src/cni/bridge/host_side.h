@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,17 +11,17 @@
 
 namespace weir::cni::bridge {
 
-// The host's half of an attachment: the bridge, our end of the pair as its port, the gateway's addresses. And what
-// was there before, for an ADD that has to take back what it did.
+// The host's half of an attachment: the bridge, our end of the pair as its port, the gateway's addresses. And what an
+// ADD that fails has to take back.
 struct HostSide {
   Link bridge;
   bool made_bridge = false;
-  Link bridge_before;  // if it was not made
+  std::optional<std::uint32_t> mtu_before;  // of a bridge whose MTU was changed
+  bool made_promiscuous = false;
   Link port;
-  std::uint32_t gateway_link = 0;         // that has the gateways' addresses: the bridge, or `<bridge>.<vlan>`
-  std::vector<Prefix> added_gateways;     // that were not on it before
-  std::vector<Prefix> removed_addresses;  // that forceAddress took off it
-  std::uint32_t made_gateway_port = 0;    // the bridge's end of `<bridge>.<vlan>`, if this ADD made it
+  std::uint32_t gateway_link = 0;       // that has the gateways' addresses: the bridge, or `<bridge>.<vlan>`
+  std::vector<Prefix> added_gateways;   // that were not on it before
+  std::uint32_t made_gateway_port = 0;  // the bridge's end of `<bridge>.<vlan>`, if this ADD made it
 };
 
 // The bridge as it is; nullopt if there is none. Another kind of link of that name is an error.
@@ -40,14 +41,6 @@ struct PairWish {
     -> Result<void>;
 // Writes the alias again, for addresses that were not known when the pair was made.
 [[nodiscard]] auto name_port(NetlinkSocket& socket, const PairWish& wish, const HostSide& side) -> Result<void>;
-
-// An error if the bridge has addresses that speak against `gateways`, before anything is changed.
-[[nodiscard]] auto refuse_conflicts(NetlinkSocket& socket, const Config& config, const Link& bridge,
-                                    const std::vector<Prefix>& gateways) -> Result<void>;
-// Puts the gateways' addresses on the bridge, or with a VLAN on `<bridge>.<vlan>`, whose name and MAC then
-// come back as an interface of the result; pins the bridge's MAC; lets the host forward.
-[[nodiscard]] auto set_gateways(NetlinkSocket& socket, const Config& config, const std::vector<Prefix>& gateways,
-                                HostSide& side) -> Result<std::optional<Link>>;
 
 // Waits until the port forwards; the reference gives it 2.55 s.
 [[nodiscard]] auto wait_for_port(NetlinkSocket& socket, HostSide& side) -> Result<void>;

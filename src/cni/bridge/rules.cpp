@@ -204,7 +204,9 @@ auto check_masquerade(const RuleWish& wish, NetlinkSocket& socket) -> Result<voi
   if (!hashes) return Failure(hashes.error());
   const auto mine = std::count(hashes->begin(), hashes->end(), nft_hash(wish.network, wish.owner));
   if (static_cast<std::size_t>(mine) >= wish.addresses.size()) return {};
-  // A network may have been changed from one backend to the other: either one's rules will do.
+  // Either backend's rules will do: a network may have been changed from one to the other, and iptables may have
+  // failed for one family. nf_tables' rules do not say which address they are about, but how many there are.
+  auto by_nftables = static_cast<std::size_t>(mine);
   for (const auto family : both_families()) {
     const NatWish nat{wish.network, wish.owner.container_id, of_family(wish.addresses, family)};
     if (nat.addresses.empty()) continue;
@@ -214,6 +216,10 @@ auto check_masquerade(const RuleWish& wish, NetlinkSocket& socket) -> Result<voi
     const auto legacy = read_legacy_table(family);
     if (!legacy) return Failure(legacy.error());
     if (missing_nat_input(nat, *legacy).empty()) continue;
+    if (by_nftables >= nat.addresses.size()) {
+      by_nftables -= nat.addresses.size();
+      continue;
+    }
     return fail(text({"Masquerade rules of container ", wish.owner.container_id, " not found"}));
   }
   return {};

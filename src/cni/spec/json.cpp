@@ -55,7 +55,9 @@ auto parse_json(std::string_view text) -> Result<Json> {
   if (rest == std::string::npos || listener.stopped_at > clean.size()) {
     return fail(ErrorCode::decoding, "unexpected end of JSON input");
   }
-  return fail(ErrorCode::decoding, cni::text({"invalid character '", std::string_view(clean).substr(rest, 1),
+  std::size_t length = 1;  // of a character in UTF-8
+  while (rest + length < clean.size() && (static_cast<unsigned char>(clean[rest + length]) & 0xc0U) == 0x80U) ++length;
+  return fail(ErrorCode::decoding, cni::text({"invalid character '", std::string_view(clean).substr(rest, length),
                                               "' at byte ", std::to_string(rest + 1), " of JSON input"}));
 }
 

@@ -120,15 +120,14 @@ auto call_plugin(const Plugin& plugin, Environment environment, Streams& streams
     return 0;
   }
   const auto fails = [&](const Error& error, std::string_view version) {
-    streams.out = print_error(error, version);
+    (void)streams.write_output(print_error(error, version));
     return 1;
   };
   const auto newest = spec_versions.back();
   const auto command = check_environment(environment);
   if (!command) return fails(command.error(), newest);
   if (*command == Command::version) {
-    streams.out = print_versions();
-    return 0;
+    return streams.write_output(print_versions()) ? 0 : 1;
   }
   auto input = streams.read_input();
   if (!input) return fails(input.error(), newest);
@@ -137,16 +136,17 @@ auto call_plugin(const Plugin& plugin, Environment environment, Streams& streams
   if (auto good = check_namespace(*request); !good) return fails(good.error(), request->version);
   auto printed = answer(plugin, *request);
   if (!printed) return fails(printed.error(), request->version);
-  streams.out = std::move(*printed);
-  return 0;
+  if (streams.write_output(*printed)) return 0;
+  if (request->command == Command::add) (void)plugin.del(*request);
+  return 1;
 }
 
 auto run_plugin(const Plugin& plugin) -> int {
   (void)std::signal(SIGPIPE, SIG_IGN);  // a child or a runtime that hangs up is an error, not our end
-  Streams streams{.read_input = read_stdin, .out = {}, .err = {}};
-  int code = call_plugin(plugin, Environment::of_process(), streams);
+  Streams streams{
+      .read_input = read_stdin, .write_output = [](std::string_view text) { return write_all(1, text); }, .err = {}};
+  const int code = call_plugin(plugin, Environment::of_process(), streams);
   (void)write_all(2, streams.err);
-  if (!write_all(1, streams.out)) code = 1;
   return code;
 }
 

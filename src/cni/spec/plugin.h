@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -26,11 +27,12 @@ struct Plugin {
   auto(*status)(const Request&) -> Result<void>;
 };
 
-// One call of a plugin with everything it reads and writes; returns the exit code. `out` is what belongs on
-// stdout, `err` on stderr.
+// One call of a plugin with everything it reads and writes; returns the exit code. `err` is what belongs on stderr.
+// `write_output` takes what belongs on stdout and says whether it got there: a result that did not is of an attachment
+// that nobody knows, and the call fails and undoes it.
 struct Streams {
   auto(*read_input)() -> Result<std::string>;
-  std::string out;
+  std::function<bool(std::string_view)> write_output;
   std::string err;
 };
 [[nodiscard]] auto call_plugin(const Plugin& plugin, Environment environment, Streams& streams) -> int;

@@ -39,12 +39,25 @@ auto counting() -> const Plugin& {
 
 std::string given;
 
-auto call(Environment environment, std::string input) -> Streams {
+struct Said {
+  int code = -1;
+  std::string out;
+  std::string err;
+};
+auto call(Environment environment, std::string input, bool is_heard = true) -> Said {
   given = std::move(input);
   calls = 0;
-  Streams streams{.read_input = [] { return Result<std::string>(given); }, .out = {}, .err = {}};
-  (void)call_plugin(counting(), std::move(environment), streams);
-  return streams;
+  Said said;
+  Streams streams{.read_input = [] { return Result<std::string>(given); },
+                  .write_output =
+                      [&](std::string_view text) {
+                        said.out = text;
+                        return is_heard;
+                      },
+                  .err = {}};
+  said.code = call_plugin(counting(), std::move(environment), streams);
+  said.err = streams.err;
+  return said;
 }
 
 TEST(Environment_, NamesEveryMissingVariable) {
@@ -143,6 +156,16 @@ TEST(Request_, AResultThatCannotBeWrittenIsUndone) {
   const auto said = call(environment("ADD"), R"({"name":"n","cniVersion":"0.2.0"})");
   EXPECT_THAT(said.out, HasSubstr("cannot convert: no valid IP addresses"));
   EXPECT_EQ(calls, 2);  // ADD, DEL
+}
+
+TEST(Request_, AResultThatNobodyHearsOfIsUndone) {
+  const char* const config = R"({"name":"n","cniVersion":"1.0.0"})";
+  EXPECT_EQ(call(environment("ADD"), config, false).code, 1);
+  EXPECT_EQ(calls, 2);  // ADD, DEL
+  EXPECT_EQ(call(environment("DEL"), config, false).code, 1);
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(call(environment("ADD"), config).code, 0);
+  EXPECT_EQ(calls, 1);
 }
 
 TEST(Gc, NeedsItsList) {

@@ -108,6 +108,11 @@ TEST(Json, IsReadAsGoReadsIt) {
   EXPECT_TRUE(parse_json("[\"" + std::string(100, '[') + "\"]"));
 }
 
+TEST(Json, NamesAWholeCharacter) {
+  EXPECT_EQ(parse_json("{\"name\":\xc3\xa9}").error().msg, "invalid character '\xc3\xa9' at byte 9 of JSON input");
+  EXPECT_EQ(parse_json("{\"name\":\xc3").error().msg, "invalid character '\xef\xbf\xbd' at byte 9 of JSON input");
+}
+
 TEST(Json, NamesTheMemberAndWhatItTakes) {
   const auto json = parse_json(R"({"mtu":"x","on":1,"vlan":5000,"big":18446744073709551615,"list":[1]})");
   const Reader reader(*json, "config: ", "outer");
