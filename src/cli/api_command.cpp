@@ -77,8 +77,12 @@ auto bare(const Json& value) -> std::string {
   if (!value.is_string()) return value.dump();
   // What others chose is kept from moving a terminal's cursor.
   std::string text = value.get<std::string>();
-  std::ranges::replace_if(
-      text, [](char c) { return (c >= 0 && c < ' ') || c == 127; }, '?');
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+    if (byte < 0x20 || byte == 0x7f) text[i] = '?';
+    if (byte == 0xc2 && next >= 0x80 && next <= 0x9f) text.replace(i, 2, "?");  // U+0080 to U+009F
+  }
   return text;
 }
 

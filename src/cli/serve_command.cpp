@@ -39,6 +39,11 @@ auto announce(const std::string& where, const ServeArguments& arguments) -> Resu
 }
 
 auto run_serve(const ServeArguments& arguments) -> int {
+  if (arguments.ready_fd && ::fcntl(*arguments.ready_fd, F_GETFD) < 0) {  // before one of ours gets its number
+    return complain(fmt::format("--ready-fd {}: this descriptor is not open; open it for writing before starting weir",
+                                *arguments.ready_fd),
+                    exit_failure);
+  }
   control::ServeOptions options;
   if (!arguments.api.empty()) {
     auto api = ListenAddress::parse(arguments.api);

@@ -178,13 +178,12 @@ auto fit_descriptors(TapPlan& plan) -> Result<void> {
 
 auto open_output(const std::string& path) -> Result<Fd> {
   if (path.empty()) return Fd(::dup(STDOUT_FILENO));
-  Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-  if (!fd) {
-    const int error = errno;
-    const char* way_out = error == ENOENT ? " (create its directory first)" : "";
-    return failure(fmt::format("-o {}: {}{}", path, errno_text(error), way_out), error);
+  auto file = view::open_for_writing(path, O_TRUNC, 0666);
+  if (!file) {
+    const char* way_out = file.error().code == ENOENT ? " (create its directory first)" : "";
+    return failure(fmt::format("-o {}: {}{}", path, file.error().message, way_out), file.error().code);
   }
-  return fd;
+  return file;
 }
 
 // How long the next step waits for what was said to get out.

@@ -1,5 +1,7 @@
 #include "control/access.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 
 #include "control/go_json.h"
@@ -32,15 +34,17 @@ auto same_secret(std::string_view given, std::string_view secret) -> bool {
   return different == 0;
 }
 
-auto host_without_port(std::string_view host) -> std::string_view {
-  if (host.starts_with('[')) return host.substr(0, host.find(']') + 1);
-  return host.substr(0, host.rfind(':'));
-}
-
-// A page on the web may make a name of its own point here (DNS rebinding); its Host then gives it away.
+// A page on the web may make a name of its own point here (DNS rebinding); its Host then gives it away. Names that only
+// begin as ours do, such as 127.0.0.1.example, are such names.
 auto is_local_host(std::string_view host) -> bool {
-  const auto name = host_without_port(host);
-  return name == "localhost" || name == "[::1]" || name.starts_with("127.");
+  const auto name = host.starts_with('[') ? host.substr(0, host.find(']') + 1) : host.substr(0, host.find(':'));
+  const auto port = host.substr(name.size());
+  if (!port.empty() && (port[0] != ':' || port.find_first_not_of("0123456789", 1) != std::string_view::npos))
+    return false;
+  if (name == "localhost" || name == "[::1]") return true;
+  in_addr ip{};
+  constexpr std::uint32_t net_127 = 127U << 24U;
+  return ::inet_pton(AF_INET, std::string(name).c_str(), &ip) == 1 && (ntohl(ip.s_addr) & 0xff000000U) == net_127;
 }
 
 }  // namespace

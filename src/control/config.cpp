@@ -17,14 +17,13 @@
 #pragma pop_macro("TOML_UNREACHABLE")
 #include <toml++/toml.h>
 
-#include <cerrno>
-#include <fstream>
-#include <iterator>
+#include <algorithm>
 #include <map>
 #include <set>
 #include <sstream>
 
 #include "base/duration.h"
+#include "control/file_text.h"
 
 namespace weir::control {
 namespace {
@@ -45,7 +44,7 @@ class Tree {
   }
 
  private:
-  // NOLINTNEXTLINE(misc-no-recursion): toml++ bounds the depth of what it parses.
+  // NOLINTNEXTLINE(misc-no-recursion): toml++ bounds the depth of values, and too_deep_line that of keys.
   auto value_of(const toml::node& node, const std::string& path) -> Json {
     lines_[path] = node.source().begin.line;
     if (const auto* table = node.as_table()) return table_of(*table, path);
@@ -218,32 +217,59 @@ void put_faults(Registry& registry, const ProxyEntry& entry, const ProxyRule& ru
   for (const auto& spec : rule.faults.entries()) registry.mark_fault(name, spec->name, {.owner = Owner::config});
 }
 
-void apply_rule(const ProxyRule* before, const ProxyRule& rule, Registry& registry, Log& log) {
+// False: it could not be done, and the log says why.
+auto apply_rule(const ProxyRule* before, const ProxyRule& rule, Registry& registry, Log& log) -> bool {
   const std::string& name = rule.wish.name;
   const ProxyEntry* entry = registry.find(name);
-  const auto tell = [&](const Refusal& why) { log.error(fmt::format("proxy {}: {}", name, why.message)); };
+  const auto tell = [&](const Refusal& why) {
+    log.error(fmt::format("proxy {}: {}; SIGHUP tries it again", name, why.message));
+    return false;
+  };
   if (entry == nullptr) {
-    if (before != nullptr && rule_json(*before) == rule_json(rule)) return;  // removed through the API since
+    if (before != nullptr && rule_json(*before) == rule_json(rule)) return true;  // removed through the API since
     const auto made = registry.create(rule.wish, nullptr, {.owner = Owner::config});
     if (!made) return tell(made.error());
-    return put_faults(registry, **made, rule);
+    put_faults(registry, **made, rule);
+    return true;
   }
-  if (before == nullptr || entry->mark.owner != Owner::config) return;  // the API made another since
+  if (before == nullptr || entry->mark.owner != Owner::config) return true;  // the API made another since
   Json was = rule_json(*before);
   Json is = rule_json(rule);
   const bool other_faults = was["faults"] != is["faults"];
   was.erase("faults");
   is.erase("faults");
+  bool done = true;
   if (was != is) {
     const auto changed = registry.change(name, rule.wish);
-    if (!changed) tell(changed.error());
+    done = changed.has_value() || tell(changed.error());
   }
   if (other_faults) put_faults(registry, *entry, rule);
+  return done;
+}
+
+}  // namespace
+
+namespace {
+
+// A key a.b.c and a header [a.b.c] make a table in a table for each dot, and toml++ does not count them. The number of
+// the first line with more than any configuration has a use for; 0: there is none.
+auto too_deep_line(std::string_view text) -> std::size_t {
+  constexpr std::ptrdiff_t most_dots = 64;
+  for (std::size_t number = 1; !text.empty(); ++number) {
+    const auto line = text.substr(0, text.find('\n'));
+    const auto key = line.substr(0, line.find_first_of("=#"));
+    if (std::ranges::count(key, '.') > most_dots) return number;
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+  }
+  return 0;
 }
 
 }  // namespace
 
 auto parse_config(std::string_view text, const std::string& file) -> Result<Config> {
+  if (const auto line = too_deep_line(text); line != 0) {
+    return failure(fmt::format("{}:{}: a key of more than 64 parts", file, line));
+  }
   try {
     const Tree tree(toml::parse(text));
     Config config;
@@ -257,10 +283,9 @@ auto parse_config(std::string_view text, const std::string& file) -> Result<Conf
 }
 
 auto read_config(const std::string& path) -> Result<Config> {
-  std::ifstream file(path);
-  if (!file) return failure(fmt::format("{}: {}", path, errno_text(errno)), errno);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  return parse_config(text, path);
+  const auto text = read_text(path);
+  if (!text) return tl::make_unexpected(text.error());
+  return parse_config(*text, path);
 }
 
 auto effective_config(const Config& config) -> std::string {
@@ -281,7 +306,7 @@ auto effective_config(const Config& config) -> std::string {
   return out.str();
 }
 
-auto apply_config(const Config& before, const Config& after, Registry& registry, Log& log) -> Result<void> {
+auto apply_config(const Config& before, Config& after, Registry& registry, Log& log) -> Result<void> {
   for (const ProxyRule& rule : after.proxies) {
     const ProxyEntry* entry = registry.find(rule.wish.name);
     if (entry != nullptr && find_rule(before, rule.wish.name) == nullptr) {
@@ -295,7 +320,16 @@ auto apply_config(const Config& before, const Config& after, Registry& registry,
       registry.remove(rule.wish.name);
     }
   }
-  for (const ProxyRule& rule : after.proxies) apply_rule(find_rule(before, rule.wish.name), rule, registry, log);
+  std::vector<ProxyRule> applied;
+  for (ProxyRule& rule : after.proxies) {
+    const ProxyRule* former = find_rule(before, rule.wish.name);
+    if (apply_rule(former, rule, registry, log)) {
+      applied.push_back(std::move(rule));
+    } else if (former != nullptr) {
+      applied.push_back(*former);
+    }
+  }
+  after.proxies = std::move(applied);
   return {};
 }
 

@@ -33,8 +33,7 @@ struct Config {
 // Brings the registry from what one file said to what another says. What is in both stays untouched with its
 // sessions, and so does what the API made. An Error, and nothing is changed, if a name that the new file adds
 // is taken by a proxy of the API's; what fails later, such as a taken port, is told to the log and the rest is
-// done.
-[[nodiscard]] auto apply_config(const Config& before, const Config& after, Registry& registry, Log& log)
-    -> Result<void>;
+// done. `after` is then what was applied: a rule that failed is as it was before, so that the next file tries it again.
+[[nodiscard]] auto apply_config(const Config& before, Config& after, Registry& registry, Log& log) -> Result<void>;
 
 }  // namespace weir::control

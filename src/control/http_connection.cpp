@@ -109,6 +109,7 @@ auto HttpConnection::waits_since() const -> std::optional<MonoTime> {
 void HttpConnection::end() {
   if (ended_) return;
   ended_ = true;
+  count_out(0);
   if (watched_) server_.loop_.forget(token_);
   watched_ = false;
   server_.loop_.wheel().disarm(*this);
@@ -217,7 +218,17 @@ void HttpConnection::refuse(int status, std::string_view why) {
   send_answer(std::move(reply), false, false);
 }
 
+void HttpConnection::count_out(std::size_t bytes) {
+  server_.waiting_bytes_ += bytes - counted_;
+  counted_ = bytes;
+}
+
 void HttpConnection::send_answer(HttpAnswer answer, bool keep_alive, bool head) {
+  if (server_.waiting_bytes_ > 0 && server_.waiting_bytes_ + answer.body.size() > HttpServer::most_waiting_bytes) {
+    answer = {};
+    answer.status = 503;
+    answer.body = "256 MiB of answers wait for who asked for them: read them, or ask again later\n";
+  }
   closing_ = closing_ || !keep_alive;
   out_ += fmt::format("HTTP/1.1 {} {}\r\n", answer.status, status_text(answer.status));
   for (const auto& [name, value] : answer.headers) out_ += fmt::format("{}: {}\r\n", name, value);
@@ -240,6 +251,7 @@ void HttpConnection::send_answer(HttpAnswer answer, bool keep_alive, bool head) 
   if (closing_) out_ += "Connection: close\r\n";
   out_ += "\r\n";
   if (!head && answer.status != 204) out_ += answer.body;
+  count_out(out_.size());
   arm(HttpServer::write_timeout);
   flush();
 }
@@ -269,7 +281,9 @@ void HttpConnection::flush() {
   }
   if (sent_ == out_.size()) {
     out_.clear();
+    out_.shrink_to_fit();  // an answer may have had megabytes
     sent_ = 0;
+    count_out(0);
     if (stream_) return server_.loop_.wheel().disarm(*this);
     if (closing_) {
       // What the peer still sends would turn a close into a reset, which takes the answer away: its end is

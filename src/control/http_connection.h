@@ -39,6 +39,7 @@ class HttpConnection final : public net::Disposable, private net::ReadyHandler, 
   void send_answer(HttpAnswer answer, bool keep_alive, bool head);
   void refuse(int status, std::string_view why);
   void flush();
+  void count_out(std::size_t bytes);
   void feed_stream();
   void arm(Nanos timeout);
 
@@ -54,6 +55,7 @@ class HttpConnection final : public net::Disposable, private net::ReadyHandler, 
   std::string in_;
   std::string out_;
   std::size_t sent_ = 0;
+  std::size_t counted_ = 0;  // of out_, in the server's sum
   std::unique_ptr<HttpStream> stream_;
 };
 

@@ -42,6 +42,8 @@ class HttpServer {
   static constexpr std::size_t most_header_bytes = 16 * 1024;
   static constexpr std::uint64_t most_body_bytes = 1024 * 1024;
   static constexpr std::size_t stream_buffer = 256 * 1024;
+  // Of all answers that wait for their readers; beyond it they are 503.
+  static constexpr std::size_t most_waiting_bytes = std::size_t{256} * 1024 * 1024;
   static constexpr Nanos read_timeout = std::chrono::seconds{15};   // of a request, from its first byte
   static constexpr Nanos write_timeout = std::chrono::seconds{30};  // without any progress
   static constexpr Nanos idle_timeout = std::chrono::seconds{60};
@@ -61,6 +63,7 @@ class HttpServer {
   Log& log_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::set<HttpConnection*> connections_;  // each deletes itself through the loop's end of turn
+  std::size_t waiting_bytes_ = 0;
   bool stopping_ = false;
 };
 

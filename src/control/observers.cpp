@@ -23,8 +23,8 @@ void take(StrictFields& fields, const char* key, Result<T> parsed, U& where) {
 
 auto open_output(const ObserverRule& rule) -> Result<Fd> {
   if (rule.output == "stdout") return Fd(::dup(STDOUT_FILENO));
-  Fd file(::open(rule.output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640));
-  if (!file) return failure(fmt::format("observers: {}: {}", rule.output, errno_text(errno)), errno);
+  auto file = view::open_for_writing(rule.output, O_APPEND, 0640);
+  if (!file) return failure(fmt::format("observers: {}: {}", rule.output, file.error().message), file.error().code);
   return file;
 }
 

@@ -20,10 +20,8 @@ auto Registry::find(std::string_view name) const -> const ProxyEntry* {
 }
 
 auto Registry::find(ProxyId id) const -> const ProxyEntry* {
-  for (const auto& [name, entry] : proxies_) {
-    if (entry.id == id) return &entry;
-  }
-  return nullptr;
+  const auto found = by_id_.find(id);
+  return found == by_id_.end() ? nullptr : found->second;
 }
 
 auto Registry::make_spec(const ProxyEntry& entry) const -> engine::ProxySpec {
@@ -60,6 +58,9 @@ auto Registry::open(ProxyEntry& entry) -> Answer<void> {
 auto Registry::create(ProxyWish wish, std::shared_ptr<const fault::FaultList> faults, Mark mark)
     -> Answer<const ProxyEntry*> {
   if (find(wish.name) != nullptr) return refuse(409, "proxy already exists");
+  if (proxies_.size() >= most_proxies) {
+    return refuse(409, fmt::format("there are {} proxies already: remove one first", most_proxies));
+  }
   ProxyEntry entry;
   entry.wish = std::move(wish);
   entry.listen = entry.wish.listen_text;
@@ -78,6 +79,7 @@ auto Registry::create(ProxyWish wish, std::shared_ptr<const fault::FaultList> fa
   }
   const std::string name = entry.wish.name;
   ProxyEntry& added = proxies_.emplace(name, std::move(entry)).first->second;
+  by_id_.emplace(added.id, &added);
   tell("proxy.created", added);
   return &added;
 }
@@ -113,6 +115,7 @@ void Registry::remove(std::string_view name) {
   if (found == proxies_.end()) return;
   engine_.remove_proxy(found->second.id);
   tell("proxy.removed", found->second);
+  by_id_.erase(found->second.id);
   proxies_.erase(found);
 }
 

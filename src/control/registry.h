@@ -108,7 +108,8 @@ class Registry {
   [[nodiscard]] auto find(std::string_view name) const -> const ProxyEntry*;
   [[nodiscard]] auto find(ProxyId id) const -> const ProxyEntry*;
 
-  // 409 if the name is taken; 500 with the code of the failed bind, and nothing is made.
+  static constexpr std::size_t most_proxies = 4096;
+  // 409 if the name is taken or there are most_proxies; 500 with the code of the failed bind, and nothing is made.
   // Its faults get the mark's lease and owner too.
   [[nodiscard]] auto create(ProxyWish wish, std::shared_ptr<const fault::FaultList> faults = nullptr, Mark mark = {})
       -> Answer<const ProxyEntry*>;
@@ -149,6 +150,7 @@ class Registry {
   engine::Engine& engine_;
   std::function<void(const Change&)> on_change_;
   std::map<std::string, ProxyEntry, std::less<>> proxies_;
+  std::map<ProxyId, const ProxyEntry*> by_id_;  // the same: every event of a session asks for its proxy
   std::optional<Address> forbidden_;
   ProxyNames* names_ = nullptr;
   std::uint64_t revision_ = 0;

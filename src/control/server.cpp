@@ -118,6 +118,7 @@ class Server final : private net::Timer {
   void drain();
   void on_news();
   void reload();
+  void read_again();
   void on_timer() override;
   void end_now(const event::CloseCause& cause, const std::string& detail);
 
@@ -309,7 +310,16 @@ void Server::on_lease_end(const std::string& lease) {
               {{"lease", lease}, {"proxies", end.proxies}, {"faults", end.faults}, {"holds", end.holds}});
 }
 
+// A defect of ours must not end everybody's sessions.
 void Server::reload() {
+  try {
+    read_again();
+  } catch (const std::exception& error) {
+    log_.error(fmt::format("{}: reading it again failed: {}", options_.config, error.what()));
+  }
+}
+
+void Server::read_again() {
   log_.reopen();
   if (options_.config.empty()) return log_.info("SIGHUP: there is no configuration file to read again");
   auto config = read_config(options_.config);

@@ -62,11 +62,30 @@ void SessionWatch::on_event(const event::Event& event, Nanos wall_offset) {
   batch_.push_back(std::move(item));
 }
 
+// One report is under way at most, however many batches it is about.
+void SessionWatch::miss_batch() {
+  backlog_->missed += batch_.size();
+  if (backlog_->report_is_due.exchange(true)) return;
+  control_.post([deliver = deliver_, backlog = backlog_] {
+    backlog->report_is_due = false;
+    std::vector<Item> report;
+    report.push_back({.proxy = {}, .type = "sessions.missed", .data = {{"events", backlog->missed.exchange(0)}}});
+    deliver(std::move(report));
+  });
+}
+
 auto SessionWatch::flush() -> bool {
   if (batch_.empty()) return true;
-  control_.post([deliver = deliver_, batch = std::make_shared<std::vector<Item>>(std::move(batch_))] {
-    deliver(std::move(*batch));
-  });
+  if (backlog_->waiting.load() >= most_waiting) {
+    miss_batch();
+  } else {
+    backlog_->waiting += batch_.size();
+    control_.post([deliver = deliver_, backlog = backlog_, size = batch_.size(),
+                   batch = std::make_shared<std::vector<Item>>(std::move(batch_))] {
+      deliver(std::move(*batch));
+      backlog->waiting -= size;
+    });
+  }
   batch_.clear();
   began_.clear();
   return true;

@@ -1,10 +1,8 @@
 #include "control/toxiproxy_file.h"
 
-#include <cerrno>
-#include <fstream>
-#include <iterator>
 #include <set>
 
+#include "control/file_text.h"
 #include "control/toxiproxy_json.h"
 
 namespace weir::control {
@@ -27,10 +25,9 @@ void warn_of_unknown_keys(const std::string& path, const Json& body, Log& log) {
 }  // namespace
 
 auto load_toxiproxy_file(const std::string& path, Registry& registry, Log& log) -> Result<void> {
-  std::ifstream file(path);
-  if (!file) return failure(fmt::format("{}: {}", path, errno_text(errno)), errno);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  const auto body = parse_go_json(text);
+  const auto text = read_text(path);
+  if (!text) return tl::make_unexpected(text.error());
+  const auto body = parse_go_json(*text);
   if (!body) return failure(fmt::format("{}: not a JSON array of proxies: {}", path, body.error().message));
   const auto inputs = read_proxies(*body);
   if (!inputs) return failure(fmt::format("{}: {}", path, inputs.error().message));

@@ -21,6 +21,17 @@ auto toxicity_json(double value) -> Json {
 
 }  // namespace
 
+namespace {
+
+// Every event and every list repeats them. toxiproxy has no limit, and nobody a use for more.
+auto check_lengths(std::initializer_list<const std::optional<std::string>*> texts) -> Result<void> {
+  constexpr std::size_t most = 1024;
+  const bool good = std::ranges::all_of(texts, [](const auto* each) { return !*each || (*each)->size() <= most; });
+  return good ? Result<void>() : failure(fmt::format("a text is longer than {} bytes", most));
+}
+
+}  // namespace
+
 auto read_proxy(const Json& body) -> Result<ProxyInput> {
   GoFields fields(body, "Proxy");
   ProxyInput input{.name = fields.text("name"),
@@ -28,6 +39,8 @@ auto read_proxy(const Json& body) -> Result<ProxyInput> {
                    .upstream = fields.text("upstream"),
                    .enabled = fields.flag("enabled")};
   if (!fields.error().empty()) return failure(fields.error());
+  if (auto good = check_lengths({&input.name, &input.listen, &input.upstream}); !good)
+    return tl::make_unexpected(good.error());
   return input;
 }
 
@@ -74,6 +87,8 @@ auto read_toxic(const Json& body) -> Result<ToxicInput> {
                    .toxicity = fields.number("toxicity"),
                    .attributes = fields.value("attributes")};
   if (!fields.error().empty()) return failure(fields.error());
+  if (auto good = check_lengths({&input.name, &input.type, &input.stream}); !good)
+    return tl::make_unexpected(good.error());
   return input;
 }
 

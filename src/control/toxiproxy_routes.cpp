@@ -159,13 +159,13 @@ auto ToxiproxyRoutes::route(const HttpRequest& request) -> std::optional<HttpAns
 }
 
 auto ToxiproxyRoutes::list() const -> HttpAnswer {
-  Json all = Json::object();
+  Json::object_t all;  // whose operator[] would look through all of it for each
   std::size_t hidden = 0;
   for (const auto& [name, entry] : registry_.all()) {
-    all[name] = toxiproxy_proxy(entry);
+    all.push_back({name, toxiproxy_proxy(entry)});
     hidden += hidden_faults(entry);
   }
-  auto answer = json(200, all);
+  auto answer = json(200, Json(std::move(all)));
   count_hidden(answer, hidden);
   return answer;
 }

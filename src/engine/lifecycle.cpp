@@ -41,6 +41,11 @@ void block_signals(bool hangup) {
 auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
   const sigset_t set = served_signals(options.on_hangup != nullptr);
   const Fd signals(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals) {
+    // Better that a signal ends us at once than that none does.
+    fmt::print(stderr, "weir: SIGINT and SIGTERM end it at once, without a drain: {}\n", errno_text(errno));
+    ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  }
   const SystemClock& clock = SystemClock::instance();
   std::optional<MonoTime> drain_end;
   bool draining = false;

@@ -1,5 +1,6 @@
 #include "view/output.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -60,6 +61,16 @@ auto Output::abandoned() -> bool {
   if (!abandoned_.load(std::memory_order_relaxed)) return false;
   error_ = ECANCELED;
   return true;
+}
+
+auto open_for_writing(const std::string& path, int flags, unsigned mode) -> Result<Fd> {
+  Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags, mode));
+  if (!file && errno == ENXIO) return failure("nobody reads this pipe: start its reader first", ENXIO);
+  if (!file) return failure(errno_text(errno), errno);
+  // Not waiting was for the opening alone.
+  const int now = ::fcntl(file.get(), F_GETFL);
+  if (now < 0 || ::fcntl(file.get(), F_SETFL, now & ~O_NONBLOCK) < 0) return failure(errno_text(errno), errno);
+  return file;
 }
 
 }  // namespace weir::view

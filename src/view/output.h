@@ -4,7 +4,11 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
+
+#include "base/fd.h"
+#include "base/result.h"
 
 namespace weir::view {
 
@@ -56,5 +60,9 @@ class Output {
   std::unique_ptr<char[]> buffer_;
   std::atomic<bool> abandoned_{false};
 };
+
+// Creates the file if it is not there; `flags` is O_APPEND or O_TRUNC. Waits for nobody: a pipe that has no reader is
+// an error, whose message is for "PATH: message".
+[[nodiscard]] auto open_for_writing(const std::string& path, int flags, unsigned mode) -> Result<Fd>;
 
 }  // namespace weir::view

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import socket
 
@@ -151,6 +152,10 @@ def test_access_on_loopback(start):
     assert serve.get("/api/v1/version", Host="evil.example").status == 403
     assert serve.get("/api/v1/version", Origin="http://evil.example").status == 403
     assert serve.get("/api/v1/version", Host="localhost:1").status == 200
+    for host in ("127.evil.example", "127.0.0.1.evil.example", "127.1", "localhost.evil.example", "[::1].evil:80", "127.0.0.1:80.evil", ""):
+        assert serve.get("/api/v1/version", Host=host, Origin=f"http://{host}").status == 403, host
+    for host in ("127.0.0.1", "127.8.9.10:77", "[::1]", "[::1]:80", "localhost"):
+        assert serve.get("/api/v1/version", Host=host).status == 200, host
 
 
 def test_a_token_is_asked_for(start):
@@ -205,6 +210,53 @@ def test_so_many_faults_and_no_more(start):
     assert serve.post("/api/v1/proxies", {"name": "db", "upstream": "127.0.0.1:1", "faults": faults[:256]}).status == 201
     refused = serve.post("/proxies/db/toxics", {"type": "latency"})
     assert refused.status == 409 and refused.json["error"] == "a proxy has at most 256 faults: remove one first"
+
+
+def test_a_chunked_body_may_come_in_any_pieces(start):
+    serve = start()
+    request = b"POST /populate HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n"
+    for cut in range(1, len(request)):
+        with socket.create_connection(("127.0.0.1", serve.port), timeout=10 * PATIENCE) as client:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client.sendall(request[:cut])
+            assert serve.get("/version").status == 200, "it has read the first piece by now"
+            client.sendall(request[cut:])
+            assert client.recv(12) == b"HTTP/1.1 201", cut
+
+
+def test_names_that_every_event_would_repeat_have_a_limit(start):
+    serve = start()
+    for field in ("name", "listen", "upstream"):
+        proxy = {"name": "db", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:1", field: "x" * 1025}
+        assert serve.post("/proxies", proxy).status == 400, field
+    assert serve.post("/proxies", {"name": "x" * 1024, "listen": "127.0.0.1:0", "upstream": "127.0.0.1:1"}).status == 201
+    refused = serve.post(f"/proxies/{'x' * 1024}/toxics", {"type": "latency", "name": "x" * 1025})
+    assert refused.status == 400 and "1024 bytes" in refused.text
+
+
+def test_so_many_proxies_and_no_more(start):
+    serve = start()
+    proxies = [{"name": f"p{number}", "listen": "127.0.0.1:0", "upstream": "x:1", "enabled": False} for number in range(4097)]
+    assert serve.post("/populate", proxies[:4096]).status == 201
+    refused = serve.post("/proxies", proxies[4096])
+    assert refused.status == 409 and "there are 4096 proxies already: remove one first" in refused.text
+    assert len(serve.get("/proxies").json) == 4096
+    assert serve.delete("/proxies/p7").status == 204
+    assert serve.post("/proxies", proxies[4096]).status == 201
+
+
+def test_answers_that_nobody_reads_are_bounded(start):
+    serve = start()
+    proxies = [{"name": f"p{number}" + "x" * 1000, "listen": "", "upstream": "x:1", "enabled": False} for number in range(800)]
+    assert serve.post("/populate", proxies).status == 201
+    size = len(serve.get("/metrics").text)
+    with contextlib.ExitStack() as stack:
+        for _ in range(3 * 256 * 1024 * 1024 // (2 * size)):  # half as much again
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", serve.port), timeout=10 * PATIENCE))
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        refused = wait_until(lambda: (answer := serve.get("/metrics")).status == 503 and answer, "there are enough")
+        assert "256 MiB of answers wait" in refused.text
+    wait_until(lambda: serve.get("/metrics").status == 200, "those who left made room")
 
 
 def test_those_who_open_connections_and_ask_nothing_keep_nobody_out(start):
@@ -286,6 +338,72 @@ def test_the_configuration_file(start, tmp_path):
     wait_until(lambda: "nothing was changed" in serve.stderr(), "the bad file is refused", 10.0)
     assert f"{file}:2: proxies[0].nam: there is no key \"nam\" here; did you mean \"name\"?" in serve.stderr()
     assert len(serve.get("/api/v1/proxies").json["proxies"]) == 2
+
+
+def test_a_file_that_cannot_be_read_again_changes_nothing(start, tmp_path):
+    """Nor does it wait for anybody, or end what runs."""
+    file = tmp_path / "weir.toml"
+    file.write_text(CONFIG)
+    serve = start("-c", file)
+    deep = "a" + ".a" * 20000
+
+    def a_pipe():
+        os.mkfifo(file)
+
+    for make, words in ((file.mkdir, "Is a directory"), (a_pipe, "nothing came from it"), (lambda: None, "No such file or directory"),
+                        (lambda: file.write_text(f"{deep}=1\n"), ":1: a key of more than 64 parts"),
+                        (lambda: file.write_text(f"\n[{deep}]\n"), ":2: a key of more than 64 parts"),
+                        (lambda: file.write_text("[" * 5000), ":1: ")):
+        if file.is_dir():
+            file.rmdir()
+        else:
+            file.unlink(missing_ok=True)
+        make()
+        before = serve.stderr().count("nothing was changed")
+        serve.process.send_signal(signal.SIGHUP)
+        wait_until(lambda before=before: serve.stderr().count("nothing was changed") > before, f"it says: {words}")
+        assert words in serve.stderr().splitlines()[-1]
+        assert len(serve.get("/api/v1/proxies").json["proxies"]) == 2
+        assert run_weir("check", "-c", file).returncode == 2
+
+
+def test_what_failed_is_tried_again_with_the_next_sighup(start, tmp_path):
+    file = tmp_path / "weir.toml"
+    file.write_text("")
+    serve = start("-c", file)
+
+    def hang_up(times):
+        serve.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: serve.stderr().count("read again") == times, "the file is read again")
+        return {each["name"]: each for each in serve.get("/api/v1/proxies").json["proxies"]}
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        file.write_text(f'[[proxies]]\nname = "new"\nlisten = "127.0.0.1:{port}"\nupstream = "x:1"\n')
+        assert hang_up(1) == {}
+        assert "SIGHUP tries it again" in serve.stderr()
+        assert hang_up(2) == {}
+    assert hang_up(3)["new"]["enabled"]
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        file.write_text(f'[[proxies]]\nname = "new"\nlisten = "127.0.0.1:{port}"\nupstream = "x:1"\n')
+        assert not hang_up(4)["new"]["enabled"]
+    moved = hang_up(5)["new"]
+    assert moved["enabled"] and moved["listen"] == f"127.0.0.1:{port}"
+
+
+def test_descriptors_and_pipes_that_lead_nowhere_are_refused(weir_binary, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    ran = run_weir("serve", "--api", "127.0.0.1:0", "--ready-fd", 77)
+    assert ran.returncode == 1 and "--ready-fd 77: this descriptor is not open" in ran.stderr
+    ran = run_weir("tap", "-o", pipe, 0, "127.0.0.1:1")
+    assert ran.returncode == 1 and "nobody reads this pipe: start its reader first" in ran.stderr
+    file = tmp_path / "weir.toml"
+    file.write_text(f'[[observers]]\noutput = "{pipe}"\n')
+    ran = run_weir("serve", "--api", "127.0.0.1:0", "-c", file)
+    assert ran.returncode == 1 and "nobody reads this pipe" in ran.stderr
 
 
 def test_check(weir_binary, tmp_path):

@@ -79,11 +79,14 @@ TEST(LogRecord, OverTcpItIsCounted) {
 }
 
 TEST(LogRecord, WhatAPeerSentCannotBeginALineOrASequence) {
-  const auto evil = record("name \"a\nb\x1b[31m\"");
+  const auto evil = record(
+      "name \"a\nb\x1b[31m\xC2\x9b"
+      "2J\"");
   for (const char* target : {"stderr", "file:x", "syslog:local3", "syslog+udp://h"}) {
     const auto line = as(target, evil);
     EXPECT_THAT(line.substr(0, line.size() - 1), Not(HasSubstr("\n"))) << target;
     EXPECT_THAT(line, Not(HasSubstr("\x1b"))) << target;
+    EXPECT_THAT(line, Not(HasSubstr("\xC2\x9b"))) << target;
   }
 }
 
