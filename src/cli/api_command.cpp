@@ -25,7 +25,13 @@ auto ApiCommand::ask(const std::string& method, const std::string& path, const J
                      const std::function<void(const Json&)>& show, bool print) const -> int {
   const auto api = client();
   if (!api) return complain(api.error().message, exit_usage);
-  const auto response = api->request(method, "/api/v1" + path, body.is_null() ? "" : body.dump());
+  std::string text;
+  try {
+    text = body.is_null() ? "" : body.dump();
+  } catch (const Json::exception&) {
+    return complain("a word of the command line is not UTF-8", exit_usage);
+  }
+  const auto response = api->request(method, "/api/v1" + path, text);
   if (!response) return complain(response.error().message, exit_failure);
   const Json answer = Json::parse(response->body, nullptr, false);
   if (response->status >= 300) {

@@ -1,6 +1,8 @@
+#include <cerrno>
 #include <cstdio>
 #include <exception>
 
+#include "base/result.h"
 #include "cli/command.h"
 #include "cli/usage_error.h"
 
@@ -43,9 +45,15 @@ auto run(int argc, char** argv) -> int {
 }  // namespace weir::cli
 
 auto main(int argc, char** argv) -> int {
+  int code = weir::cli::exit_failure;
   try {
-    return weir::cli::run(argc, argv);
+    code = weir::cli::run(argc, argv);
   } catch (const std::exception& error) {
     return weir::cli::complain(error.what(), weir::cli::exit_failure);
   }
+  // What was printed may only now meet a full disk.
+  if (std::fflush(stdout) != 0 && code == weir::cli::exit_ok) {
+    return weir::cli::complain(fmt::format("stdout: {}", weir::errno_text(errno)), weir::cli::exit_failure);
+  }
+  return code;
 }

@@ -39,7 +39,14 @@ class Client {
   explicit Client(control::ApiClient api) : api_(std::move(api)) {}
   // Prints what went wrong; empty then.
   auto ask(const std::string& method, const std::string& path, const Json& body = {}) const -> std::optional<Json> {
-    const auto response = api_.request(method, path, body.is_null() ? "" : body.dump());
+    std::string text;
+    try {
+      text = body.is_null() ? "" : body.dump();
+    } catch (const Json::exception&) {
+      (void)fail("a word of the command line is not UTF-8");
+      return std::nullopt;
+    }
+    const auto response = api_.request(method, path, text);
     if (!response) {
       (void)fail(response.error().message);
       return std::nullopt;

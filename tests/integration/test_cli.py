@@ -5,6 +5,7 @@ import pty
 import re
 import signal
 import socket
+import subprocess
 
 import pytest
 
@@ -12,7 +13,7 @@ from black_hole import BlackHole
 from deadline import wait_until
 from scene import stays_calm
 from session_log import wait_for_closed
-from weir_process import one_sentence, run_weir
+from weir_process import BINARY, one_sentence, run_weir
 
 pytestmark = pytest.mark.usefixtures("weir_binary")
 
@@ -106,7 +107,7 @@ def test_the_first_signal_refuses_new_clients_and_lets_sessions_go_on(scene):
     scene.board.await_flag("up")
     scene.weir.signal(signal.SIGINT)
     scene.wait_until_not_listening()
-    assert "second signal" in scene.weir.stderr()
+    wait_until(lambda: "second signal" in scene.weir.stderr(), "it says what the next one does")
     scene.board.raise_flag("told")
     scene.finish()
     assert scene.weir.wait(5.0) == 0
@@ -154,7 +155,7 @@ def test_a_closed_stdout_ends_it_cleanly(scene):
     os.close(write_end)
     os.close(read_end)
     scene.start_server("accept read")
-    scene.start_client("connect send:10 hangup")
+    scene.start_client("connect flood:10 hangup")  # weir may be gone before it sends
     scene.finish()
     assert scene.weir.wait(5.0) == 0
     assert "rror" not in scene.weir.stderr()
@@ -165,13 +166,25 @@ def test_a_full_disk_is_an_error_that_is_named(scene):
     scene.open(output=full)
     os.close(full)
     scene.start_server("accept read")
-    scene.start_client("connect send:10 hangup")
+    scene.start_client("connect flood:10 hangup")  # weir may be gone before it sends
     scene.finish()
     assert scene.weir.wait(5.0) == 1
     assert "No space left on device" in scene.weir.stderr()
 
 
 # -- limits and workers ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", ["--help", "syslog pri local3.warning"])
+def test_a_full_disk_under_what_is_printed_is_an_error(words):
+    with open("/dev/full", "wb") as full:
+        ran = subprocess.run([BINARY, *words.split()], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (1, "weir: stdout: No space left on device\n")
+
+
+def test_words_that_are_not_utf_8_are_told_as_such():
+    ran = subprocess.run([BINARY, "proxy", "add", b"\xff", "0", "x:1"], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (2, "weir: a word of the command line is not UTF-8\n")
 
 
 def test_max_sessions_parks_the_third_client_until_one_ends(scene, make_peer):
