@@ -25,6 +25,16 @@ auto served_signals(bool hangup) -> sigset_t {
   return set;
 }
 
+// -1 where no descriptor is left. Better then that a signal ends us at once than that none does.
+auto open_signals(const sigset_t& set) -> Fd {
+  Fd signals(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals) {
+    fmt::print(stderr, "weir: SIGINT and SIGTERM end it at once, without a drain: {}\n", errno_text(errno));
+    ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  }
+  return signals;
+}
+
 // "1 session", "2 sessions"
 auto counted(std::uint64_t count, std::string_view what) -> std::string {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
@@ -40,12 +50,7 @@ void block_signals(bool hangup) {
 
 auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
   const sigset_t set = served_signals(options.on_hangup != nullptr);
-  const Fd signals(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!signals) {
-    // Better that a signal ends us at once than that none does.
-    fmt::print(stderr, "weir: SIGINT and SIGTERM end it at once, without a drain: {}\n", errno_text(errno));
-    ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
-  }
+  const Fd signals = open_signals(set);
   const SystemClock& clock = SystemClock::instance();
   std::optional<MonoTime> drain_end;
   bool draining = false;

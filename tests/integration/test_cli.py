@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from black_hole import BlackHole
-from deadline import wait_until
+from deadline import PATIENCE, wait_until
 from scene import stays_calm
 from session_log import wait_for_closed
 from weir_process import BINARY, one_sentence, run_weir
@@ -185,6 +185,18 @@ def test_a_full_disk_under_what_is_printed_is_an_error(words):
 def test_words_that_are_not_utf_8_are_told_as_such():
     ran = subprocess.run([BINARY, "proxy", "add", b"\xff", "0", "x:1"], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (2, "weir: a word of the command line is not UTF-8\n")
+
+
+@pytest.mark.parametrize("descriptors", range(5, 25))
+def test_however_few_descriptors_there_are_a_signal_ends_it(descriptors, tmp_path):
+    said = tmp_path / "stderr"
+    with open(said, "wb") as stderr:
+        ran = subprocess.Popen(["sh", "-c", f'ulimit -n {descriptors}; exec "$0" tap 0 127.0.0.1:1', BINARY],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr)
+    wait_until(lambda: ran.poll() is not None or b"listening on" in said.read_bytes(), "it runs, or says why not")
+    ran.terminate()
+    assert ran.wait(10 * PATIENCE) in (0, 1, -signal.SIGTERM)
+    assert said.read_bytes()
 
 
 def test_max_sessions_parks_the_third_client_until_one_ends(scene, make_peer):
