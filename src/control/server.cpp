@@ -1,7 +1,6 @@
 #include "control/server.h"
 
 #include <fcntl.h>
-#include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include "control/leases.h"
 #include "control/metrics.h"
 #include "control/native_routes.h"
+#include "control/readable.h"
 #include "control/registry.h"
 #include "control/session_watch.h"
 #include "control/toxiproxy_file.h"
@@ -29,33 +29,6 @@
 
 namespace weir::control {
 namespace {
-
-// A descriptor on the loop and what to do when it is readable. Level-triggered.
-class Readable final : private net::ReadyHandler {
- public:
-  Readable(net::EventLoop& loop, std::function<void()> act) : loop_(loop), act_(std::move(act)) {}
-  ~Readable() { stop(); }
-  Readable(const Readable&) = delete;
-  auto operator=(const Readable&) -> Readable& = delete;
-  [[nodiscard]] auto watch(int fd) -> Result<void> {
-    auto token = loop_.watch(fd, *this, EPOLLIN);
-    if (!token) return tl::make_unexpected(token.error());
-    token_ = *token;
-    fd_ = fd;
-    return {};
-  }
-  void stop() {
-    if (fd_ >= 0) loop_.unwatch(token_, fd_);
-    fd_ = -1;
-  }
-
- private:
-  void on_ready(std::uint32_t) override { act_(); }
-  net::EventLoop& loop_;
-  std::function<void()> act_;
-  net::WatchToken token_;
-  int fd_ = -1;
-};
 
 auto cannot_end(int fd, const std::string& why) -> tl::unexpected<Error> {
   return failure(fmt::format("--exit-on-eof {}: {}; give a pipe or a socket that is open", fd, why));
