@@ -164,6 +164,10 @@ def own_namespace_is_refused_before_anything_is_done(host):
     answer = host.call("ADD", GATEWAY, netns="/proc/self/ns/net")
     assert answer.json["code"] == 8
     assert "br1" not in host.links() and host.leased() == [] and "eth0" not in host.links()
+    known = with_result(GATEWAY, host.add(GATEWAY, "c1"))
+    assert host.call("CHECK", known, netns="/proc/self/ns/net").json["code"] == 8
+    assert host.call("DEL", GATEWAY, netns="/proc/self/ns/net").code == 0, "as if it were gone"
+    assert host.veths() == [] and host.leased() == []
 
 
 def gc_frees_what_is_not_valid(host):

@@ -1,5 +1,6 @@
 """bridge with IPAM plugins other than its own: what they may rely on, what they may answer, and how they may fail."""
 
+import concurrent.futures
 import json
 import shutil
 import subprocess
@@ -147,6 +148,20 @@ def test_a_plugin_that_cannot_be_run(host):
     (host.leases / "plugins" / "script").write_text("not a program")
     answer = host.call("ADD", config(), CNI_PATH=PATH)
     assert "netplugin failed with no error message: fork/exec" in answer.message
+
+
+def test_a_plugin_that_is_just_being_installed_is_waited_for(host):
+    if shutil.which("strace") is None:
+        pytest.skip("needs strace")
+    script(host, f"echo '{V4}'")
+    trace = host.leases / "trace"
+    with (open(host.leases / "plugins" / "script", "r+b") as written,
+          concurrent.futures.ThreadPoolExecutor(1) as pool):
+        adding = pool.submit(host.call, "ADD", config(), CNI_PATH=PATH, wrapper=(
+            "strace", "-f", "-qq", "-e", "trace=execve", "-o", "/run/netns/leases/trace"))
+        wait_until(lambda: trace.exists() and "ETXTBSY" in trace.read_text(), "it has been tried")
+        written.close()
+        assert adding.result().code == 0, adding.result()
 
 
 def test_gc_hands_on_its_error_with_its_code(host):

@@ -35,6 +35,19 @@ def chain_of(host):
     return re.findall(r"^:(CNI-[0-9a-f]{24})", host.rules(), re.MULTILINE)
 
 
+@pytest.mark.parametrize("backend", ["iptables", "nftables"])
+def test_an_add_updates_and_deletes_nothing(host, backend):
+    """A transaction that does waits for a grace period of the kernel when its socket is closed."""
+    config = bridge_config(isGateway=True, ipMasq=True, ipMasqBackend=backend, macspoofchk=True,
+                           ipam=ipam_config("10.1.0.0/24", "fd00:9::/64"))
+    host.add(config, "c1")  # makes the tables
+    host.container("c2")
+    messages = re.findall(r"NFT_MSG_(NEW|DEL|DESTROY)([A-Z]+)", traced(host, "sendto,sendmsg", "ADD", config, container="c2"))
+    assert ("NEW", "RULE") in messages
+    assert {verb for verb, _ in messages} == {"NEW"}, messages
+    assert ("NEW", "TABLE") not in messages or backend == "iptables", "whose program names its table each time"
+
+
 def test_a_chain_that_lost_its_rules_goes(host):
     """As a program that was killed half way leaves it."""
     result = host.add(BOTH)

@@ -8,6 +8,12 @@
 namespace weir::cni {
 namespace {
 
+auto put_hex(std::string& out, std::uint8_t byte) -> void {
+  static constexpr std::string_view digits = "0123456789abcdef";
+  out += digits[byte >> 4U];
+  out += digits[byte & 15U];
+}
+
 constexpr std::array<std::uint8_t, 12> mapped_prefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 auto append_hex(std::string& out, unsigned value) -> void {
@@ -161,13 +167,8 @@ auto Prefix::parse(std::string_view text) -> std::optional<Prefix> {
 auto Prefix::to_string() const -> std::string { return ip.to_string() + "/" + std::to_string(length); }
 
 auto Prefix::mask_digits() const -> std::string {
-  static constexpr std::string_view hex = "0123456789abcdef";
-  const Ip mask = (ip.is_v4() ? Ip::v4({}) : Ip::v6({})).filled(0).masked(length);
   std::string out;
-  for (const auto byte : mask.bytes()) {
-    out += hex[byte >> 4U];
-    out += hex[byte & 15U];
-  }
+  for (const auto byte : ip.filled(0).masked(length).bytes()) put_hex(out, byte);
   return out;
 }
 
@@ -176,12 +177,10 @@ auto Prefix::contains(const Ip& other) const -> bool {
 }
 
 auto to_string(const Mac& mac) -> std::string {
-  static constexpr std::string_view hex = "0123456789abcdef";
   std::string out;
   for (const auto octet : mac) {
     if (!out.empty()) out += ':';
-    out += hex[octet >> 4U];
-    out += hex[octet & 15U];
+    put_hex(out, octet);
   }
   return out;
 }
