@@ -83,7 +83,7 @@ def test_a_cancelled_body_is_reverted(server: weir.Server, db: weir.Proxy, echo:
             async def body(there: asyncio.Event) -> None:
                 async with client.proxy("own", upstream=echo.address) as own, own.latency("1ms"), own.down():
                     there.set()
-                    await asyncio.sleep(1000)
+                    await asyncio.Event().wait()  # for ever
             await cancelled_in(body)
             assert [each["name"] for each in server.proxies()] == ["db"]
     run(story())
@@ -104,7 +104,7 @@ def test_cancelled_again_while_it_reverts(server: weir.Server, db: weir.Proxy, m
             async def body(there: asyncio.Event) -> None:
                 async with fault:
                     there.set()
-                    await asyncio.sleep(1000)
+                    await asyncio.Event().wait()  # for ever
             there = asyncio.Event()
             task = asyncio.ensure_future(body(there))
             await there.wait()

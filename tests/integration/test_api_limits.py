@@ -1,0 +1,108 @@
+"""What a hostile client of the API can cost: shapes, sizes, numbers, connections, and answers that nobody reads."""
+
+import contextlib
+import socket
+
+import pytest
+
+from deadline import PATIENCE, wait_until
+from serve_process import Serve
+
+
+@pytest.fixture
+def start(weir_binary, tmp_path):
+    started = []
+
+    def it(*options):
+        started.append(Serve(*options, folder=tmp_path))
+        return started[-1]
+    yield it
+    for each in started:
+        assert each.stop() == 0, each.stderr()
+
+
+DEEP = '{"a":' * 70_000 + "[" * 200_000 + "]" * 200_000 + "}" * 70_000  # 960 kB
+WIDE = "{" + ",".join(f'"{number:x}":0' for number in range(95_000)) + "}"
+
+
+@pytest.mark.parametrize("value", [DEEP, WIDE], ids=["deep", "wide"])
+def test_json_of_any_shape_costs_little_and_harms_nobody(start, value):
+    serve = start()
+    assert serve.post("/proxies", {"name": "db", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:1"}).status == 201
+    for path in ("/proxies", "/proxies/db", "/proxies/db/toxics", "/populate", "/api/v1/proxies", "/api/v1/proxies/db/faults"):
+        for body in ("%s", '[{"name":%s}]', '{"name":"x","upstream":"127.0.0.1:1","faults":[%s]}', '{"type":"latency","attributes":%s}'):
+            answer = serve.post(path, body % value)
+            assert answer.status == 400 and ("64 levels" in answer.text or "1000 members" in answer.text), (path, answer.text)
+    assert serve.get("/proxies/db/toxics").json == []
+
+
+def test_so_many_faults_and_no_more(start):
+    serve = start()
+    faults = [{"type": "latency", "name": str(number)} for number in range(257)]
+    refused = serve.post("/api/v1/proxies", {"name": "db", "upstream": "127.0.0.1:1", "faults": faults})
+    assert refused.status == 400 and refused.json["field"] == "faults[256]" and "at most 256 faults" in refused.json["error"]
+    assert serve.post("/api/v1/proxies", {"name": "db", "upstream": "127.0.0.1:1", "faults": faults[:256]}).status == 201
+    refused = serve.post("/proxies/db/toxics", {"type": "latency"})
+    assert refused.status == 409 and refused.json["error"] == "a proxy has at most 256 faults: remove one first"
+
+
+def test_a_chunked_body_may_come_in_any_pieces(start):
+    serve = start()
+    request = b"POST /populate HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n"
+    for cut in range(1, len(request)):
+        with socket.create_connection(("127.0.0.1", serve.port), timeout=10 * PATIENCE) as client:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client.sendall(request[:cut])
+            assert serve.get("/version").status == 200, "it has read the first piece by now"
+            client.sendall(request[cut:])
+            assert client.recv(12) == b"HTTP/1.1 201", cut
+
+
+def test_names_that_every_event_would_repeat_have_a_limit(start):
+    serve = start()
+    for field in ("name", "listen", "upstream"):
+        proxy = {"name": "db", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:1", field: "x" * 1025}
+        assert serve.post("/proxies", proxy).status == 400, field
+    assert serve.post("/proxies", {"name": "x" * 1024, "listen": "127.0.0.1:0", "upstream": "127.0.0.1:1"}).status == 201
+    refused = serve.post(f"/proxies/{'x' * 1024}/toxics", {"type": "latency", "name": "x" * 1025})
+    assert refused.status == 400 and "1024 bytes" in refused.text
+
+
+def test_so_many_proxies_and_no_more(start):
+    serve = start()
+    proxies = [{"name": f"p{number}", "listen": "127.0.0.1:0", "upstream": "x:1", "enabled": False} for number in range(4097)]
+    assert serve.post("/populate", proxies[:4096]).status == 201
+    refused = serve.post("/proxies", proxies[4096])
+    assert refused.status == 409 and "there are 4096 proxies already: remove one first" in refused.text
+    assert len(serve.get("/proxies").json) == 4096
+    assert serve.delete("/proxies/p7").status == 204
+    assert serve.post("/proxies", proxies[4096]).status == 201
+
+
+def test_answers_that_nobody_reads_are_bounded(start):
+    serve = start()
+    proxies = [{"name": f"p{number}" + "x" * 1000, "listen": "", "upstream": "x:1", "enabled": False} for number in range(800)]
+    assert serve.post("/populate", proxies).status == 201
+    size = len(serve.get("/metrics").text)
+    with contextlib.ExitStack() as stack:
+        for _ in range(3 * 256 * 1024 * 1024 // (2 * size)):  # half as much again
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", serve.port), timeout=10 * PATIENCE))
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        refused = wait_until(lambda: (answer := serve.get("/metrics")).status == 503 and answer, "there are enough")
+        assert "256 MiB of answers wait" in refused.text
+    wait_until(lambda: serve.get("/metrics").status == 200, "those who left made room")
+
+
+def test_those_who_open_connections_and_ask_nothing_keep_nobody_out(start):
+    serve = start()
+    with contextlib.ExitStack() as stack:
+        crowd = []
+        for _ in range(1010):  # more than the 1,000 that are held at once
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", serve.port), timeout=10 * PATIENCE))
+            client.sendall(b"GET /vers")
+            crowd.append(client)
+            if len(crowd) == 1005:
+                assert serve.get("/version").status == 200, "one more still comes in"
+        assert crowd[0].recv(1) == b"", "the one that waited longest had to go"
+        crowd[-1].sendall(b"ion HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert crowd[-1].recv(12) == b"HTTP/1.1 200", "and none that came late"
