@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/control_characters.h"
+
 namespace weir::cli {
 
 void ApiCommand::add_options(CLI::App& command) {
@@ -25,13 +27,9 @@ auto ApiCommand::ask(const std::string& method, const std::string& path, const J
                      const std::function<void(const Json&)>& show, bool print) const -> int {
   const auto api = client();
   if (!api) return complain(api.error().message, exit_usage);
-  std::string text;
-  try {
-    text = body.is_null() ? "" : body.dump();
-  } catch (const Json::exception&) {
-    return complain("a word of the command line is not UTF-8", exit_usage);
-  }
-  const auto response = api->request(method, "/api/v1" + path, text);
+  const auto text = body_text(body);
+  if (!text) return complain(text.error().message, exit_usage);
+  const auto response = api->request(method, "/api/v1" + path, *text);
   if (!response) return complain(response.error().message, exit_failure);
   const Json answer = Json::parse(response->body, nullptr, false);
   if (response->status >= 300) {
@@ -51,6 +49,14 @@ auto ApiCommand::ask(const std::string& method, const std::string& path, const J
     }
   }
   return exit_ok;
+}
+
+auto body_text(const Json& body) -> Result<std::string> {
+  try {
+    return body.is_null() ? "" : body.dump();
+  } catch (const Json::exception&) {
+    return failure("a word of the command line is not UTF-8");
+  }
 }
 
 auto not_weir(const std::string& url) -> std::string {
@@ -84,10 +90,7 @@ auto bare(const Json& value) -> std::string {
   // What others chose is kept from moving a terminal's cursor.
   std::string text = value.get<std::string>();
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
-    if (byte < 0x20 || byte == 0x7f) text[i] = '?';
-    if (byte == 0xc2 && next >= 0x80 && next <= 0x9f) text.replace(i, 2, "?");  // U+0080 to U+009F
+    if (const auto control = control_bytes_at(text, i); control > 0) text.replace(i, control, "?");
   }
   return text;
 }

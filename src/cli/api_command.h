@@ -31,6 +31,8 @@ class ApiCommand {
   bool json_ = false;
 };
 
+// What of the command line goes into a request; null is no body. An error if it is not UTF-8.
+[[nodiscard]] auto body_text(const Json& body) -> Result<std::string>;
 // The complaint about an answer that no weir gives.
 [[nodiscard]] auto not_weir(const std::string& url) -> std::string;
 // Columns as wide as their widest cell; on a pipe, cells with tabs between.

@@ -8,6 +8,7 @@
 #include "base/duration.h"
 #include "cli/command.h"
 #include "cli/log_options.h"
+#include "cli/ready_fd.h"
 #include "control/config.h"
 #include "control/server.h"
 #include "event/timeout_name.h"
@@ -28,22 +29,8 @@ struct ServeArguments {
   std::optional<int> exit_on_eof;
 };
 
-auto announce(const std::string& where, const ServeArguments& arguments) -> Result<void> {
-  const std::string line = fmt::format("weir: serving the API on {}\n", where);
-  if (!arguments.ready_fd) return {};
-  if (::write(*arguments.ready_fd, line.data(), line.size()) < 0) {
-    return failure(fmt::format("--ready-fd {}: {}", *arguments.ready_fd, errno_text(errno)));
-  }
-  if (*arguments.ready_fd > STDERR_FILENO) ::close(*arguments.ready_fd);
-  return {};
-}
-
 auto run_serve(const ServeArguments& arguments) -> int {
-  if (arguments.ready_fd && ::fcntl(*arguments.ready_fd, F_GETFD) < 0) {  // before one of ours gets its number
-    return complain(fmt::format("--ready-fd {}: this descriptor is not open; open it for writing before starting weir",
-                                *arguments.ready_fd),
-                    exit_failure);
-  }
+  if (auto open = check_ready_fd(arguments.ready_fd); !open) return complain(open.error().message, exit_failure);
   control::ServeOptions options;
   if (!arguments.api.empty()) {
     auto api = ListenAddress::parse(arguments.api);
@@ -67,7 +54,9 @@ auto run_serve(const ServeArguments& arguments) -> int {
   if (!log) return complain(log.error().message, exit_usage);
   options.log = *std::move(log);
   options.quiet = arguments.quiet;
-  options.on_listening = [&](const std::string& where) { return announce(where, arguments); };
+  options.on_listening = [&](const std::string& where) {
+    return tell_ready_fd(arguments.ready_fd, "serving the API on " + where);
+  };
   const auto served = control::serve(options);
   return served ? exit_ok : complain(served.error().message, exit_failure);
 }

@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/fault_options.h"
 #include "cli/log_options.h"
+#include "cli/ready_fd.h"
 #include "engine/engine.h"
 #include "engine/lifecycle.h"
 #include "engine/usable_cores.h"
@@ -152,10 +153,7 @@ auto make_plan(const TapArguments& arguments) -> Result<TapPlan> {
   plan.proxy.keepalive_count = arguments.keepalive_count;
   plan.proxy.max_sessions = arguments.max_sessions;
   if (arguments.once) plan.proxy.accept_limit = 1;
-  if (arguments.ready_fd && ::fcntl(*arguments.ready_fd, F_GETFD) < 0) {
-    return failure(fmt::format("--ready-fd {}: this descriptor is not open; open it for writing before starting weir",
-                               *arguments.ready_fd));
-  }
+  if (auto open = check_ready_fd(arguments.ready_fd); !open) return tl::make_unexpected(open.error());
   if (auto ok = check_limits(arguments, plan); !ok) return tl::make_unexpected(ok.error());
   return plan;
 }
@@ -199,13 +197,7 @@ auto announce(const std::string& listening, const TapArguments& arguments, std::
   }
   // Whoever waits for the descriptor may look into the log then.
   log.flush(log_patience);
-  const std::string ready = "weir: " + line + "\n";
-  if (arguments.ready_fd && ::write(*arguments.ready_fd, ready.data(), ready.size()) < 0) {
-    return failure(fmt::format("--ready-fd {}: {}", *arguments.ready_fd, errno_text(errno)));
-  }
-  // Closed, so that a script which reads it to its end goes on now and not at our exit.
-  if (arguments.ready_fd && *arguments.ready_fd > STDERR_FILENO) ::close(*arguments.ready_fd);
-  return {};
+  return tell_ready_fd(arguments.ready_fd, line);
 }
 
 auto run_tap(const TapArguments& arguments) -> int {

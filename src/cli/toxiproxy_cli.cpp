@@ -39,14 +39,12 @@ class Client {
   explicit Client(control::ApiClient api) : api_(std::move(api)) {}
   // Prints what went wrong; empty then.
   auto ask(const std::string& method, const std::string& path, const Json& body = {}) const -> std::optional<Json> {
-    std::string text;
-    try {
-      text = body.is_null() ? "" : body.dump();
-    } catch (const Json::exception&) {
-      (void)fail("a word of the command line is not UTF-8");
+    const auto text = body_text(body);
+    if (!text) {
+      (void)fail(text.error().message);
       return std::nullopt;
     }
-    const auto response = api_.request(method, path, text);
+    const auto response = api_.request(method, path, *text);
     if (!response) {
       (void)fail(response.error().message);
       return std::nullopt;

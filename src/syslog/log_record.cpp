@@ -6,25 +6,22 @@
 #include <algorithm>
 #include <array>
 
+#include "base/control_characters.h"
+
 namespace weir::syslog {
 namespace {
 
 // Names and errors can hold what a peer or a client of the API sent.
 void put_safe(std::string& out, std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    const auto byte = static_cast<unsigned char>(c);
-    // U+0080 to U+009F are control characters, too: CSI among them.
-    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
-    if (byte == 0xc2 && next >= 0x80 && next <= 0x9f) {
-      out += fmt::format("\\x{:02x}", next);
-      ++i;
-    } else if (byte >= 0x20 && byte != 0x7f) {
-      out += c;
-    } else if (c == '\n') {
+    const auto control = control_bytes_at(text, i);
+    if (control == 0) {
+      out += text[i];
+    } else if (text[i] == '\n') {
       out += "\\n";
     } else {
-      out += fmt::format("\\x{:02x}", byte);
+      i += control - 1;
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i]));  // of U+009B, too, its number
     }
   }
 }
