@@ -61,7 +61,8 @@ auto new_address(std::uint32_t index, const Prefix& address, bool detect_duplica
   if (!address.ip.is_v4() && !detect_duplicates) info.ifa_flags = IFA_F_NODAD;
   message.put(info).bytes(IFA_LOCAL, address.ip.bytes()).bytes(IFA_ADDRESS, address.ip.bytes());
   if (address.ip.is_v4() && address.length < 31) {
-    message.bytes(IFA_BROADCAST, address.ip.filled(address.length).bytes());
+    const auto broadcast = address.ip.filled(address.length);
+    message.bytes(IFA_BROADCAST, broadcast.bytes());
   }
   return message;
 }

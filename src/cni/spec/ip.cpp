@@ -168,7 +168,8 @@ auto Prefix::to_string() const -> std::string { return ip.to_string() + "/" + st
 
 auto Prefix::mask_digits() const -> std::string {
   std::string out;
-  for (const auto byte : ip.filled(0).masked(length).bytes()) put_hex(out, byte);
+  const auto mask = ip.filled(0).masked(length);
+  for (const auto byte : mask.bytes()) put_hex(out, byte);
   return out;
 }
 

@@ -24,7 +24,9 @@ class Ip {
 
   [[nodiscard]] auto is_v4() const -> bool { return v4_; }
   [[nodiscard]] auto bits() const -> unsigned { return v4_ ? 32 : 128; }
-  [[nodiscard]] auto bytes() const -> std::span<const std::uint8_t> { return {bytes_.data(), v4_ ? 4U : 16U}; }
+  // Points into this address; of a temporary it cannot be asked (a range-based for would not keep one alive).
+  [[nodiscard]] auto bytes() const& -> std::span<const std::uint8_t> { return {bytes_.data(), v4_ ? 4U : 16U}; }
+  [[nodiscard]] auto bytes() const&& -> std::span<const std::uint8_t> = delete;
   [[nodiscard]] auto is_link_local() const -> bool;
   // RFC 5952: the longest run of two or more zero groups becomes "::".
   [[nodiscard]] auto to_string() const -> std::string;
