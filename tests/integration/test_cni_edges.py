@@ -1,6 +1,10 @@
 """Attachments at the edges of what is allowed: names and lists as long as they may be, a full disk, a configuration
 that was refused or changed, somebody else's result, a link with another name."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from cni_host import bridge_config, ipam_config, legacy_programs, with_result
@@ -233,3 +237,16 @@ def test_check_names_what_is_missing_as_the_reference_does(host):
         "not found in routing table")
     host.run("ip", "-n", "c1", "route", "del", "10.1.0.0/24")
     assert host.call("CHECK", known).message == "Failed to find Gateway 10.1.0.1 for interface eth0"
+
+
+@pytest.mark.parametrize("ipam", [None, {}], ids=["addresses", "none"])
+def test_an_interface_is_running_when_an_add_has_ended(host, ipam):
+    """Programs look for that flag when they start; the kernel sets it a moment after packets pass."""
+    script = Path(__file__).with_name("running_at_once.py")
+    if subprocess.run(["chrt", "-f", "1", "true"], check=False).returncode:
+        pytest.skip("this machine lets nobody have a real-time priority")
+    for number in range(5):
+        netns = host.container(f"c{number}")
+        alone = ["chrt", "-f", "1", "taskset", "-c", "0", sys.executable, str(script), netns, "eth0"]
+        answer = host.call("ADD", bridge_config(ipam=ipam), container=f"c{number}", wrapper=alone)
+        assert (answer.code, answer.stderr.strip()) == (0, "running"), answer

@@ -148,7 +148,9 @@ class Adding {
     auto good = result.ips.empty() ? container_.configure_plain(config_, owner_.ifname)
                                    : container_.configure(config_, owner_.ifname, result);
     if (!good || config_.container_interface_down) return good;
-    return wait_for_port(host_, side_);
+    good = wait_for_port(host_, side_);
+    if (good) container_.wait_until_up(owner_.ifname);
+    return good;
   }
 
   auto finish(AddResult result, const std::optional<Link>& vlan) -> Result<AddResult> {

@@ -14,6 +14,7 @@ namespace {
 constexpr std::uint32_t loopback = 1;  // its index in every namespace
 constexpr int settle_ms = 5000;        // as the reference
 constexpr int settle_step_ms = 10;
+constexpr int up_wait_ms = 1000;  // how late linkwatch, the kernel's task for it, may be by its own rules
 
 auto first_gateway(const AddResult& result, bool v4) -> std::optional<Ip> {
   for (const auto& ip : result.ips) {
@@ -32,6 +33,11 @@ auto scope_name(std::int64_t scope) -> std::string_view {
     case RT_SCOPE_NOWHERE: return "nowhere";
     default: return "unknown";
   }
+}
+
+void pause_ms(int milliseconds) {
+  const struct timespec step { .tv_sec = 0, .tv_nsec = milliseconds * 1'000'000L };
+  ::nanosleep(&step, nullptr);
 }
 
 auto route_text(const Route& route, const std::string& ifname) -> std::string {
@@ -86,10 +92,18 @@ auto ContainerSide::wait_for_addresses(std::uint32_t index) -> Result<void> {
       return fail("IPv6 duplicate address detection failed: an address is in use already");
     }
     if (!is([](const auto& each) { return each.tentative; })) return {};
-    const struct timespec step { .tv_sec = 0, .tv_nsec = settle_step_ms * 1'000'000L };
-    ::nanosleep(&step, nullptr);
+    pause_ms(settle_step_ms);
   }
   return fail("IPv6 addresses are still tentative after 5 seconds");
+}
+
+void ContainerSide::wait_until_up(const std::string& ifname) {
+  for (int waited = 0; waited < up_wait_ms; ++waited) {
+    // Asking is what makes the kernel (6.8) do at once what it would do a moment later.
+    const auto link = find(ifname);
+    if (!link || !*link || (*link)->operstate == operstate_up) return;
+    pause_ms(1);
+  }
 }
 
 auto ContainerSide::configure(const Config& config, const std::string& ifname, const AddResult& result)

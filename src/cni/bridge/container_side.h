@@ -22,6 +22,9 @@ class ContainerSide {
       -> Result<void>;
   // Up and nothing else, or not even that.
   [[nodiscard]] auto configure_plain(const Config& config, const std::string& ifname) -> Result<void>;
+  // Returns when the interface reads as up (RFC 2863), which the kernel says a moment after it works. For the time
+  // when the port at the other end is up; so it is no error if that takes too long.
+  void wait_until_up(const std::string& ifname);
 
   [[nodiscard]] auto socket() -> NetlinkSocket& { return socket_; }
   [[nodiscard]] auto netns() const -> int { return netns_.get(); }

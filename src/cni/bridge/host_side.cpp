@@ -163,7 +163,6 @@ auto make_pair(NetlinkSocket& socket, const Config& config, const PairWish& wish
 }
 
 auto wait_for_port(NetlinkSocket& socket, HostSide& side) -> Result<void> {
-  constexpr std::uint8_t up = 6;  // RFC 2863: IF_OPER_UP
   std::optional<NetlinkSocket> news;
   struct timespec start {};
   ::clock_gettime(CLOCK_MONOTONIC, &start);
@@ -172,7 +171,7 @@ auto wait_for_port(NetlinkSocket& socket, HostSide& side) -> Result<void> {
     if (!port) return refused("failed to lookup the bridge port", port.error());
     if (!*port) return fail("bridge port in error state: it vanished");
     side.port = **port;
-    if (side.port.operstate == up) return {};
+    if (side.port.operstate == operstate_up) return {};
     struct timespec now {};
     ::clock_gettime(CLOCK_MONOTONIC, &now);
     const auto passed = (now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1'000'000;

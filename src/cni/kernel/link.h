@@ -11,6 +11,8 @@
 
 namespace weir::cni {
 
+constexpr std::uint8_t operstate_up = 6;  // RFC 2863's ifOperStatus, as linux/if.h's IF_OPER_UP numbers it
+
 // What rtnetlink says of a network interface.
 struct Link {
   std::uint32_t index = 0;
