@@ -104,6 +104,7 @@ class CniHost:
         variables = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "CNI_COMMAND": command, "CNI_CONTAINERID": container,
                      "CNI_IFNAME": ifname, "CNI_NETNS": f"/run/netns/{container}" if netns is None else netns,
                      "CNI_PATH": str(plugins or self.plugins)}
+        variables.update({name: os.environ[name] for name in ("ASAN_OPTIONS", "TSAN_OPTIONS") if name in os.environ})
         if args is not None:
             variables["CNI_ARGS"] = args
         variables.update(more)
@@ -114,8 +115,11 @@ class CniHost:
         folder = environment.get("plugins") or self.plugins
         text = config if isinstance(config, str) else json.dumps(config)
         name = plugin or (config.get("type", "bridge") if isinstance(config, dict) else "bridge")
+        variables = self.environment(command, **environment)
+        if "strace" in wrapper:  # LeakSanitizer is a tracer itself, and of those a program can have one
+            variables["ASAN_OPTIONS"] = variables.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
         done = subprocess.run([*self.enter, *wrapper, str(Path(folder) / name)], input=text, capture_output=True,
-                              text=True, env=self.environment(command, **environment), check=False)
+                              text=True, env=variables, check=False)
         return Answer(done)
 
     def add(self, config, container="c1", **how):

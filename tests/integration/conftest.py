@@ -22,6 +22,7 @@ How they are made:
   scene.py              one weir between one client and one server, with what came of it
   network_room.py       a network namespace where packets vanish and names resolve elsewhere (root only)
   cni_host.py           a host of its own for CNI plugins: namespaces and leases (root only)
+  running_at_once.py    is an interface running as soon as a program has ended?
   close_cause_table.py  the table of enemies in docs/close-causes.md, which test_enemies.py must cover
   deadline.py           the only way to wait: poll with a deadline
 Nothing sleeps to synchronise; silences in these files are traffic under test. A test that cannot run
@@ -42,12 +43,19 @@ from weir_process import BINARY, Weir
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than about two seconds; runs by default")
+    config.addinivalue_line("markers", "cni: calls the CNI plugins")
     # -rs: print the reason of every skipped test.
     if "s" not in config.option.reportchars:
         config.option.reportchars += "s"
     # Thousands of peers live in this process. Weir itself starts with the limit it would get in a shell.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.name.startswith("test_cni_"):
+            item.add_marker("cni")
 
 
 def pytest_report_header():
