@@ -302,7 +302,10 @@ auto effective_config(const Config& config) -> std::string {
   for (const ObserverRule& rule : config.observers) root["observers"].push_back(rule.effective);
   for (const ProxyRule& rule : config.proxies) root["proxies"].push_back(rule_json(rule));
   std::ostringstream out;
-  out << to_toml(root) << '\n';
+  // toml++ 3.3 writes a text with line breaks between ''' even if it has ''' itself; without that, it escapes.
+  using toml::format_flags;
+  constexpr auto one_line = toml::toml_formatter::default_flags & ~format_flags::allow_multi_line_strings;
+  out << toml::toml_formatter{to_toml(root), one_line} << '\n';
   return out.str();
 }
 

@@ -50,13 +50,20 @@ TEST(Config, ErrorsNameFileLineAndKey) {
 }
 
 TEST(Config, TheEffectiveOneSaysTheSame) {
-  const auto config =
-      parse_config("[[proxies]]\nname=\"a\"\nupstream=\"x:1\"\nfaults=[{type=\"stall\",direction=\"both\"}]", "f");
-  ASSERT_TRUE(config) << config.error().message;
-  const std::string effective = effective_config(*config);
-  const auto again = parse_config(effective, "g");
-  ASSERT_TRUE(again) << again.error().message << effective;
-  EXPECT_EQ(effective_config(*again), effective);
+  for (const std::string_view text :
+       {"[[proxies]]\nname=\"a\"\nupstream=\"x:1\"\nfaults=[{type=\"stall\",direction=\"both\"}]",
+        "[api]\nlisten = \"unix:a'''b\\nc\"", "[api]\nlisten = \"unix:a\\tb'\\\"\\\\\""}) {
+    const auto config = parse_config(text, "f");
+    ASSERT_TRUE(config) << config.error().message;
+    const std::string effective = effective_config(*config);
+    const auto again = parse_config(effective, "g");
+    ASSERT_TRUE(again) << again.error().message << effective;
+    EXPECT_EQ(effective_config(*again), effective);
+    EXPECT_EQ(again->api.has_value(), true);
+    if (config->api) {
+      EXPECT_EQ(again->api->text, config->api->text);
+    }
+  }
 }
 
 }  // namespace
