@@ -1,6 +1,7 @@
 """More of what the reference plugins do wrong, told twice as in test_cni_faults.py: what an address leaves behind for
 the next who has it, and how much work a call is. The work is counted in system calls, so that no clock decides."""
 
+import ipaddress
 import json
 import re
 import shutil
@@ -35,21 +36,26 @@ def the_next_owner_of_an_ipv6_address_is_reached_at_once(host):
 
 
 def connections(host, address):
+    """Lines of /proc/net/nf_conntrack, where an IPv6 address has all its zeros."""
+    spelled = ipaddress.ip_address(address).exploded
     text = host.run("cat", "/proc/net/nf_conntrack").stdout
-    return [line for line in text.splitlines() if re.search(rf"src={re.escape(address)}\b", line)]
+    return [line for line in text.splitlines() if re.search(rf"src={re.escape(spelled)}\b", line)]
 
 
 def a_world_outside(host):
     host.run("ip", "link", "add", "wire", "type", "bridge")
-    host.run("ip", "addr", "add", "192.0.2.2/24", "dev", "wire")
+    for address in ("192.0.2.2/24", "2001:db8::2/64"):
+        host.run("ip", "addr", "add", address, "dev", "wire", *(["nodad"] if ":" in address else []))
     host.run("ip", "link", "set", "wire", "up")
-    return {**MASQUERADE, "cniVersion": "1.1.0", "ipam": ipam_config("10.1.0.0/24", routes=[{"dst": "0.0.0.0/0"}])}
+    ipam = ipam_config("10.1.0.0/24", "fd00:9::/64", routes=[{"dst": "0.0.0.0/0"}, {"dst": "::/0"}])
+    return {**MASQUERADE, "cniVersion": "1.1.0", "ipam": ipam}
 
 
 def say_something(host, container):
     """A datagram of the container's to a world that its host reaches makes an entry, which nothing ends but time."""
     host.run("ip", "netns", "exec", container, sys.executable, "-c", "import socket; "
-             "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.1', 9))")
+             "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.1', 9)); "
+             "socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).sendto(b'x', ('2001:db8::1', 9))")
 
 
 def connections_do_not_outlive_the_address(host):
@@ -58,9 +64,11 @@ def connections_do_not_outlive_the_address(host):
     host.add(config, "c2")
     for container in ("c1", "c2"):
         say_something(host, container)
-    assert connections(host, "10.1.0.2") and connections(host, "10.1.0.3")
+    first, second = ("10.1.0.2", "fd00:9::2"), ("10.1.0.3", "fd00:9::3")
+    assert all(connections(host, address) for address in first + second)
     assert host.call("DEL", with_result(config, result), container="c1").code == 0
-    assert not connections(host, "10.1.0.2") and connections(host, "10.1.0.3")
+    assert not any(connections(host, address) for address in first)
+    assert all(connections(host, address) for address in second), "somebody else's connections ended"
 
 
 def check_sees_a_route_through_another_interface(host):
@@ -139,10 +147,12 @@ def test_gc_ends_the_connections_of_what_it_frees(host, count):
     for container in ("kept", *names):
         host.add(config, container)
         say_something(host, container)
-    assert all(connections(host, f"10.1.0.{number + 2}") for number in range(count + 1))
+    addresses = [(f"10.1.0.{number + 2}", f"fd00:9::{number + 2:x}") for number in range(count + 1)]
+    assert all(connections(host, v4) and connections(host, v6) for v4, v6 in addresses)
     keep = {"cni.dev/valid-attachments": [{"containerID": "kept", "ifname": "eth0"}]}
     assert host.call("GC", {**config, **keep}, container="").code == 0
-    assert [number for number in range(count + 1) if connections(host, f"10.1.0.{number + 2}")] == [0]
+    for family in (0, 1):
+        assert [pair for pair in addresses if connections(host, pair[family])] == addresses[:1]
 
 
 def test_the_bridge_goes_with_its_last_port_where_it_is_asked_for(host):

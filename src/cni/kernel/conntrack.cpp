@@ -20,18 +20,18 @@ auto start(unsigned what, std::uint16_t flags, std::uint8_t family) -> Message {
   return message;
 }
 
-auto family_of(const Ip& ip) -> std::uint8_t { return ip.is_v4() ? AF_INET : AF_INET6; }
-
 auto source_of(const Attributes& tuple, bool v4) -> std::optional<Ip> {
   const auto source = tuple.nested(CTA_TUPLE_IP).find(v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC);
   return source ? Ip::from_bytes(*source) : std::nullopt;
 }
 
-// "Began by `ip`", of a dump or a deletion.
+auto list_all(std::uint8_t family) -> Message { return start(IPCTNL_MSG_CT_GET, NLM_F_DUMP, family); }
+
+// "Began by `ip`", of a dump or a deletion. For IPv4 only: of IPv6 addresses Linux (5.8 to at least 6.18,
+// ctnetlink_filter_match_tuple()) takes the equal ones for different and the different ones for equal.
 auto filter_source(Message& message, const Ip& ip) -> void {
   message.nest(CTA_TUPLE_ORIG, [&](Message& tuple) {
-    tuple.nest(CTA_TUPLE_IP,
-               [&](Message& address) { address.bytes(ip.is_v4() ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, ip.bytes()); });
+    tuple.nest(CTA_TUPLE_IP, [&](Message& address) { address.bytes(CTA_IP_V4_SRC, ip.bytes()); });
   });
   message.nest(CTA_FILTER, [](Message& filter) { filter.number(CTA_FILTER_ORIG_FLAGS, by_source_address); });
 }
@@ -63,28 +63,36 @@ auto forget_listed(NetlinkSocket& socket, const std::function<Message()>& dump, 
 }  // namespace
 
 auto list_connections(const Ip& ip) -> Message {
-  auto message = start(IPCTNL_MSG_CT_GET, NLM_F_DUMP, family_of(ip));
+  auto message = list_all(ip.is_v4() ? AF_INET : AF_INET6);
+  if (!ip.is_v4()) return message;
   filter_source(message, ip);
   return message;
 }
 
 auto delete_connections(const Ip& ip) -> Message {
-  auto message = start(IPCTNL_MSG_CT_DELETE, NLM_F_ACK, family_of(ip));
+  auto message = start(IPCTNL_MSG_CT_DELETE, NLM_F_ACK, AF_INET);
   filter_source(message, ip);
   return message;
 }
 
 auto forget_connections(NetlinkSocket& socket, std::span<const Ip> ips) -> void {
   if (ips.size() > most_walks) {
-    const auto everything = [] { return start(IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC); };
-    return forget_listed(socket, everything, {ips.begin(), ips.end()});
+    return forget_listed(socket, [] { return list_all(AF_UNSPEC); }, {ips.begin(), ips.end()});
   }
+  std::set<Ip> v6;
   for (const Ip& ip : ips) {
+    if (!ip.is_v4()) {
+      v6.insert(ip);
+      continue;
+    }
     if (socket.send(delete_connections(ip))) continue;
     // An older kernel takes the tuple for a whole connection's, and refuses it because it is not whole. Those older
     // than 5.8 take no notice of the filter, and list every entry.
     forget_listed(socket, [&] { return list_connections(ip); }, {ip});
   }
+  if (v6.empty()) return;
+  forget_listed(
+      socket, [&] { return list_connections(*v6.begin()); }, v6);
 }
 
 }  // namespace weir::cni

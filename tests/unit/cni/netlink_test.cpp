@@ -79,13 +79,18 @@ TEST(Conntrack, IsAskedForOneAddressOnly) {
 }
 
 TEST(Conntrack, IsDeletedByTheSameFilter) {
-  auto message = delete_connections(*Ip::parse("fd00::2"));
+  auto message = delete_connections(*Ip::parse("10.1.0.2"));
   const auto read = attributes_of(message, sizeof(nfgenmsg));
-  const auto source = read.nested(CTA_TUPLE_ORIG).nested(CTA_TUPLE_IP).find(CTA_IP_V6_SRC);
+  const auto source = read.nested(CTA_TUPLE_ORIG).nested(CTA_TUPLE_IP).find(CTA_IP_V4_SRC);
   ASSERT_TRUE(source);
-  EXPECT_EQ(Ip::from_bytes(*source), Ip::parse("fd00::2"));
+  EXPECT_EQ(Ip::from_bytes(*source), Ip::parse("10.1.0.2"));
   // Without the filter the kernel would take it for "all of them".
   EXPECT_EQ(read.nested(CTA_FILTER).number<std::uint32_t>(CTA_FILTER_ORIG_FLAGS), 1U);
+}
+
+TEST(Conntrack, OfIpv6IsListedWhole) {
+  auto message = list_connections(*Ip::parse("fd00::2"));
+  EXPECT_FALSE(attributes_of(message, sizeof(nfgenmsg)).find(CTA_FILTER)) << "the kernel's IPv6 filter is wrong";
 }
 
 TEST(NftComment, HasItsTypeItsLengthAndItsZero) {
