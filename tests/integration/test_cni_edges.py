@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cni_host import bridge_config, ipam_config, legacy_programs, with_result
+from cni_host import REFERENCE, bridge_config, ipam_config, legacy_programs, why_no_reference, with_result
 
 pytestmark = pytest.mark.slow
 
@@ -250,3 +250,32 @@ def test_an_interface_is_running_when_an_add_has_ended(host, ipam):
         alone = ["chrt", "-f", "1", "taskset", "-c", "0", sys.executable, str(script), netns, "eth0"]
         answer = host.call("ADD", bridge_config(ipam=ipam), container=f"c{number}", wrapper=alone)
         assert (answer.code, answer.stderr.strip()) == (0, "running"), answer
+
+
+def test_an_add_leaves_the_bridges_neighbours_alone(host):
+    """Also what other programs have put there for good."""
+    config = bridge_config(isGateway=True, ipam=ipam_config("10.1.0.0/24", "fd00:9::/64"))
+    host.add(config, "c1")
+    for address in ("10.1.0.9", "fd00:9::9"):
+        host.run("ip", "neigh", "add", address, "lladdr", "02:00:00:00:00:05", "dev", "br1", "nud", "permanent")
+    host.add(config, "c2")
+    kept = host.run("ip", "neigh", "show", "nud", "permanent", "dev", "br1").stdout
+    assert "10.1.0.9" in kept and "fd00:9::9" in kept
+
+
+@pytest.mark.parametrize("made_by", ["the reference", "somebody"])
+def test_the_mac_of_a_bridge_that_was_there_follows_no_port(host, made_by):
+    plain = bridge_config()
+    if made_by == "somebody":
+        host.run("ip", "link", "add", "br1", "type", "bridge")
+    elif reason := why_no_reference():
+        pytest.skip(reason)
+    else:
+        host.add(plain, "c0", plugins=REFERENCE)
+    macs = set()
+    for number in range(1, 9):
+        macs.add(host.add(plain, f"c{number}")["interfaces"][0]["mac"])
+    for number in range(1, 9):
+        assert host.call("DEL", plain, container=f"c{number}").code == 0
+        macs.add(host.links()["br1"]["address"])
+    assert len(macs) == 1

@@ -159,10 +159,8 @@ auto set_gateways(NetlinkSocket& socket, const Config& config, const std::vector
   auto change = address_change(link, now, gateways, config.force_address);
   if (!change) return Failure(change.error());
   if (auto good = enable_forwarding(gateways); !good) return Failure(good.error());
-  // A bridge that was made without a MAC takes that of one port after the other, and 00:.. without any.
-  // Ours has had its own from the start; one that we find gets the one it has, or a new one.
-  if (!side.made_bridge) {
-    if (side.bridge.mac == Mac{}) side.bridge.mac = random_mac();
+  // Not at every ADD: even the MAC that it has makes the kernel forget all neighbours there.
+  if (!side.bridge_has_own_mac && !change->added.empty()) {
     const auto pinned = socket.send(set_mac(side.bridge.index, side.bridge.mac));
     if (!pinned) return refused("could not set bridge's mac", pinned.error());
   }

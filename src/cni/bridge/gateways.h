@@ -17,8 +17,8 @@ namespace weir::cni::bridge {
 [[nodiscard]] auto refuse_conflicts(NetlinkSocket& socket, const Config& config, const Link& bridge,
                                     const std::vector<Prefix>& gateways) -> Result<void>;
 // Puts the gateways' addresses on the bridge, or with a VLAN on `<bridge>.<vlan>`, whose name and MAC then
-// come back as an interface of the result; pins the bridge's MAC; lets the host forward. Where it fails, the addresses
-// are as they were. The last step of an ADD: as soon as it is done, others may rely on it.
+// come back as an interface of the result; pins the bridge's MAC if it may not be its own; lets the host forward. Where
+// it fails, the addresses are as they were. The last step of an ADD: as soon as it is done, others may rely on it.
 [[nodiscard]] auto set_gateways(NetlinkSocket& socket, const Config& config, const std::vector<Prefix>& gateways,
                                 HostSide& side) -> Result<std::optional<Link>>;
 

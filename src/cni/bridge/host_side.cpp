@@ -24,6 +24,21 @@ auto create_failure(const Config& config, const std::string& why) -> Failure {
   return fail(text({"failed to create bridge ", in_quotes(config.bridge), ": ", why}));
 }
 
+// A bridge that was made without a MAC takes that of one port after the other, and 00:.. without any. One that we find
+// so keeps the one that it has, or gets a new one.
+auto pin_mac(const Config& config, HostSide& side, Steps& steps) -> void {
+  if (side.made_bridge && !config.container_interface_down) {
+    side.bridge_has_own_mac = true;
+    return;
+  }
+  const bool none = side.bridge.mac == Mac{};
+  const auto origin = side.made_bridge || none ? MacOrigin::kernel : mac_origin(side.bridge);
+  side.bridge_has_own_mac = origin != MacOrigin::unknown;
+  if (origin != MacOrigin::kernel) return;
+  if (none) side.bridge.mac = random_mac();
+  steps.add(set_mac(side.bridge.index, side.bridge.mac), "could not set bridge's mac");
+}
+
 auto addresses_text(const std::vector<IpConfig>& ips) -> std::string {
   std::string out;
   for (const auto& ip : ips) out += (out.empty() ? "" : ",") + ip.address.ip.to_string();
@@ -66,9 +81,7 @@ auto ensure_bridge(NetlinkSocket& socket, const Config& config, HostSide& side) 
   if (side.made_bridge) (void)socket.send(set_alias(side.bridge.index, unfinished_alias));
   Steps steps;
   if ((side.bridge.flags & IFF_UP) == 0) steps.add(set_up(side.bridge.index), "failed to set " + config.bridge + " up");
-  if (side.made_bridge && config.container_interface_down) {
-    steps.add(set_mac(side.bridge.index, side.bridge.mac), "could not set bridge's mac");
-  }
+  pin_mac(config, side, steps);
   if (config.promiscuous && side.bridge.promiscuity == 0) {
     side.made_promiscuous = true;
     steps.add(set_promiscuous(side.bridge.index),

@@ -16,6 +16,7 @@ namespace weir::cni::bridge {
 struct HostSide {
   Link bridge;
   bool made_bridge = false;
+  bool bridge_has_own_mac = false;          // that no port changes, as far as can be told
   std::optional<std::uint32_t> mtu_before;  // of a bridge whose MTU was changed
   bool made_promiscuous = false;
   Link port;
@@ -26,7 +27,7 @@ struct HostSide {
 
 // The bridge as it is; nullopt if there is none. Another kind of link of that name is an error.
 [[nodiscard]] auto find_bridge(NetlinkSocket& socket, const std::string& name) -> Result<std::optional<Link>>;
-// Finds or makes the bridge, and gives it what the configuration says of it.
+// Finds or makes the bridge, and gives it what the configuration says of it, and a MAC of its own.
 [[nodiscard]] auto ensure_bridge(NetlinkSocket& socket, const Config& config, HostSide& side) -> Result<void>;
 
 // Makes the pair; the other end appears in `netns` as `ifname`, down.

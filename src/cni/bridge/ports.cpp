@@ -35,13 +35,29 @@ auto open_filter_socket() -> Result<NetlinkSocket> {
   return std::move(*socket);
 }
 
-auto read_sysctl(const std::string& name) -> std::string {
-  const Fd file(::open(("/proc/sys/" + name).c_str(), O_RDONLY | O_CLOEXEC));
+namespace {
+
+// The first line of a file of /proc or /sys; "" if it cannot be read.
+auto read_line(const std::string& path) -> std::string {
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   std::array<char, 64> buffer{};
   const auto n = file ? ::read(file.get(), buffer.data(), buffer.size()) : -1;
   if (n <= 0) return {};
   const std::string_view text(buffer.data(), static_cast<std::size_t>(n));
   return std::string(text.substr(0, text.find('\n')));
+}
+
+}  // namespace
+
+auto read_sysctl(const std::string& name) -> std::string { return read_line("/proc/sys/" + name); }
+
+auto mac_origin(const Link& link) -> MacOrigin {
+  constexpr std::string_view set = "3";  // NET_ADDR_SET; sysfs-class-net, addr_assign_type
+  const auto folder = "/sys/class/net/" + link.name;
+  if (read_line(folder + "/ifindex") != std::to_string(link.index)) return MacOrigin::unknown;
+  const auto type = read_line(folder + "/addr_assign_type");
+  if (type.empty()) return MacOrigin::unknown;
+  return type == set ? MacOrigin::set : MacOrigin::kernel;
 }
 
 auto set_sysctl(const std::string& name, std::string_view value) -> bool {

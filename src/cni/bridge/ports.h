@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "cni/kernel/link.h"
 #include "cni/kernel/netlink.h"
 #include "cni/spec/error.h"
 
@@ -29,5 +30,10 @@ class Steps {
 // write to some of them takes the kernel's network lock. False if it could not be written.
 auto set_sysctl(const std::string& name, std::string_view value) -> bool;
 [[nodiscard]] auto read_sysctl(const std::string& name) -> std::string;
+
+// Whether somebody gave a link its MAC, or the kernel did, which lets that of a bridge follow its ports'. Unknown where
+// /sys shows another namespace's links, or none.
+enum class MacOrigin { set, kernel, unknown };
+[[nodiscard]] auto mac_origin(const Link& link) -> MacOrigin;
 
 }  // namespace weir::cni::bridge
