@@ -279,3 +279,17 @@ def test_the_mac_of_a_bridge_that_was_there_follows_no_port(host, made_by):
         assert host.call("DEL", plain, container=f"c{number}").code == 0
         macs.add(host.links()["br1"]["address"])
     assert len(macs) == 1
+
+
+def test_check_knows_a_default_route_that_is_shared(host):
+    """Of two IPv6 routes that differ in their next hop only the kernel makes one."""
+    known = {}
+    for number in (1, 2):
+        config = bridge_config("1.1.0", isDefaultGateway=True, ipam=ipam_config(f"10.{number}.0.0/24", f"fd00:{number}::/64"))
+        config.update(name=f"net{number}", bridge=f"br{number}")
+        known[f"eth{number}"] = with_result(config, host.add(config, ifname=f"eth{number}"))
+    for ifname, config in known.items():
+        assert host.call("CHECK", config, ifname=ifname).code == 0
+    host.run("ip", "-n", "c1", "-6", "route", "del", "default", "via", "fd00:2::1", "dev", "eth2")
+    assert host.call("CHECK", known["eth1"], ifname="eth1").code == 0
+    assert "Expected Route" in host.call("CHECK", known["eth2"], ifname="eth2").message

@@ -48,6 +48,58 @@ def test_an_add_updates_and_deletes_nothing(host, backend):
     assert ("NEW", "TABLE") not in messages or backend == "iptables", "whose program names its table each time"
 
 
+NFTABLES = bridge_config("1.1.0", isGateway=True, ipMasq=True, ipMasqBackend="nftables", ipam=ipam_config("10.1.0.0/24"))
+SKELETON = ("ip daddr 224.0.0.0/4 return", "ip6 daddr ff00::/8 return", "goto masq_checks")
+
+
+def way_in(host):
+    text = host.run("nft", "list", "chain", "inet", "cni_plugins_masquerade", "postrouting").stdout
+    return [line.strip() for line in text.splitlines()[3:-2]]
+
+
+@pytest.mark.parametrize("lost", [("flush", "table"), ("flush", "chain"), *SKELETON])
+def test_the_way_to_masquerading_is_missed_and_mended(host, lost):
+    result = host.add(NFTABLES, "c1")
+    known = with_result(NFTABLES, result)
+    assert host.call("CHECK", known, container="c1").code == 0
+    place = ["inet", "cni_plugins_masquerade", "postrouting"]
+    host.run("nft", "add", "rule", *place, "counter", "comment", '"somebody"')
+    if lost[0] == "flush":
+        host.run("nft", *lost, *(place[:2] if lost[1] == "table" else place))
+    else:
+        listed = host.run("nft", "-a", "list", "chain", *place).stdout
+        handle = re.search(rf"{re.escape(lost)} # handle (\d+)", listed)[1]
+        host.run("nft", "delete", "rule", *place, "handle", handle)
+    assert "Masquerade rules" in host.call("CHECK", known, container="c1").message
+    host.add(NFTABLES, "c2")
+    rules = way_in(host)
+    positions = [max(at for at, rule in enumerate(rules) if rule == wanted) for wanted in SKELETON]
+    assert positions == sorted(positions) and rules.count("goto masq_checks") == 1, rules
+    assert lost[0] == "flush" or any("somebody" in rule for rule in rules)
+    assert host.call("CHECK", known, container="c1").code == (1 if lost == ("flush", "table") else 0)
+    host.container("c3")
+    before = rules
+    host.add(NFTABLES, "c3")
+    assert way_in(host) == before
+
+
+@pytest.mark.parametrize("how", ["flush chain bridge nat cni-br-iface-c1-eth0",
+                                 "flush chain bridge nat cni-br-iface-c1-eth0-mac",
+                                 "another MAC"])
+def test_a_spoof_check_that_lost_its_rules_is_missed(host, how):
+    config = bridge_config("1.1.0", macspoofchk=True)
+    known = with_result(config, host.add(config))
+    assert host.call("CHECK", known).code == 0
+    if how == "another MAC":
+        chain = ["bridge", "nat", "cni-br-iface-c1-eth0-mac"]
+        host.run("nft", "flush", "chain", *chain)
+        host.run("nft", "add", "rule", *chain, "ether", "saddr", "02:00:00:00:00:01", "return")
+        host.run("nft", "add", "rule", *chain, "drop")
+    else:
+        host.run("nft", *how.split())
+    assert "Spoof-check rules" in host.call("CHECK", known).message
+
+
 def test_a_chain_that_lost_its_rules_goes(host):
     """As a program that was killed half way leaves it."""
     result = host.add(BOTH)

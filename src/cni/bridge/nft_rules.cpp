@@ -57,6 +57,20 @@ auto change(NetlinkSocket& socket, std::string_view what, Make make) -> Result<v
 
 using Messages = Answer<std::vector<Message>>;
 
+// Our three rules in the chain where packets come in: two that let multicast through, then the one that leads to
+// masq_checks. `goes` is 0 if there is none that does.
+struct WayIn {
+  std::uint64_t goes = 0;  // its handle
+  bool whole = false;
+};
+auto way_in(const std::vector<nft::Listed>& rules) -> WayIn {
+  const auto goes =
+      std::find_if(rules.begin(), rules.end(), [](const auto& rule) { return rule.target == checks_chain; });
+  if (goes == rules.end()) return {};
+  const auto returns = std::count_if(rules.begin(), goes, [](const auto& rule) { return rule.target == "RETURN"; });
+  return {goes->handle, returns >= 2};
+}
+
 // The table, its chains and the three rules that lead to masq_checks, as far as they are missing.
 auto masquerade_skeleton(NetlinkSocket& socket) -> Messages {
   const auto table = masquerade_table();
@@ -77,14 +91,20 @@ auto masquerade_skeleton(NetlinkSocket& socket) -> Messages {
   }
   const auto has_base = there(postrouting_chain);
   if (!has_base) return tl::unexpected(has_base.error());
-  if (*has_base) return messages;
-  messages.push_back(nft::new_chain(table, postrouting_chain, nft::Hook{"nat", NF_INET_POST_ROUTING, 100}, {}));
-  messages.push_back(nft::Rule(table, postrouting_chain, {})
-                         .destination_in(*Prefix::parse("224.0.0.0/4"), true)
-                         .give_back()
-                         .message());
-  messages.push_back(
-      nft::Rule(table, postrouting_chain, {}).destination_in(*Prefix::parse("ff00::/8"), true).give_back().message());
+  if (!*has_base) {
+    messages.push_back(nft::new_chain(table, postrouting_chain, nft::Hook{"nat", NF_INET_POST_ROUTING, 100}, {}));
+  } else {
+    // Somebody may have flushed it, or lost a part. What is theirs in it stays.
+    const auto rules = nft::list_rules(socket, table, postrouting_chain);
+    if (!rules) return tl::unexpected(rules.error());
+    const auto way = way_in(*rules);
+    if (way.whole) return messages;
+    if (way.goes != 0) messages.push_back(nft::delete_rule(table, postrouting_chain, way.goes));
+  }
+  for (const auto* multicast : {"224.0.0.0/4", "ff00::/8"}) {
+    const auto network = *Prefix::parse(multicast);
+    messages.push_back(nft::Rule(table, postrouting_chain, {}).destination_in(network, true).give_back().message());
+  }
   messages.push_back(nft::Rule(table, postrouting_chain, {}).go_to(checks_chain).message());
   return messages;
 }
@@ -267,9 +287,13 @@ auto add_masquerade(NetlinkSocket& socket, std::string_view network, const Attac
 }
 
 auto masquerade_hashes(NetlinkSocket& socket) -> Result<std::vector<std::string>> {
-  const auto rules = nft::list_rules(socket, masquerade_table(), checks_chain);
-  if (!rules) return failed("failed to list masquerade rules", rules.error());
+  constexpr std::string_view what = "failed to list masquerade rules";
   std::vector<std::string> hashes;
+  const auto base = nft::list_rules(socket, masquerade_table(), postrouting_chain);
+  if (!base) return failed(what, base.error());
+  if (!way_in(*base).whole) return hashes;
+  const auto rules = nft::list_rules(socket, masquerade_table(), checks_chain);
+  if (!rules) return failed(what, rules.error());
   for (const auto& rule : *rules) hashes.emplace_back(nft_hash_in(rule.comment));
   return hashes;
 }
@@ -297,16 +321,22 @@ auto add_spoof_check(NetlinkSocket& socket, const Attachment& owner, std::string
   return change(socket, what, [&](const Refusal&) { return spoof_messages(socket, id, link, mac); });
 }
 
-auto has_spoof_check(NetlinkSocket& socket, const Attachment& owner, std::string_view link) -> Result<bool> {
-  const auto rules = nft::list_rules(socket, spoof_table(), base_chain);
-  if (!rules) return failed("failed to list spoof-check rules", rules.error());
+auto has_spoof_check(NetlinkSocket& socket, const Attachment& owner, std::string_view link, const Mac& mac)
+    -> Result<bool> {
   const auto id = spoof_id(owner);
-  const bool jumps = std::any_of(rules->begin(), rules->end(), [&](const nft::Listed& rule) {
-    return spoof_id_in(rule.comment) == id && rule.input_interface == link;
-  });
-  const auto filter = nft::list_rules(socket, spoof_table(), mac_chain_of(id));
-  if (!filter) return failed("failed to list spoof-check rules", filter.error());
-  return jumps && filter->size() >= 2;
+  std::vector<nft::Listed> base, chain, filter;
+  for (const auto& [name, rules] : {std::pair{std::string(base_chain), &base}, std::pair{chain_of(id), &chain},
+                                    std::pair{mac_chain_of(id), &filter}}) {
+    auto listed = nft::list_rules(socket, spoof_table(), name);
+    if (!listed) return failed("failed to list spoof-check rules", listed.error());
+    *rules = std::move(*listed);
+  }
+  const auto any = [](const std::vector<nft::Listed>& rules, auto is) {
+    return std::any_of(rules.begin(), rules.end(), is);
+  };
+  return any(base, [&](const auto& rule) { return spoof_id_in(rule.comment) == id && rule.input_interface == link; }) &&
+         any(chain, [&](const auto& rule) { return rule.target == mac_chain_of(id); }) && filter.size() >= 2 &&
+         filter.front().ether_source == mac && filter.front().target == "RETURN" && filter.back().target == "DROP";
 }
 
 auto remove_nft(NetlinkSocket& socket, const NftRemoval& removal) -> Result<void> {

@@ -23,7 +23,7 @@ namespace weir::cni::bridge {
 
 [[nodiscard]] auto add_masquerade(NetlinkSocket& socket, std::string_view network, const Attachment& owner,
                                   const std::vector<Prefix>& addresses) -> Result<void>;
-// Masquerade rules of this network by the hash that their comments begin with.
+// Masquerade rules by the hash that their comments begin with; none if packets are not led to them.
 [[nodiscard]] auto masquerade_hashes(NetlinkSocket& socket) -> Result<std::vector<std::string>>;
 
 // iptables-nft's nat table with its rules as iptables-save prints them, as far as an attachment's are made of: the
@@ -34,8 +34,8 @@ namespace weir::cni::bridge {
 // Packets that come in from `link` must carry `mac` as their source.
 [[nodiscard]] auto add_spoof_check(NetlinkSocket& socket, const Attachment& owner, std::string_view link,
                                    const Mac& mac) -> Result<void>;
-[[nodiscard]] auto has_spoof_check(NetlinkSocket& socket, const Attachment& owner, std::string_view link)
-    -> Result<bool>;
+[[nodiscard]] auto has_spoof_check(NetlinkSocket& socket, const Attachment& owner, std::string_view link,
+                                   const Mac& mac) -> Result<bool>;
 
 // Deletes, in one transaction, the masquerade rules whose hash `masquerade_goes`, the spoof checks whose
 // "<container>-<interface>" and link `spoof_goes`, and of the nat tables of `nat_families` what

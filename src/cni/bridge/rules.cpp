@@ -236,7 +236,7 @@ auto check_rules(const Config& config, const RuleWish& wish) -> Result<void> {
     if (auto good = check_masquerade(wish, *socket); !good) return good;
   }
   if (!config.mac_spoof_check) return {};
-  const auto there = has_spoof_check(*socket, wish.owner, wish.host_veth);
+  const auto there = has_spoof_check(*socket, wish.owner, wish.host_veth, wish.container_mac);
   if (!there) return Failure(there.error());
   if (*there) return {};
   return fail(text({"Spoof-check rules of container ", wish.owner.container_id, " not found"}));

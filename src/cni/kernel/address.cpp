@@ -108,25 +108,39 @@ auto new_route(std::uint32_t index, const Route& route) -> Message {
 
 namespace {
 
-auto parse_route(std::span<const std::uint8_t> payload) -> std::optional<KernelRoute> {
+// A route with several next hops, which the kernel makes of IPv6 routes that differ in nothing else, counts as that
+// many routes.
+auto parse_route(std::span<const std::uint8_t> payload, std::vector<KernelRoute>& into) -> void {
   rtmsg info{};
-  if (payload.size() < sizeof(info)) return std::nullopt;
+  if (payload.size() < sizeof(info)) return;
   std::memcpy(&info, payload.data(), sizeof(info));
-  if (info.rtm_type != RTN_UNICAST || (info.rtm_family != AF_INET && info.rtm_family != AF_INET6)) return std::nullopt;
+  if (info.rtm_type != RTN_UNICAST || (info.rtm_family != AF_INET && info.rtm_family != AF_INET6)) return;
   const Attributes attributes(payload.subspan(sizeof(info)));
   KernelRoute found;
   const auto any = info.rtm_family == AF_INET ? Ip::v4({}) : Ip::v6({});
   const auto destination = attributes.find(RTA_DST);
   found.route.destination = {destination ? Ip::from_bytes(*destination).value_or(any) : any, info.rtm_dst_len};
-  if (const auto gateway = attributes.find(RTA_GATEWAY)) found.route.gateway = Ip::from_bytes(*gateway);
   found.route.priority = attributes.number<std::uint32_t>(RTA_PRIORITY).value_or(0);
   found.route.table = attributes.number<std::uint32_t>(RTA_TABLE).value_or(info.rtm_table);
   found.route.scope = info.rtm_scope;
-  found.index = attributes.number<std::uint32_t>(RTA_OIF).value_or(0);
   const auto metrics = attributes.nested(RTA_METRICS);
   found.route.mtu = metrics.number<std::uint32_t>(RTAX_MTU).value_or(0);
   found.route.advmss = metrics.number<std::uint32_t>(RTAX_ADVMSS).value_or(0);
-  return found;
+  const auto add = [&](std::uint32_t index, const Attributes& hop) {
+    found.index = index;
+    const auto gateway = hop.find(RTA_GATEWAY);
+    found.route.gateway = gateway ? Ip::from_bytes(*gateway) : std::nullopt;
+    into.push_back(found);
+  };
+  auto hops = attributes.find(RTA_MULTIPATH);
+  if (!hops) return add(attributes.number<std::uint32_t>(RTA_OIF).value_or(0), attributes);
+  rtnexthop hop{};
+  while (hops->size() >= sizeof(hop)) {
+    std::memcpy(&hop, hops->data(), sizeof(hop));
+    if (hop.rtnh_len < sizeof(hop) || hop.rtnh_len > hops->size()) return;
+    add(static_cast<std::uint32_t>(hop.rtnh_ifindex), Attributes(hops->first(hop.rtnh_len).subspan(sizeof(hop))));
+    hops = hops->subspan(std::min<std::size_t>(RTNH_ALIGN(hop.rtnh_len), hops->size()));
+  }
 }
 
 }  // namespace
@@ -139,10 +153,7 @@ auto list_routes(NetlinkSocket& socket) -> Answer<std::vector<KernelRoute>> {
     return message;
   };
   const auto answer = socket.dump(
-      make, [&] { routes.clear(); },
-      [&](auto payload) {
-        if (auto one = parse_route(payload)) routes.push_back(std::move(*one));
-      });
+      make, [&] { routes.clear(); }, [&](auto payload) { parse_route(payload, routes); });
   if (!answer) return tl::unexpected(answer.error());
   return routes;
 }

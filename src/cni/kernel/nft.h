@@ -76,6 +76,7 @@ struct Listed {
   std::uint64_t handle = 0;
   std::string comment;                // "" if none
   std::string input_interface;        // of an iifname comparison, "" if none
+  std::optional<Mac> ether_source;    // that the frame's source must be
   std::string target;                 // as after iptables' -j: the chain of a jump or goto, "ACCEPT", "MASQUERADE" ...
   std::optional<Prefix> source;       // that the source address must be in; of tables of one family, ip or ip6
   std::optional<Prefix> destination;  // that the destination must be in, or

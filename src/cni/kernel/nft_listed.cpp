@@ -44,6 +44,15 @@ auto prefix_length(std::span<const std::uint8_t> mask) -> std::optional<unsigned
   return length;
 }
 
+auto verdict_name(std::uint32_t code) -> std::string_view {
+  switch (static_cast<std::int32_t>(code)) {
+    case NF_ACCEPT: return "ACCEPT";
+    case NF_DROP: return "DROP";
+    case NFT_RETURN: return "RETURN";
+    default: return "";
+  }
+}
+
 // Follows a rule's expressions one by one: a comparison is about what the expressions before it have loaded.
 class Expressions {
  public:
@@ -63,7 +72,10 @@ class Expressions {
     } else if (name == "immediate") {
       const auto verdict = data.nested(NFTA_IMMEDIATE_DATA).nested(NFTA_DATA_VERDICT);
       into_->target = verdict.text(NFTA_VERDICT_CHAIN);
-      if (into_->target.empty() && number(verdict, NFTA_VERDICT_CODE) == NF_ACCEPT) into_->target = "ACCEPT";
+      // Without a code it is no verdict, but a value for a register.
+      if (into_->target.empty() && verdict.find(NFTA_VERDICT_CODE)) {
+        into_->target = verdict_name(number(verdict, NFTA_VERDICT_CODE));
+      }
     } else if (name == "target") {
       into_->target = data.text(NFTA_TARGET_NAME);
     } else if (name == "masq") {
@@ -74,12 +86,16 @@ class Expressions {
   }
 
  private:
-  enum class Loaded { other, input_interface, source, destination };
+  enum class Loaded { other, input_interface, ether_source, source, destination };
 
   auto load(Loaded what) -> void { loaded_ = what; }
 
-  // Where RFC 791 and RFC 8200 have the addresses.
+  // Where IEEE 802.3, RFC 791 and RFC 8200 have the addresses.
   [[nodiscard]] auto part_of_header(const Attributes& data) const -> Loaded {
+    if (number(data, NFTA_PAYLOAD_BASE) == NFT_PAYLOAD_LL_HEADER) {
+      const bool is_it = number(data, NFTA_PAYLOAD_OFFSET) == 6 && number(data, NFTA_PAYLOAD_LEN) == Mac{}.size();
+      return is_it ? Loaded::ether_source : Loaded::other;
+    }
     if (number(data, NFTA_PAYLOAD_BASE) != NFT_PAYLOAD_NETWORK_HEADER || (!v4_ && !v6_)) return Loaded::other;
     if (number(data, NFTA_PAYLOAD_LEN) > (v4_ ? 4U : 16U)) return Loaded::other;
     const auto offset = number(data, NFTA_PAYLOAD_OFFSET);
@@ -99,6 +115,9 @@ class Expressions {
   auto compare(bool equal, const std::optional<std::span<const std::uint8_t>>& value) -> void {
     if (!value) return;
     if (loaded_ == Loaded::input_interface && equal) into_->input_interface = until_zero(*value);
+    if (loaded_ == Loaded::ether_source && equal && value->size() == Mac{}.size()) {
+      std::copy(value->begin(), value->end(), into_->ether_source.emplace().begin());
+    }
     if (loaded_ != Loaded::destination && (loaded_ != Loaded::source || !equal)) return;
     std::array<std::uint8_t, 16> bytes{};  // a prefix of whole bytes is compared as that many
     std::copy_n(value->begin(), std::min(value->size(), bytes.size()), bytes.begin());
