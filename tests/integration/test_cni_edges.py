@@ -281,6 +281,31 @@ def test_the_mac_of_a_bridge_that_was_there_follows_no_port(host, made_by):
     assert len(macs) == 1
 
 
+@pytest.mark.parametrize("address", ["10.1.0.5", "fd00:9::5"])
+def test_a_neighbour_learns_of_the_next_owner(host, address):
+    """It talked to the last one, so that it knows another MAC for the address."""
+    subnet = "10.1.0.0/24" if "." in address else "fd00:9::/64"
+    host.add(bridge_config(isGateway=True, ipam=ipam_config(subnet)), "peer")
+    fixed = ipam_config([{"subnet": subnet, "rangeStart": address, "rangeEnd": address}])
+    config = {**bridge_config(isGateway=True, ipam=fixed), "name": "net2"}
+    for container in ("c1", "c2", "c3"):
+        mac = host.add(config, container)["interfaces"][2]["mac"]
+        host.run("ip", "netns", "exec", "peer", "ping", "-c", "1", "-W", "2", address)
+        assert mac in host.run("ip", "-n", "peer", "neigh", "show", address).stdout
+        assert host.call("DEL", config, container=container).code == 0
+
+
+def test_an_add_that_fails_leaves_lo_as_it_was(host):
+    """The container may be somebody's who goes on without this network."""
+    refused = bridge_config(ipam=ipam_config("10.1.0.0/24", routes=[{"dst": "192.0.2.0/24", "gw": "203.0.113.1"}]))
+    netns = host.container("c1")
+    assert "failed to add route" in host.call("ADD", refused, netns=netns).message
+    assert "UP" not in host.links("c1")["lo"]["flags"]
+    host.run("ip", "-n", "c1", "link", "set", "lo", "up")
+    assert host.call("ADD", refused, netns=netns).code == 1
+    assert "UP" in host.links("c1")["lo"]["flags"]
+
+
 def test_check_knows_a_default_route_that_is_shared(host):
     """Of two IPv6 routes that differ in their next hop only the kernel makes one."""
     known = {}

@@ -2,13 +2,16 @@
 does; many at once; and nothing of anybody else's."""
 
 import hashlib
+import json
 import re
 import shutil
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from cni_host import bridge_config, ipam_config, legacy_programs, with_result
+from deadline import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -98,6 +101,21 @@ def test_a_spoof_check_that_lost_its_rules_is_missed(host, how):
     else:
         host.run("nft", *how.split())
     assert "Spoof-check rules" in host.call("CHECK", known).message
+
+
+def test_nobody_waits_for_an_address_that_is_being_probed(host):
+    """Duplicate address detection takes a second or two, and the rules of iptables are added in turns."""
+    config = {**BOTH, "enabledad": True}
+    host.container("c1")
+    host.add(BOTH, "c0")
+    probing = subprocess.Popen([*host.enter, str(host.plugins / "bridge")], env=host.environment("ADD", container="c1"),
+                               stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    probing.stdin.write(json.dumps(config))
+    probing.stdin.close()
+    wait_until(lambda: "tentative" in host.run("ip", "-n", "c1", "addr", "show").stdout, "an address is probed")
+    host.add(BOTH, "c2")
+    assert probing.poll() is None, "the other ADD was over first"
+    assert probing.wait() == 0
 
 
 def test_a_chain_that_lost_its_rules_goes(host):

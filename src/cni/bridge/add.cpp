@@ -62,6 +62,8 @@ class Adding {
     auto adding = AddingRules::start(config_, rules);
     if (!adding) return Failure(adding.error());
     auto good = link_first ? name_port(host_, pair_wish(result.ips), side_) : connect(result.ips);
+    // While addresses are probed for a second or two, others shall not wait for the rules' lock.
+    if (good && config_.detect_duplicates) good = adding->finish();
     if (good) good = configure_container(result);
     // The programs have to end before anything of theirs can be undone.
     auto added = adding->finish();
@@ -149,7 +151,7 @@ class Adding {
                                    : container_.configure(config_, owner_.ifname, result);
     if (!good || config_.container_interface_down) return good;
     good = wait_for_port(host_, side_);
-    if (good) container_.wait_until_up(owner_.ifname);
+    if (good) container_.announce(owner_.ifname);
     return good;
   }
 
@@ -158,6 +160,12 @@ class Adding {
     if (!bridge) return Failure(bridge.error());
     if (!*bridge) return fail(text({"could not lookup ", in_quotes(config_.bridge), ": Link not found"}));
     finish_bridge(host_, **bridge);
+    if (!config_.container_interface_down) {
+      (void)std::all_of(addresses_.begin(), addresses_.end(),
+                        [&](const Ip& ip) { return wait_for_address(container_.socket(), ip); });
+      (void)std::all_of(side_.added_gateways.begin(), side_.added_gateways.end(),
+                        [&](const Prefix& gateway) { return wait_for_address(host_, gateway.ip); });
+    }
     const bool says_mtu = at_least(request_->version, "1.1.0");
     const auto named = [&](const Link& link) {
       return Interface{.name = link.name,
@@ -186,6 +194,7 @@ class Adding {
       if (link && *link) (void)host_.send(delete_link((*link)->index));
     }
     undo_bridge(host_, config_, side_);
+    container_.undo();
     if (has_lease_) (void)run_ipam(*request_, Command::del, config_);
   }
 

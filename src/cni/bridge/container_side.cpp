@@ -1,9 +1,9 @@
 #include "cni/bridge/container_side.h"
 
+#include <linux/if.h>
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
-#include <ctime>
 
 #include "cni/bridge/ports.h"
 #include "cni/kernel/address.h"
@@ -33,11 +33,6 @@ auto scope_name(std::int64_t scope) -> std::string_view {
     case RT_SCOPE_NOWHERE: return "nowhere";
     default: return "unknown";
   }
-}
-
-void pause_ms(int milliseconds) {
-  const struct timespec step { .tv_sec = 0, .tv_nsec = milliseconds * 1'000'000L };
-  ::nanosleep(&step, nullptr);
 }
 
 auto route_text(const Route& route, const std::string& ifname) -> std::string {
@@ -83,7 +78,7 @@ auto ContainerSide::set_sysctls(const Config& config, const std::string& ifname,
   return {};
 }
 
-auto ContainerSide::wait_for_addresses(std::uint32_t index) -> Result<void> {
+auto ContainerSide::wait_for_detection(std::uint32_t index) -> Result<void> {
   for (int waited = 0; waited <= settle_ms; waited += settle_step_ms) {
     const auto addresses = list_addresses(socket_, index);
     if (!addresses) return refused("failed to list addresses", addresses.error());
@@ -92,18 +87,34 @@ auto ContainerSide::wait_for_addresses(std::uint32_t index) -> Result<void> {
       return fail("IPv6 duplicate address detection failed: an address is in use already");
     }
     if (!is([](const auto& each) { return each.tentative; })) return {};
-    pause_ms(settle_step_ms);
+    pause_us(settle_step_ms * 1000L);
   }
   return fail("IPv6 addresses are still tentative after 5 seconds");
 }
 
-void ContainerSide::wait_until_up(const std::string& ifname) {
+void ContainerSide::announce(const std::string& ifname) {
   for (int waited = 0; waited < up_wait_ms; ++waited) {
     // Asking is what makes the kernel (6.8) do at once what it would do a moment later.
     const auto link = find(ifname);
-    if (!link || !*link || (*link)->operstate == operstate_up) return;
-    pause_ms(1);
+    if (!link || !*link) return;
+    if ((*link)->operstate == operstate_up) {
+      // What arp_notify and ndisc_notify said when the interface came up was lost: the port did not forward yet. They
+      // say it again for a MAC that is set, even to what it is.
+      (void)socket_.send(set_mac((*link)->index, (*link)->mac));
+      return;
+    }
+    pause_us(1000);
   }
+}
+
+void ContainerSide::undo() {
+  if (raised_loopback_) (void)socket_.send(set_up(loopback, false));
+}
+
+auto ContainerSide::raise_loopback(Steps& steps) -> void {
+  const auto lo = find_link(socket_, loopback);
+  raised_loopback_ = lo && *lo && ((*lo)->flags & IFF_UP) == 0;
+  steps.add(set_up(loopback), "failed to set \"lo\" up");
 }
 
 auto ContainerSide::configure(const Config& config, const std::string& ifname, const AddResult& result)
@@ -121,11 +132,11 @@ auto ContainerSide::configure(const Config& config, const std::string& ifname, c
     steps.add(new_address(index, ip.address, config.detect_duplicates),
               text({"failed to add IP addr ", ip.address.to_string(), " to ", in_quotes(ifname)}));
   }
-  steps.add(set_up(loopback), "failed to set \"lo\" up");
+  raise_loopback(steps);
   steps.add(set_up(index), text({"failed to set ", in_quotes(ifname), " UP"}));
   if (config.detect_duplicates && v6) {
     if (auto good = steps.run(socket_); !good) return good;
-    if (auto good = wait_for_addresses(index); !good) return good;
+    if (auto good = wait_for_detection(index); !good) return good;
     steps = {};
   }
   for (const auto& wanted : result.routes) {
@@ -142,7 +153,7 @@ auto ContainerSide::configure_plain(const Config& config, const std::string& ifn
   if (!link) return Failure(link.error());
   if (!*link) return fail(text({"failed to lookup ", in_quotes(ifname), ": Link not found"}));
   Steps steps;
-  steps.add(set_up(loopback), "failed to set \"lo\" up");
+  raise_loopback(steps);
   steps.add(set_up((*link)->index), text({"failed to set ", in_quotes(ifname), " up"}));
   return steps.run(socket_);
 }

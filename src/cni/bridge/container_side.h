@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "cni/bridge/config.h"
+#include "cni/bridge/ports.h"
 #include "cni/kernel/link.h"
 #include "cni/kernel/netlink.h"
 #include "cni/spec/netns.h"
@@ -22,9 +23,11 @@ class ContainerSide {
       -> Result<void>;
   // Up and nothing else, or not even that.
   [[nodiscard]] auto configure_plain(const Config& config, const std::string& ifname) -> Result<void>;
-  // Returns when the interface reads as up (RFC 2863), which the kernel says a moment after it works. For the time
-  // when the port at the other end is up; so it is no error if that takes too long.
-  void wait_until_up(const std::string& ifname);
+  // For the time when the port at the other end forwards: returns when the interface reads as up (RFC 2863), which the
+  // kernel says a moment after it works, and tells the neighbours whose addresses are here now. No error stops it.
+  void announce(const std::string& ifname);
+  // Takes back what the interface does not take with it.
+  void undo();
 
   [[nodiscard]] auto socket() -> NetlinkSocket& { return socket_; }
   [[nodiscard]] auto netns() const -> int { return netns_.get(); }
@@ -32,10 +35,12 @@ class ContainerSide {
  private:
   ContainerSide(Fd netns, NetlinkSocket socket) : netns_(std::move(netns)), socket_(std::move(socket)) {}
   [[nodiscard]] auto set_sysctls(const Config& config, const std::string& ifname, bool v6) -> Result<void>;
-  [[nodiscard]] auto wait_for_addresses(std::uint32_t index) -> Result<void>;
+  [[nodiscard]] auto wait_for_detection(std::uint32_t index) -> Result<void>;
+  auto raise_loopback(Steps& steps) -> void;
 
   Fd netns_;
   NetlinkSocket socket_;
+  bool raised_loopback_ = false;
 };
 
 }  // namespace weir::cni::bridge

@@ -4,6 +4,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <ctime>
+
+#include "cni/kernel/address.h"
 
 namespace weir::cni::bridge {
 
@@ -17,6 +20,21 @@ auto Steps::run(NetlinkSocket& socket) -> Result<void> {
   messages_.clear();
   if (done) return {};
   return refused(contexts_.at(done.error().message), done.error());
+}
+
+void pause_us(long microseconds) {
+  const struct timespec step { .tv_sec = 0, .tv_nsec = microseconds * 1000 };
+  ::nanosleep(&step, nullptr);
+}
+
+auto wait_for_address(NetlinkSocket& socket, const Ip& address) -> bool {
+  if (address.is_v4()) return true;
+  constexpr int most_tries = 5000;
+  for (int tries = 0; tries < most_tries; ++tries) {
+    if (is_taken_in(socket, address)) return true;
+    pause_us(200);
+  }
+  return false;
 }
 
 auto refused(std::string_view context, const Refusal& refusal) -> Failure {

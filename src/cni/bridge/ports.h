@@ -6,6 +6,7 @@
 #include "cni/kernel/link.h"
 #include "cni/kernel/netlink.h"
 #include "cni/spec/error.h"
+#include "cni/spec/ip.h"
 
 namespace weir::cni::bridge {
 
@@ -21,6 +22,10 @@ class Steps {
   std::vector<Message> messages_;
   std::vector<std::string> contexts_;
 };
+
+// Returns when packets to an address of the socket's namespace are taken in. False if they are not after a second.
+auto wait_for_address(NetlinkSocket& socket, const Ip& address) -> bool;
+void pause_us(long microseconds);
 
 [[nodiscard]] auto refused(std::string_view context, const Refusal& refusal) -> Failure;
 [[nodiscard]] auto open_route_socket() -> Result<NetlinkSocket>;

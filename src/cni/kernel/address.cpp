@@ -73,6 +73,19 @@ auto delete_address(std::uint32_t index, const Prefix& address) -> Message {
   return message;
 }
 
+auto is_taken_in(NetlinkSocket& socket, const Ip& ip) -> bool {
+  Message message(RTM_GETROUTE, NLM_F_ACK);
+  rtmsg question{};
+  question.rtm_family = family_of(ip);
+  question.rtm_dst_len = static_cast<std::uint8_t>(ip.bits());
+  message.put(question).bytes(RTA_DST, ip.bytes());
+  rtmsg answer{};
+  const auto asked = socket.ask(std::move(message), [&](auto payload) {
+    if (payload.size() >= sizeof(answer)) std::memcpy(&answer, payload.data(), sizeof(answer));
+  });
+  return asked && answer.rtm_type == RTN_LOCAL;
+}
+
 auto forget_neighbour(std::uint32_t index, const Ip& ip) -> Message {
   Message message(RTM_DELNEIGH, NLM_F_ACK);
   ndmsg about{};
