@@ -295,6 +295,14 @@ def test_a_neighbour_learns_of_the_next_owner(host, address):
         assert host.call("DEL", config, container=container).code == 0
 
 
+def test_an_address_that_somebody_has_is_found(host):
+    config = bridge_config(isGateway=True, enabledad=True, ipam=ipam_config("fd00:9::/64"))
+    host.add(config, "c1")
+    answer = host.call("ADD", {**config, "name": "net2"}, container="c2", netns=host.container("c2"))
+    assert answer.message == ('failed to settle addresses for "eth0": link eth0 has address fd00:9::2 in DADFAILED state')
+    assert host.leased("net2") == [] and len(host.veths()) == 1
+
+
 def test_an_add_that_fails_leaves_lo_as_it_was(host):
     """The container may be somebody's who goes on without this network."""
     refused = bridge_config(ipam=ipam_config("10.1.0.0/24", routes=[{"dst": "192.0.2.0/24", "gw": "203.0.113.1"}]))

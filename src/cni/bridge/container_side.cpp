@@ -78,18 +78,22 @@ auto ContainerSide::set_sysctls(const Config& config, const std::string& ifname,
   return {};
 }
 
-auto ContainerSide::wait_for_detection(std::uint32_t index) -> Result<void> {
+auto ContainerSide::wait_for_detection(const std::string& ifname, std::uint32_t index) -> Result<void> {
+  const auto unsettled = [&](std::initializer_list<std::string_view> words) {
+    return fail(text({"failed to settle addresses for ", in_quotes(ifname), ": link ", ifname, " ", text(words)}));
+  };
   for (int waited = 0; waited <= settle_ms; waited += settle_step_ms) {
     const auto addresses = list_addresses(socket_, index);
     if (!addresses) return refused("failed to list addresses", addresses.error());
-    const auto is = [&](auto what) { return std::any_of(addresses->begin(), addresses->end(), what); };
-    if (is([](const auto& each) { return each.duplicate; })) {
-      return fail("IPv6 duplicate address detection failed: an address is in use already");
+    bool tentative = false;
+    for (const auto& each : *addresses) {
+      if (each.duplicate) return unsettled({"has address ", each.prefix.ip.to_string(), " in DADFAILED state"});
+      tentative = tentative || each.tentative;
     }
-    if (!is([](const auto& each) { return each.tentative; })) return {};
+    if (!tentative) return {};
     pause_us(settle_step_ms * 1000L);
   }
-  return fail("IPv6 addresses are still tentative after 5 seconds");
+  return unsettled({"still has tentative addresses after 5 seconds"});
 }
 
 void ContainerSide::announce(const std::string& ifname) {
@@ -136,7 +140,7 @@ auto ContainerSide::configure(const Config& config, const std::string& ifname, c
   steps.add(set_up(index), text({"failed to set ", in_quotes(ifname), " UP"}));
   if (config.detect_duplicates && v6) {
     if (auto good = steps.run(socket_); !good) return good;
-    if (auto good = wait_for_detection(index); !good) return good;
+    if (auto good = wait_for_detection(ifname, index); !good) return good;
     steps = {};
   }
   for (const auto& wanted : result.routes) {

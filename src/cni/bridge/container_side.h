@@ -35,7 +35,7 @@ class ContainerSide {
  private:
   ContainerSide(Fd netns, NetlinkSocket socket) : netns_(std::move(netns)), socket_(std::move(socket)) {}
   [[nodiscard]] auto set_sysctls(const Config& config, const std::string& ifname, bool v6) -> Result<void>;
-  [[nodiscard]] auto wait_for_detection(std::uint32_t index) -> Result<void>;
+  [[nodiscard]] auto wait_for_detection(const std::string& ifname, std::uint32_t index) -> Result<void>;
   auto raise_loopback(Steps& steps) -> void;
 
   Fd netns_;
