@@ -1,6 +1,7 @@
 """What a hostile client of the API can cost: shapes, sizes, numbers, connections, and answers that nobody reads."""
 
 import contextlib
+import json
 import socket
 
 import pytest
@@ -44,6 +45,14 @@ def test_so_many_faults_and_no_more(start):
     assert serve.post("/api/v1/proxies", {"name": "db", "upstream": "127.0.0.1:1", "faults": faults[:256]}).status == 201
     refused = serve.post("/proxies/db/toxics", {"type": "latency"})
     assert refused.status == 409 and refused.json["error"] == "a proxy has at most 256 faults: remove one first"
+
+
+@pytest.mark.parametrize("rest", ["\0", "\0garbage", "garbage", "{}"])
+def test_nothing_may_come_after_a_body(start, rest):
+    serve = start()
+    refused = serve.post("/api/v1/proxies", json.dumps({"name": "db", "upstream": "127.0.0.1:1"}) + rest)
+    assert refused.status == 400 and "not JSON" in refused.json["error"]
+    assert serve.get("/proxies").json == {}
 
 
 def test_a_chunked_body_may_come_in_any_pieces(start):
