@@ -29,9 +29,11 @@ auto allocate_requested(Store& store, const RangeSet& set, std::size_t number, c
     -> Result<IpConfig> {
   const auto* range = set.range_for(ip);
   if (ip == range->gateway) return fail(text({"requested ip ", ip.to_string(), " is subnet's gateway"}));
-  const auto done = store.reserve(ip, owner, number);
-  if (!done) return Failure(done.error());
-  if (*done) return lease(ip, *range);
+  do {
+    const auto done = store.reserve(ip, owner, number);
+    if (!done) return Failure(done.error());
+    if (*done) return lease(ip, *range);
+  } while (store.look_again());
   return fail(text({"requested IP address ", ip.to_string(), " is not available in range set ", set.to_string()}));
 }
 
@@ -41,12 +43,14 @@ auto allocate_any(Store& store, const RangeSet& set, std::size_t number, const A
     return fail(
         text({ip.to_string(), " has been allocated to ", owner.container_id, ", duplicate allocation is not allowed"}));
   }
-  Walk walk(set, store.last_reserved(number));
-  while (const auto place = walk.next()) {
-    const auto done = store.reserve(place->ip, owner, number);
-    if (!done) return Failure(done.error());
-    if (*done) return lease(place->ip, *place->range);
-  }
+  do {
+    Walk walk(set, store.last_reserved(number));
+    while (const auto place = walk.next()) {
+      const auto done = store.reserve(place->ip, owner, number);
+      if (!done) return Failure(done.error());
+      if (*done) return lease(place->ip, *place->range);
+    }
+  } while (store.look_again());
   return fail("no IP addresses available in range set: " + set.to_string());
 }
 
@@ -141,6 +145,14 @@ auto is_writable(std::string folder) -> bool {
 }
 
 // Leases are counted, addresses never: an IPv6 /64 has 2^64 of them.
+auto is_full(const RangeSet& set, const std::vector<Ip>& leased) -> bool {
+  const auto taken = std::count_if(leased.begin(), leased.end(), [&](const Ip& ip) {
+    const auto* range = set.range_for(ip);
+    return range != nullptr && range->gateway != ip;
+  });
+  return static_cast<std::uint64_t>(taken) >= set.size();
+}
+
 auto status(const Request& request) -> Result<void> {
   const auto config = parse_config(request);
   if (!config) return Failure(config.error());
@@ -149,19 +161,17 @@ auto status(const Request& request) -> Result<void> {
     if (const auto dns = read_resolv_conf(config->resolv_conf); !dns) return unavailable(dns.error().msg);
   }
   if (!is_writable(config->data_dir)) return unavailable(text({"dataDir ", config->data_dir, " cannot be written"}));
-  const auto store = Store::open_existing(options_of(request, *config));
+  auto store = Store::open_existing(options_of(request, *config));
   if (!store) return unavailable(store.error().msg);
-  if (!*store) return {};
-  const auto leased = (*store)->all();
-  for (const auto& set : config->sets) {
-    const auto taken = std::count_if(leased.begin(), leased.end(), [&](const Ip& ip) {
-      const auto* range = set.range_for(ip);
-      return range != nullptr && range->gateway != ip;
-    });
-    if (static_cast<std::uint64_t>(taken) < set.size()) continue;
-    return unavailable("no IP addresses available in range set: " + set.to_string());
-  }
-  return {};
+  const auto first_full = [&] {
+    const auto leased = *store ? (*store)->all() : std::vector<Ip>{};
+    return std::find_if(config->sets.begin(), config->sets.end(),
+                        [&](const RangeSet& set) { return is_full(set, leased); });
+  };
+  auto full = first_full();
+  if (full != config->sets.end() && *store && (*store)->look_again()) full = first_full();
+  if (full == config->sets.end()) return {};
+  return unavailable("no IP addresses available in range set: " + full->to_string());
 }
 
 }  // namespace

@@ -144,10 +144,11 @@ auto Store::load_table() -> void {
   rebuild();
 }
 
-auto Store::look_again() -> void {
-  if (rebuilt_) return;
+auto Store::look_again() -> bool {
+  if (rebuilt_) return false;
   change();
   rebuild();
+  return true;
 }
 
 auto Store::rebuild() -> void {
@@ -296,14 +297,12 @@ auto Store::release_known(const Attachment& owner) -> bool {
 
 auto Store::release(const Attachment& owner) -> void {
   if (release_known(owner)) return;
-  look_again();
-  (void)release_known(owner);
+  if (look_again()) (void)release_known(owner);
 }
 
 auto Store::has_lease(const Attachment& owner) -> bool {
   if (!leases_of(owner).empty()) return true;
-  look_again();
-  return !leases_of(owner).empty();
+  return look_again() && !leases_of(owner).empty();
 }
 
 auto Store::release_all_but(const std::vector<Attachment>& valid) -> void {

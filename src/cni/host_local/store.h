@@ -43,13 +43,16 @@ class Store {
   [[nodiscard]] auto reserve(const Ip& ip, const Attachment& owner, std::size_t set) -> Result<bool>;
   [[nodiscard]] auto is_leased(const Ip& ip) const -> bool { return table_.is_leased(ip); }
   [[nodiscard]] auto last_reserved(std::size_t set) const -> std::optional<Ip>;
+  // Reads every file, unless that has been done: one that was emptied or written over in place leaves the folder, by
+  // which the table is known to hold, as it was. False if there was nothing to do. For an answer that would be a
+  // refusal.
+  auto look_again() -> bool;
 
   // Leases of the attachment, and those that an older plugin gave its container without naming an interface.
   [[nodiscard]] auto leases_of(const Attachment& owner) const -> std::vector<Ip>;
-  // The same, after reading every file if the table knows of none: one that was written over in place leaves
-  // the folder as it was.
+  // The same, and looks again if the table knows of none.
   [[nodiscard]] auto has_lease(const Attachment& owner) -> bool;
-  // Those of the attachment; if there are none, the older plugin's. Reads every file if the table knows of none.
+  // Those of the attachment; if there are none, the older plugin's. Looks again if the table knows of none.
   auto release(const Attachment& owner) -> void;
   auto release(const Ip& ip, const Attachment& owner) -> void;
   // Everything that belongs to none of `valid`, and empty files; an older lease belongs to any interface.
@@ -64,7 +67,6 @@ class Store {
   static auto open_folder(const Options& options, Fd folder) -> Result<Store>;
   auto load_table() -> void;
   auto rebuild() -> void;
-  auto look_again() -> void;
   [[nodiscard]] auto release_known(const Attachment& owner) -> bool;
   [[nodiscard]] auto current_proof() const -> std::optional<LeaseTable::Proof>;
   [[nodiscard]] auto names() const -> std::vector<std::string>;
