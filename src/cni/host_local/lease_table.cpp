@@ -19,7 +19,7 @@ struct LeaseTable::Header {
 
 namespace {
 
-constexpr std::uint64_t magic = 0x31584449'52494557;  // "WEIRIDX1"
+constexpr std::uint64_t magic = 0x32584449'52494557;  // "WEIRIDX2"
 constexpr std::uint64_t least_capacity = 128;
 constexpr std::uint64_t most_capacity = 1U << 28U;
 

@@ -26,6 +26,8 @@ class LeaseTable {
     std::uint64_t inode = 0;
     std::int64_t seconds = 0;  // the directory's modification time; we set it to a value that no clock shows
     std::int64_t nanoseconds = 0;
+    std::int64_t changed_seconds = 0;  // its change time, which nobody can set: a modification time can be put back
+    std::int64_t changed_nanoseconds = 0;
     std::uint64_t boot = 0;       // a hash of the kernel's boot id: a crash may have emptied files
     std::uint64_t reclaimed = 0;  // 1 if leases of earlier boots were looked for
     auto operator==(const Proof&) const -> bool = default;

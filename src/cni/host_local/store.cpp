@@ -126,6 +126,8 @@ auto Store::current_proof() const -> std::optional<LeaseTable::Proof> {
                            .inode = about.st_ino,
                            .seconds = about.st_mtim.tv_sec,
                            .nanoseconds = about.st_mtim.tv_nsec,
+                           .changed_seconds = about.st_ctim.tv_sec,
+                           .changed_nanoseconds = about.st_ctim.tv_nsec,
                            .boot = *boot,
                            .reclaimed = options_.reclaim_after_reboot ? 1U : 0U};
 }

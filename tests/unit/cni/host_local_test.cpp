@@ -1,8 +1,11 @@
 // Ranges and their walk, the lease table, and the store on a folder of its own.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 
@@ -123,9 +126,26 @@ TEST_F(StoreFolder, SeesWhatAnotherPluginDidMeanwhile) {
   EXPECT_EQ(open().reserve(ip("10.1.0.2"), {"c4", "eth0"}, 0), true);
 }
 
+// As a backup's restore, or a copy that keeps times, leaves a folder.
+TEST_F(StoreFolder, SeesAChangeAfterWhichTheFoldersTimeWasPutBack) {
+  EXPECT_EQ(open().reserve(ip("10.1.0.2"), {"c1", "eth0"}, 0), true);
+  struct stat before {};
+  ASSERT_EQ(::stat(file("").c_str(), &before), 0);
+  // Change times may be as coarse as this clock.
+  struct timespec now {};
+  do {
+    ASSERT_EQ(::clock_gettime(CLOCK_REALTIME_COARSE, &now), 0);
+  } while (now.tv_sec == before.st_ctim.tv_sec && now.tv_nsec <= before.st_ctim.tv_nsec);
+  std::filesystem::rename(file("10.1.0.2"), file("10.1.0.3"));
+  const std::array<timespec, 2> times{before.st_atim, before.st_mtim};
+  ASSERT_EQ(::utimensat(AT_FDCWD, file("").c_str(), times.data(), 0), 0);
+  EXPECT_EQ(open().leases_of({"c1", "eth0"}), std::vector{ip("10.1.0.3")});
+  EXPECT_EQ(open().reserve(ip("10.1.0.2"), {"c2", "eth0"}, 0), true);
+}
+
 TEST_F(StoreFolder, ADamagedTableIsBuiltAgain) {
   EXPECT_EQ(open().reserve(ip("10.1.0.2"), {"c1", "eth0"}, 0), true);
-  std::ofstream(root_ + "/.weir/net1", std::ios::binary) << std::string(3152, 'x');
+  std::ofstream(root_ + "/.weir/net1", std::ios::binary) << std::string(3168, 'x');
   EXPECT_EQ(open().leases_of({"c1", "eth0"}), std::vector{ip("10.1.0.2")});
   std::filesystem::resize_file(root_ + "/.weir/net1", 7);
   EXPECT_EQ(open().leases_of({"c1", "eth0"}), std::vector{ip("10.1.0.2")});
