@@ -45,3 +45,12 @@ def test_status_before_the_first_add_knows_that_the_only_address_is_the_gateways
     assert call(host, "STATUS", full).json["code"] == 50
     assert call(host, "ADD", full).code == 1
     assert call(host, "STATUS", full).json["code"] == 50
+
+
+def test_what_is_said_is_utf8_whatever_was_given(host):
+    assert call(host, "ADD", config(), container="\udcff").json["details"] == "\ufffd"
+    assert call(host, "\udcff", config()).message == "unknown CNI_COMMAND: \ufffd"
+    assert call(host, "ADD", config(), args="F=\udcff").message == 'ARGS: unknown args ["F=\\xff"]'
+    (host.leases / "resolv.conf").write_bytes(b"search \xff\xfe\n")
+    answer = call(host, "ADD", config(resolvConf="/run/netns/leases/resolv.conf"))
+    assert answer.json["dns"] == {"search": ["\ufffd\ufffd"]}

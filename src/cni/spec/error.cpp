@@ -1,8 +1,10 @@
 #include "cni/spec/error.h"
 
-#include <array>
+#include <algorithm>
 #include <cctype>
 #include <cstring>
+
+#include "cni/spec/utf8.h"
 
 namespace weir::cni {
 
@@ -15,26 +17,39 @@ auto text(std::initializer_list<std::string_view> pieces) -> std::string {
   return joined;
 }
 
+namespace {
+
+auto put_hex(char byte, std::string& out) -> void {
+  static constexpr std::string_view digits = "0123456789abcdef";
+  out += "\\x";
+  out += digits[static_cast<unsigned char>(byte) >> 4U];
+  out += digits[static_cast<unsigned char>(byte) & 15U];
+}
+
+// One ASCII character as it stands in Go's quotes.
+auto put_quoted(char c, std::string& out) -> void {
+  static constexpr std::string_view plain = "\"\\\a\b\f\n\r\t\v";
+  static constexpr std::string_view letters = "\"\\abfnrtv";
+  if (const auto which = plain.find(c); which != std::string_view::npos) {
+    out += '\\';
+    out += letters[which];
+  } else if (c < 0x20 || c == 0x7f) {
+    put_hex(c, out);
+  } else {
+    out += c;
+  }
+}
+
+}  // namespace
+
 auto in_quotes(std::string_view text) -> std::string {
-  static constexpr std::string_view hex = "0123456789abcdef";
   std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
-      default:
-        if (byte < 0x20 || byte == 0x7f) {
-          out += "\\x";
-          out += hex[byte >> 4U];
-          out += hex[byte & 15U];
-        } else {
-          out += c;
-        }
-    }
+  while (!text.empty()) {
+    const auto length = utf8_length(text);
+    if (length == 0) put_hex(text[0], out);
+    if (length == 1) put_quoted(text[0], out);
+    if (length > 1) out += text.substr(0, length);
+    text.remove_prefix(std::max<std::size_t>(length, 1));
   }
   return out += '"';
 }

@@ -47,7 +47,8 @@ using Failure = tl::unexpected<Error>;
 
 // Joins pieces of a sentence.
 [[nodiscard]] auto text(std::initializer_list<std::string_view> pieces) -> std::string;
-// `text` in double quotes, as Go's %q writes it for printable ASCII: messages are compared by programs.
+// `text` in double quotes, as Go's %q writes it, control characters and bytes that are not UTF-8 in hex: messages are
+// compared by programs.
 [[nodiscard]] auto in_quotes(std::string_view text) -> std::string;
 // The words of an errno as Go prints them: the C library's, in lower case ("no such file or directory").
 [[nodiscard]] auto errno_words(int code) -> std::string;

@@ -149,7 +149,7 @@ class Printer {
   auto print(const Json& value, std::size_t depth) -> void {
     if (value.is_object()) return print_object(value, depth);
     if (value.is_array()) return print_array(value, depth);
-    if (value.is_string()) return print_string(value.get_ref<const std::string&>());
+    if (value.is_string()) return print_string(valid_utf8(value.get_ref<const std::string&>()));
     out_ += value.dump(-1, ' ', false, Json::error_handler_t::replace);
   }
   auto take() -> std::string { return std::move(out_); }
@@ -173,7 +173,7 @@ class Printer {
     for (const auto& [key, each] : members) {
       if (std::exchange(later, true)) out_ += ',';
       line(depth + 1);
-      print_string(key);
+      print_string(valid_utf8(key));
       out_ += compact_ ? ":" : ": ";
       print(*each, depth + 1);
     }

@@ -52,8 +52,8 @@ class Reader {
   std::string where_;
 };
 
-// Prints as Go's json.MarshalIndent with four spaces, or compact. Keys come in the order of `first`, then
-// in that of the alphabet.
+// Prints as Go's json.MarshalIndent with four spaces, or compact; what is not UTF-8 becomes U+FFFD. Keys come in the
+// order of `first`, then in that of the alphabet.
 [[nodiscard]] auto print_json(const Json& value, const std::vector<std::string_view>& first = {}, bool compact = false)
     -> std::string;
 

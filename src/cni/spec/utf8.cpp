@@ -7,8 +7,23 @@
 namespace weir::cni {
 namespace {
 
-// The length of the well-formed sequence at the start of `text`, or 0. RFC 3629, section 4.
-auto sequence_length(std::string_view text) -> std::size_t {
+// The number of "\uXXXX" at `at`; nullopt if there is something else.
+auto escaped_unit(std::string_view text, std::size_t at) -> std::optional<unsigned> {
+  if (text.substr(std::min(at, text.size()), 2) != "\\u" || text.size() < at + 6) return std::nullopt;
+  unsigned unit = 0;
+  const char* const end = text.data() + at + 6;
+  const auto [stopped, error] = std::from_chars(text.data() + at + 2, end, unit, 16);
+  if (error != std::errc{} || stopped != end) return std::nullopt;
+  return unit;
+}
+
+auto is_between(unsigned value, unsigned least, unsigned most) -> bool { return value >= least && value <= most; }
+
+}  // namespace
+
+// RFC 3629, section 4.
+auto utf8_length(std::string_view text) -> std::size_t {
+  if (text.empty()) return 0;
   const auto at = [&](std::size_t i) { return static_cast<unsigned>(static_cast<unsigned char>(text[i])); };
   const auto tail = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xbf) {
     return i < text.size() && at(i) >= low && at(i) <= high;
@@ -28,20 +43,6 @@ auto sequence_length(std::string_view text) -> std::size_t {
   }
   return 0;
 }
-
-// The number of "\uXXXX" at `at`; nullopt if there is something else.
-auto escaped_unit(std::string_view text, std::size_t at) -> std::optional<unsigned> {
-  if (text.substr(std::min(at, text.size()), 2) != "\\u" || text.size() < at + 6) return std::nullopt;
-  unsigned unit = 0;
-  const char* const end = text.data() + at + 6;
-  const auto [stopped, error] = std::from_chars(text.data() + at + 2, end, unit, 16);
-  if (error != std::errc{} || stopped != end) return std::nullopt;
-  return unit;
-}
-
-auto is_between(unsigned value, unsigned least, unsigned most) -> bool { return value >= least && value <= most; }
-
-}  // namespace
 
 auto without_lone_surrogates(std::string json) -> std::string {
   for (std::size_t i = 0; i < json.size(); ++i) {
@@ -66,7 +67,7 @@ auto valid_utf8(std::string_view text) -> std::string {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
-    const auto length = sequence_length(text);
+    const auto length = utf8_length(text);
     if (length == 0) {
       out += "\xef\xbf\xbd";
       text.remove_prefix(1);

@@ -113,6 +113,18 @@ TEST(Json, NamesAWholeCharacter) {
   EXPECT_EQ(parse_json("{\"name\":\xc3").error().msg, "invalid character '\xef\xbf\xbd' at byte 9 of JSON input");
 }
 
+TEST(Json, IsPrintedInUtf8WhateverItHolds) {
+  Json json = Json::object();
+  json["k\xff"] = "a\xff\xc3\xa4";
+  EXPECT_EQ(print_json(json, {}, true), "{\"k\xef\xbf\xbd\":\"a\xef\xbf\xbd\xc3\xa4\"}");
+}
+
+TEST(Quotes, AreGos) {
+  EXPECT_EQ(in_quotes("a \"b\" \\"), R"("a \"b\" \\")");
+  EXPECT_EQ(in_quotes("\a\b\f\n\r\t\v\x01\x7f"), R"("\a\b\f\n\r\t\v\x01\x7f")");
+  EXPECT_EQ(in_quotes("\xff\xc3\xa4\xc3"), "\"\\xff\xc3\xa4\\xc3\"");
+}
+
 TEST(Json, NamesTheMemberAndWhatItTakes) {
   const auto json = parse_json(R"({"mtu":"x","on":1,"vlan":5000,"big":18446744073709551615,"list":[1]})");
   const Reader reader(*json, "config: ", "outer");
