@@ -54,3 +54,43 @@ def test_what_is_said_is_utf8_whatever_was_given(host):
     (host.leases / "resolv.conf").write_bytes(b"search \xff\xfe\n")
     answer = call(host, "ADD", config(resolvConf="/run/netns/leases/resolv.conf"))
     assert answer.json["dns"] == {"search": ["\ufffd\ufffd"]}
+
+
+def test_gc_goes_on_after_a_lease_that_cannot_be_freed_and_says_so(host):
+    wide = config("10.1.2.0/24")
+    for container in ("first", "second", "third"):
+        assert call(host, "ADD", wide, container=container).code == 0
+    busy = "/run/netns/leases/net1/10.1.2.3"
+    host.run("mount", "--bind", busy, busy)
+    answer = collect(host, wide)
+    assert (answer.json["code"], answer.message) == (5, f"remove {busy}: device or resource busy")
+    assert host.leased() == ["10.1.2.3"]
+    assert call(host, "DEL", wide, container="second").code == 0  # as the reference
+    assert call(host, "CHECK", {**wide, "prevResult": {}}, container="second").code == 0
+    host.run("umount", busy)
+    assert collect(host, wide).code == 0
+    assert host.leased() == []
+
+
+def test_what_cannot_be_written_is_not_collected(host):
+    host.run("sh", "-c", "mkdir /run/netns/leases/own && mount -t tmpfs none /run/netns/leases/own")
+    own = config(dataDir="/run/netns/leases/own")
+    assert call(host, "ADD", own).code == 0
+    host.run("mount", "-o", "remount,ro", "/run/netns/leases/own")
+    answer = collect(host, own)
+    assert (answer.json["code"], answer.message) == (
+        5, "remove /run/netns/leases/own/net1/10.1.2.2: read-only file system")
+
+
+@pytest.mark.parametrize("command", ["DEL", "CHECK", "GC", "STATUS"])
+def test_a_store_that_cannot_be_opened_is_not_one_that_is_empty(host, command):
+    assert call(host, "ADD", config()).code == 0
+    (host.leases / "net1").chmod(0)
+    settings = {**config(), "prevResult": {}, "cni.dev/valid-attachments": []}
+    nobody = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
+    answer = call(host, command, settings, wrapper=nobody)
+    assert answer.message == "open /run/netns/leases/net1: permission denied"
+    (host.leases / "file").write_text("")
+    in_the_way = {**settings, "ipam": ipam_config("10.1.2.0/30", dataDir="/run/netns/leases/file")}
+    assert call(host, command, in_the_way).code == 1
+    assert host.leased() == ["10.1.2.2"]

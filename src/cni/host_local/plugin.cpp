@@ -131,8 +131,8 @@ auto gc(const Request& request) -> Result<void> {
   if (!config) return Failure(config.error());
   auto store = Store::open_existing(options_of(request, *config));
   if (!store) return Failure(store.error());
-  if (*store) (*store)->release_all_but(*valid);
-  return {};
+  if (!*store) return {};
+  return (*store)->release_all_but(*valid);
 }
 
 // Whether leases could be written to a folder that may not be there yet.

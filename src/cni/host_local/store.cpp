@@ -39,6 +39,7 @@ auto make_folders(const std::string& path) -> Result<void> {
   return {};
 }
 
+// nullopt, and errno says why, if it cannot be read.
 auto read_all(int folder, const std::string& name) -> std::optional<std::string> {
   const Fd file(::openat(folder, name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) return std::nullopt;
@@ -75,7 +76,9 @@ auto Store::open(const Options& options) -> Result<Store> {
 auto Store::open_existing(const Options& options) -> Result<std::optional<Store>> {
   const auto path = text({options.data_dir, "/", options.network});
   Fd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder) return std::optional<Store>{};
+  if (!folder && errno == ENOENT) return std::optional<Store>{};
+  // A lease in a folder that we cannot get at is not one that is gone.
+  if (!folder) return fail(text({"open ", path, ": ", errno_words(errno)}));
   auto store = open_folder(options, std::move(folder));
   if (!store) return Failure(store.error());
   return std::optional<Store>(std::move(*store));
@@ -91,7 +94,7 @@ auto Store::open_folder(const Options& options, Fd folder) -> Result<Store> {
     if (errno != EINTR) return fail(text({"lock ", options.data_dir, "/", options.network, ": ", errno_words(errno)}));
   }
   if (options.reclaim_after_reboot) store.stamp_ = this_boot_stamp();
-  store.load_table();
+  if (auto loaded = store.load_table(); !loaded) return Failure(loaded.error());
   return store;
 }
 
@@ -132,31 +135,28 @@ auto Store::current_proof() const -> std::optional<LeaseTable::Proof> {
                            .reclaimed = options_.reclaim_after_reboot ? 1U : 0U};
 }
 
-auto Store::load_table() -> void {
+auto Store::load_table() -> Result<void> {
   const auto beside = options_.data_dir + "/.weir";
   table_ = LeaseTable::open(text({beside, "/", options_.network}));
   if (const auto* left = table_.proof(); left != nullptr) {
     auto now = current_proof();
     if (now && left->reclaimed > now->reclaimed) now->reclaimed = left->reclaimed;
-    if (now && *left == *now) return;
+    if (now && *left == *now) return {};
   } else if (::mkdir(beside.c_str(), 0700) == 0) {
     table_ = LeaseTable::open(text({beside, "/", options_.network}));
   }
-  change();
-  rebuild();
+  return rebuild();
 }
 
-auto Store::look_again() -> bool {
-  if (rebuilt_) return false;
-  change();
-  rebuild();
-  return true;
-}
+auto Store::look_again() -> bool { return !rebuilt_ && rebuild(); }
 
-auto Store::rebuild() -> void {
+auto Store::rebuild() -> Result<void> {
+  const auto files = names();
+  if (!files) return Failure(files.error());
+  change();
   rebuilt_ = true;
   table_.clear();
-  for (const auto& name : names()) {
+  for (const auto& name : *files) {
     const auto ip = ip_named(name);
     if (!ip) continue;
     if (!stamp_.empty() && is_of_earlier_boot(folder_.get(), name, stamp_)) {
@@ -166,18 +166,28 @@ auto Store::rebuild() -> void {
     const auto text = content(name);
     if (text && !text->empty()) table_.add(*ip, *text);
   }
+  return {};
 }
 
-auto Store::names() const -> std::vector<std::string> {
+auto Store::wrong(std::string_view what, std::string_view name) const -> Failure {
+  const int why = errno;
+  return fail(ErrorCode::io, text({what, " ", options_.data_dir, "/", options_.network, name.empty() ? "" : "/", name,
+                                   ": ", errno_words(why)}));
+}
+
+auto Store::names() const -> Result<std::vector<std::string>> {
   std::vector<std::string> out;
   // A descriptor of its own: the directory's offset belongs to whoever reads it.
   const int fd = ::openat(folder_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const std::unique_ptr<DIR, int (*)(DIR*)> folder(fd < 0 ? nullptr : ::fdopendir(fd), ::closedir);
-  if (!folder) return out;
-  while (const auto* entry = ::readdir(folder.get())) {
+  if (!folder) return wrong("open");
+  while (true) {
+    errno = 0;
+    const auto* entry = ::readdir(folder.get());
+    if (entry == nullptr && errno != 0) return wrong("read");
+    if (entry == nullptr) return out;
     if (entry->d_name[0] != '.') out.emplace_back(entry->d_name);
   }
-  return out;
 }
 
 auto Store::content(const std::string& name) const -> std::optional<std::string> {
@@ -278,20 +288,22 @@ auto Store::publish_by_name(const std::string& name, const std::string& content)
   return wrong();
 }
 
-auto Store::remove(const std::string& name, const Ip& ip, const std::string& owner) -> void {
+auto Store::remove(const std::string& name, const Ip& ip, const std::string& owner) -> Result<void> {
   change();
-  if (::unlinkat(folder_.get(), name.c_str(), 0) == 0 || errno == ENOENT) table_.remove(ip, owner);
+  if (::unlinkat(folder_.get(), name.c_str(), 0) != 0 && errno != ENOENT) return wrong("remove", name);
+  table_.remove(ip, owner);
+  return {};
 }
 
 auto Store::release(const Ip& ip, const Attachment& owner) -> void {
   const auto name = ip.to_string();
-  if (content(name) == owner_text(owner)) remove(name, ip, owner_text(owner));
+  if (content(name) == owner_text(owner)) (void)remove(name, ip, owner_text(owner));
 }
 
 auto Store::release_known(const Attachment& owner) -> bool {
   for (const auto& text : {owner_text(owner), owner.container_id}) {
     const auto found = owned_by(text);
-    for (const auto& ip : found) remove(ip.to_string(), ip, text);
+    for (const auto& ip : found) (void)remove(ip.to_string(), ip, text);
     if (!found.empty()) return true;
   }
   return false;
@@ -307,18 +319,30 @@ auto Store::has_lease(const Attachment& owner) -> bool {
   return look_again() && !leases_of(owner).empty();
 }
 
-auto Store::release_all_but(const std::vector<Attachment>& valid) -> void {
+auto Store::release_all_but(const std::vector<Attachment>& valid) -> Result<void> {
   std::vector<std::string> keep;
   for (const auto& each : valid) {
     keep.push_back(owner_text(each));
     keep.push_back(each.container_id);
   }
   std::sort(keep.begin(), keep.end());
-  for (const auto& name : names()) {
+  const auto files = names();
+  if (!files) return Failure(files.error());
+  Result<void> outcome;
+  for (const auto& name : *files) {
     const auto ip = ip_named(name);
-    const auto owner = ip ? content(name) : std::nullopt;
-    if (owner && !std::binary_search(keep.begin(), keep.end(), *owner)) remove(name, *ip, *owner);
+    if (!ip) continue;
+    const auto owner = content(name);
+    Result<void> done;
+    if (!owner) {
+      // Gone meanwhile, or a folder, which is nobody's lease.
+      if (errno != ENOENT && errno != EISDIR) done = wrong("read", name);
+    } else if (!std::binary_search(keep.begin(), keep.end(), *owner)) {
+      done = remove(name, *ip, *owner);
+    }
+    if (!done && outcome) outcome = done;
   }
+  return outcome;
 }
 
 }  // namespace weir::cni::host_local

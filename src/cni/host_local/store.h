@@ -44,7 +44,7 @@ class Store {
   [[nodiscard]] auto is_leased(const Ip& ip) const -> bool { return table_.is_leased(ip); }
   [[nodiscard]] auto last_reserved(std::size_t set) const -> std::optional<Ip>;
   // Reads every file, unless that has been done: one that was emptied or written over in place leaves the folder, by
-  // which the table is known to hold, as it was. False if there was nothing to do. For an answer that would be a
+  // which the table is known to hold, as it was. False if nothing new was seen. For an answer that would be a
   // refusal.
   auto look_again() -> bool;
 
@@ -52,11 +52,14 @@ class Store {
   [[nodiscard]] auto leases_of(const Attachment& owner) const -> std::vector<Ip>;
   // The same, and looks again if the table knows of none.
   [[nodiscard]] auto has_lease(const Attachment& owner) -> bool;
-  // Those of the attachment; if there are none, the older plugin's. Looks again if the table knows of none.
+  // Those of the attachment; if there are none, the older plugin's. Looks again if the table knows of none. As in the
+  // reference, a file that cannot be deleted is no error: a DEL that fails holds up whatever else is to be undone, and
+  // GC says it.
   auto release(const Attachment& owner) -> void;
   auto release(const Ip& ip, const Attachment& owner) -> void;
-  // Everything that belongs to none of `valid`, and empty files; an older lease belongs to any interface.
-  auto release_all_but(const std::vector<Attachment>& valid) -> void;
+  // Everything that belongs to none of `valid`, and empty files; an older lease belongs to any interface. Goes on after
+  // an error, and returns the first.
+  [[nodiscard]] auto release_all_but(const std::vector<Attachment>& valid) -> Result<void>;
   // Whose it is; without a container if nobody's.
   [[nodiscard]] auto owner_of(const Ip& ip) const -> Attachment;
   // Every leased address.
@@ -65,16 +68,19 @@ class Store {
  private:
   Store() = default;
   static auto open_folder(const Options& options, Fd folder) -> Result<Store>;
-  auto load_table() -> void;
-  auto rebuild() -> void;
+  auto load_table() -> Result<void>;
+  auto rebuild() -> Result<void>;
   [[nodiscard]] auto release_known(const Attachment& owner) -> bool;
   [[nodiscard]] auto current_proof() const -> std::optional<LeaseTable::Proof>;
-  [[nodiscard]] auto names() const -> std::vector<std::string>;
+  [[nodiscard]] auto names() const -> Result<std::vector<std::string>>;
+  // nullopt, and errno says why, if it cannot be read.
   [[nodiscard]] auto content(const std::string& name) const -> std::optional<std::string>;
   [[nodiscard]] auto owned_by(const std::string& owner) const -> std::vector<Ip>;
   auto publish(const std::string& name, const std::string& content) -> Result<bool>;
   auto publish_by_name(const std::string& name, const std::string& content) -> Result<bool>;
-  auto remove(const std::string& name, const Ip& ip, const std::string& owner) -> void;
+  auto remove(const std::string& name, const Ip& ip, const std::string& owner) -> Result<void>;
+  // Of the file `name`, or of the folder; errno says why.
+  [[nodiscard]] auto wrong(std::string_view what, std::string_view name = {}) const -> Failure;
   auto change() -> void;
 
   Options options_;
