@@ -94,3 +94,14 @@ def test_a_store_that_cannot_be_opened_is_not_one_that_is_empty(host, command):
     in_the_way = {**settings, "ipam": ipam_config("10.1.2.0/30", dataDir="/run/netns/leases/file")}
     assert call(host, command, in_the_way).code == 1
     assert host.leased() == ["10.1.2.2"]
+
+
+def test_a_zero_byte_does_not_end_a_path(host):
+    for command in ("ADD", "DEL", "CHECK", "GC", "STATUS"):
+        cut = {**config(dataDir="/run/netns/leases\0/x"), "prevResult": {}, "cni.dev/valid-attachments": []}
+        assert call(host, command, cut).message == "mkdir /run/netns/leases\0/x: invalid argument"
+    assert host.lease_files() == {}
+    (host.leases / "resolv.conf").write_text("nameserver 192.0.2.1\n")
+    cut = config(resolvConf="/run/netns/leases/resolv.conf\0")
+    assert call(host, "ADD", cut).message == "open /run/netns/leases/resolv.conf\0: invalid argument"
+    assert call(host, "DEL", cut).code == 0

@@ -1,6 +1,7 @@
 #include "cni/host_local/config.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "cni/spec/arguments.h"
 #include "cni/spec/version.h"
@@ -134,6 +135,10 @@ auto parse_config(const Request& request) -> Result<Config> {
   if (!routes) return Failure(routes.error());
   if (!requested) return Failure(requested.error());
   if (!data_dir->value_or("").empty()) config.data_dir = **data_dir;
+  // The kernel would take what stands before the zero for the whole of it.
+  if (config.data_dir.find('\0') != std::string::npos) {
+    return fail(text({"mkdir ", config.data_dir, ": ", errno_words(EINVAL)}));
+  }
   config.resolv_conf = resolv_conf->value_or("");
   config.reclaim_after_reboot = reclaim->value_or(false);
   config.routes = std::move(*routes);

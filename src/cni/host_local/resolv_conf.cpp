@@ -44,6 +44,8 @@ auto parse_resolv_conf(std::string_view text) -> Dns {
 }
 
 auto read_resolv_conf(const std::string& path) -> Result<Dns> {
+  // The kernel would take what stands before a zero for the whole of it.
+  if (path.find('\0') != std::string::npos) return fail(text({"open ", path, ": ", errno_words(EINVAL)}));
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) return fail(text({"open ", path, ": ", errno_words(errno)}));
   std::string content;
