@@ -106,6 +106,7 @@ def test_an_old_results_routes_are_printed_as_they_came(host):
 FAILURES = {
     "error": ('echo \'{"code": 11, "msg": "later", "details": "why"}\'; exit 1', (11, "later")),
     "words": ("echo oops >&2; exit 3", (999, 'netplugin failed: "oops\\n"')),
+    "garbled error": ("printf '\\377'; exit 3", (999, 'error parsing its diagnostic message "\\xff"')),
     "nothing": ("exit 3", (999, "netplugin failed with no error message")),
     "garbage": ("echo garbage", (999, "failed to unmarshal raw result: invalid character 'g'")),
     "no result": ("", (999, "failed to unmarshal raw result: unexpected end of JSON input")),
@@ -123,6 +124,7 @@ def test_it_fails_and_nothing_is_left(host, how):
     script(host, code)
     answer = host.call("ADD", config(ipMasq=True), CNI_PATH=PATH)
     assert answer.code == 1 and answer.json["code"] == number and words in answer.json["msg"], answer
+    assert "exit status" not in answer.message or how == "nothing"  # as version 1.9.1 of the reference has it
     assert calls(host) == ["ADD", "DEL"]
     assert (host.veths(), "br1" in host.links(), "CNI-" in host.rules()) == ([], False, False)
     assert [name for name in host.links("c1") if name != "lo"] == []
@@ -176,6 +178,27 @@ def test_status_names_what_an_add_would_miss(host):
     assert (status(ipam={"type": "nowhere"})["code"]) == 50
     assert status(ipam=ipam_config("10.1.0.0/24", resolvConf="/nope"))["code"] == 50
     assert status(ipam=ipam_config("10.1.0.0/24", dataDir="/proc/version/x"))["code"] == 50
+
+
+@pytest.mark.parametrize("name", ["bridge", "another-name", "host-local\0", "bridge\0"])
+def test_a_network_plugin_is_no_ipam_plugin(host, name):
+    """It would call itself, and that one itself, until the machine has no process left: a limit is set, all the same."""
+    host.run("cp", OURS / "bridge", f"{FOLDER}/bridge")
+    host.run("ln", f"{FOLDER}/bridge", f"{FOLDER}/another-name")
+    host.run("ln", f"{FOLDER}/bridge", f"{FOLDER}/host-local")
+    own = bridge_config("1.1.0", isGateway=True, ipam={**ipam_config("10.1.0.0/24"), "type": name})
+    answer = host.call("ADD", own, plugins=FOLDER, wrapper=("timeout", "-s", "KILL", "3"))
+    assert ("failed to find plugin" if "\0" in name else "is the plugin that calls it") in answer.message, answer
+    assert (host.veths(), host.leased(), "br1" in host.links()) == ([], [], False)
+
+
+def test_the_builtin_under_a_longer_name(host):
+    host.run("cp", OURS / "bridge", f"{FOLDER}/bridge")
+    host.run("ln", f"{FOLDER}/bridge", f"{FOLDER}/weir-host-local")
+    longer = bridge_config(ipam={**ipam_config("10.1.0.0/24"), "type": "weir-host-local"})
+    assert host.call("ADD", longer, plugins=FOLDER).json["ips"][0]["address"] == "10.1.0.2/24"
+    assert host.call("DEL", longer, plugins=FOLDER).code == 0
+    assert (host.veths(), host.leased()) == ([], [])
 
 
 def test_the_two_as_copies(host):

@@ -36,7 +36,7 @@ auto error_of(const Child::Outcome& outcome) -> Error {
   Error error;
   if (outcome.out.empty()) {
     error.msg = outcome.err.empty() ? text({"netplugin failed with no error message: ", outcome.words()})
-                                    : text({"netplugin failed: ", in_quotes(outcome.err), ": ", outcome.words()});
+                                    : text({"netplugin failed: ", in_quotes(outcome.err)});
     return error;
   }
   const auto json = parse_json(outcome.out);
@@ -69,7 +69,8 @@ auto find_plugin(std::string_view type, std::string_view path) -> Result<std::st
     if (!folder.empty()) {
       std::string file = text({folder, "/", type});
       struct stat about {};
-      if (::stat(file.c_str(), &about) == 0 && S_ISREG(about.st_mode)) return file;
+      const bool is_path = file.find('\0') == std::string::npos;  // or its beginning would be what is found
+      if (is_path && ::stat(file.c_str(), &about) == 0 && S_ISREG(about.st_mode)) return file;
       if (!folders.empty()) folders += ' ';
       folders += folder;
     }
@@ -82,7 +83,12 @@ auto find_plugin(std::string_view type, std::string_view path) -> Result<std::st
 auto Delegate::run(const Request& request, Command command, const std::string& type) const -> Result<AddResult> {
   const auto file = find_plugin(type, request.environment.path);
   if (!file) return Failure(file.error());
-  if (type == builtin_->name && is_ourselves(*file)) {
+  if (is_ourselves(*file)) {
+    // By main.cpp's rule. Under any other name we would run ourselves, and that one itself, without end.
+    if (type.find(builtin_->name) == std::string::npos) {
+      return fail(text(
+          {"IPAM plugin ", in_quotes(type), " (", *file, ") is the plugin that calls it, which gives no addresses"}));
+    }
     if (command == request.command) return dispatch(*builtin_, request);
     Request changed = request;
     changed.command = command;

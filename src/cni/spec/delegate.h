@@ -9,8 +9,8 @@ namespace weir::cni {
 
 // How a plugin calls its IPAM plugin (SPEC.md, "Delegated Plugins"): found by name in CNI_PATH, run with
 // our environment but for CNI_COMMAND and with the very bytes of our stdin. `builtin` is the one that this
-// executable holds itself: where the file found is our own inode, it is called in this process, which
-// saves an exec of about a millisecond; a file of another's under the same name is run like any other.
+// executable holds itself: where the file found is our own inode and its name holds the builtin's, it is called in this
+// process, which saves an exec of about a millisecond; a file of another's under the same name is run like any other.
 class Delegate {
  public:
   explicit Delegate(const Plugin& builtin) : builtin_(&builtin) {}
