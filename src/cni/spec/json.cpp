@@ -50,15 +50,21 @@ auto parse_json(std::string_view text) -> Result<Json> {
   const std::string clean = without_lone_surrogates(valid_utf8(text));
   Json value;
   Listener listener(value);
-  if (Json::sax_parse(clean.begin(), clean.end(), &listener)) return value;
-  const auto rest = clean.find_first_not_of(" \t\r\n", listener.stopped_at == 0 ? 0 : listener.stopped_at - 1);
+  const bool is_json = Json::sax_parse(clean.begin(), clean.end(), &listener);
+  const auto zero = clean.find('\0');  // nlohmann takes it for the end
+  if (is_json && zero == std::string::npos) return value;
+  const auto rest =
+      is_json ? zero : clean.find_first_not_of(" \t\r\n", listener.stopped_at == 0 ? 0 : listener.stopped_at - 1);
   if (rest == std::string::npos || listener.stopped_at > clean.size()) {
     return fail(ErrorCode::decoding, "unexpected end of JSON input");
   }
   std::size_t length = 1;  // of a character in UTF-8
   while (rest + length < clean.size() && (static_cast<unsigned char>(clean[rest + length]) & 0xc0U) == 0x80U) ++length;
-  return fail(ErrorCode::decoding, cni::text({"invalid character '", std::string_view(clean).substr(rest, length),
-                                              "' at byte ", std::to_string(rest + 1), " of JSON input"}));
+  const auto character = std::string_view(clean).substr(rest, length);
+  std::string shown = character == "\"" ? "'\"'" : in_quotes(character);
+  shown.front() = shown.back() = '\'';
+  return fail(ErrorCode::decoding,
+              cni::text({"invalid character ", shown, " at byte ", std::to_string(rest + 1), " of JSON input"}));
 }
 
 auto member(const Json& object, std::string_view key) -> const Json* {

@@ -110,7 +110,23 @@ TEST(Json, IsReadAsGoReadsIt) {
 
 TEST(Json, NamesAWholeCharacter) {
   EXPECT_EQ(parse_json("{\"name\":\xc3\xa9}").error().msg, "invalid character '\xc3\xa9' at byte 9 of JSON input");
+  EXPECT_THAT(parse_json("[\"a\" \"b\"]").error().msg, testing::StartsWith("invalid character '\"' at byte "));
   EXPECT_EQ(parse_json("{\"name\":\xc3").error().msg, "invalid character '\xef\xbf\xbd' at byte 9 of JSON input");
+}
+
+TEST(Json, DoesNotEndAtAZeroByte) {
+  const auto refusal = [](std::string_view text) {
+    const auto json = parse_json(text);
+    return json ? "accepted" : json.error().msg;
+  };
+  using namespace std::string_view_literals;
+  EXPECT_EQ(refusal("{\"a\":1}\0{garbage"sv), "invalid character '\\x00' at byte 8 of JSON input");
+  EXPECT_EQ(refusal("{\"a\":1}\n\0"sv), "invalid character '\\x00' at byte 9 of JSON input");
+  EXPECT_EQ(refusal("{\"a\":\0 1}"sv), "invalid character '\\x00' at byte 6 of JSON input");
+  EXPECT_EQ(refusal("\0{}"sv), "invalid character '\\x00' at byte 1 of JSON input");
+  EXPECT_EQ(refusal("{\"a\0\":1}"sv), "invalid character '\\x00' at byte 4 of JSON input");
+  EXPECT_EQ(refusal("{\"a\":x}\0"sv), "invalid character 'x' at byte 6 of JSON input");
+  EXPECT_EQ(parse_json(R"({"a":"\u0000"})")->at("a"), "\0"sv);
 }
 
 TEST(Json, IsPrintedInUtf8WhateverItHolds) {
