@@ -105,3 +105,9 @@ def test_a_zero_byte_does_not_end_a_path(host):
     cut = config(resolvConf="/run/netns/leases/resolv.conf\0")
     assert call(host, "ADD", cut).message == "open /run/netns/leases/resolv.conf\0: invalid argument"
     assert call(host, "DEL", cut).code == 0
+
+
+@pytest.mark.parametrize("key", ["type", "name"])
+def test_an_ipam_section_of_the_wrong_type(host, key):
+    answer = call(host, "ADD", config(**{key: 5}))
+    assert answer.message == f"ipam.{key}: expected a string, got the number 5"

@@ -123,6 +123,10 @@ auto parse_config(const Request& request) -> Result<Config> {
   if (*section == nullptr) return fail("IPAM config missing 'ipam' key");
   const Reader ipam(**section, {}, "ipam");
   Config config;
+  // Not used, but of another type they are refused, as by the reference.
+  for (const auto* key : {"type", "name"}) {
+    if (const auto said = ipam.string(key); !said) return Failure(said.error());
+  }
   const auto data_dir = ipam.string("dataDir");
   const auto resolv_conf = ipam.string("resolvConf");
   const auto reclaim = ipam.boolean("reclaimAfterReboot");

@@ -162,6 +162,21 @@ auto check_version(Command command, const std::string& version) -> Result<void> 
   return {};
 }
 
+// Keys of every plugin's configuration (SPEC.md, "Section 1") that not every plugin of ours reads.
+auto check_types(const Json& config) -> Result<void> {
+  const Reader reader(config, "failed to load netconf: ");
+  const auto type = reader.string("type");
+  if (!type) return Failure(type.error());
+  const auto previous = reader.object("prevResult");
+  if (!previous) return Failure(previous.error());
+  const auto capabilities = reader.inside("capabilities");
+  if (!capabilities) return Failure(capabilities.error());
+  for (const auto& each : capabilities->json().items()) {
+    if (const auto said = capabilities->boolean(each.key()); !said) return Failure(said.error());
+  }
+  return {};
+}
+
 }  // namespace
 
 auto parse_request(Command command, Environment environment, std::string input) -> Result<Request> {
@@ -182,6 +197,7 @@ auto parse_request(Command command, Environment environment, std::string input) 
   }
   const std::string spoken = version->value_or("").empty() ? "0.1.0" : **version;
   if (auto good = check_version(command, spoken); !good) return Failure(good.error());
+  if (auto good = check_types(*config); !good) return Failure(good.error());
   return Request{.command = command,
                  .environment = std::move(environment),
                  .input = std::move(input),

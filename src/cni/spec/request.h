@@ -38,7 +38,7 @@ struct Request {
 [[nodiscard]] auto check_environment(const Environment& environment) -> Result<Command>;
 
 // Checks `input` for `command` in the reference's order: JSON, name, version, whether the version has the
-// command. Nothing outside is looked at.
+// command, the types of what every configuration may have. Nothing outside is looked at.
 [[nodiscard]] auto parse_request(Command command, Environment environment, std::string input) -> Result<Request>;
 
 }  // namespace weir::cni

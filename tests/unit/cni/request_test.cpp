@@ -118,6 +118,23 @@ TEST(Request_, IsCheckedInOrderBeforeAnythingIsCalled) {
   }
 }
 
+TEST(Request_, OfAWrongTypeIsRefusedWhateverThePluginReads) {
+  const auto refusal = [](const char* key, const char* value) {
+    const auto said =
+        call(environment("ADD"), cni::text({R"({"name":"n","cniVersion":"1.0.0",")", key, "\":", value, "}"}));
+    return said.code == 0 ? "accepted" : parse_json(said.out)->at("msg").get<std::string>();
+  };
+  EXPECT_EQ(refusal("type", "5"), "failed to load netconf: type: expected a string, got the number 5");
+  for (const auto* value : {"5", "\"x\"", "[]"}) {
+    EXPECT_THAT(refusal("prevResult", value), HasSubstr("prevResult: expected an object")) << value;
+  }
+  EXPECT_THAT(refusal("capabilities", "[]"), HasSubstr("capabilities: expected an object"));
+  EXPECT_EQ(refusal("capabilities", R"({"mac":"yes"})"),
+            "failed to load netconf: capabilities.mac: expected true or false, got the string \"yes\"");
+  EXPECT_EQ(refusal("capabilities", R"({"mac":true,"ips":null})"), "accepted");
+  for (const auto* key : {"type", "prevResult", "capabilities"}) EXPECT_EQ(refusal(key, "null"), "accepted") << key;
+}
+
 TEST(Request_, IsRefusedInItsOwnVersionWhereThatIsKnown) {
   const auto version = [](const char* input) {
     return parse_json(call(environment("ADD"), input).out)->at("cniVersion").get<std::string>();
