@@ -111,3 +111,15 @@ def test_a_zero_byte_does_not_end_a_path(host):
 def test_an_ipam_section_of_the_wrong_type(host, key):
     answer = call(host, "ADD", config(**{key: 5}))
     assert answer.message == f"ipam.{key}: expected a string, got the number 5"
+
+
+@pytest.mark.parametrize("keys, message", [
+    ({"ipam": ipam_config([{}])}, "invalid range set 0: IP <nil> not v4 nor v6"),
+    ({"ipam": ipam_config(ranges=[None])}, "invalid range set 0: empty range set"),
+    ({"runtimeConfig": {"ipRanges": [None]}}, "invalid range set 0: empty range set"),
+    ({"runtimeConfig": {"ips": [""]}}, "cannot understand ip: IP <nil> not v4 nor v6"),
+    ({"args": {"cni": {"ips": [""]}}}, "cannot understand ip: IP <nil> not v4 nor v6"),
+])
+def test_what_is_empty_is_refused_in_the_references_words(host, keys, message):
+    assert call(host, "ADD", {**config(), **keys}).message == message
+    assert host.leased() == []

@@ -44,8 +44,9 @@ auto parse_wishes(const Reader& reader, std::string_view key, Wishes& into) -> R
   if (!sets) return Failure(sets.error());
   if (*sets == nullptr) return {};
   for (const auto& set : **sets) {
-    if (!set.is_array()) return reader.wrong(key, "a list of lists of ranges", set);
     auto& wishes = into.emplace_back();
+    if (set.is_null()) continue;  // an empty one, as Go reads it
+    if (!set.is_array()) return reader.wrong(key, "a list of lists of ranges", set);
     for (const auto& range : set) {
       if (!range.is_object()) return reader.wrong(key, "a list of lists of ranges", range);
       const auto wish = parse_wish(Reader(range, {}, std::string(key)));
@@ -58,6 +59,7 @@ auto parse_wishes(const Reader& reader, std::string_view key, Wishes& into) -> R
 
 // "10.1.2.3" or "10.1.2.3/24"; the prefix is not looked at.
 auto add_requested(std::string_view word, std::vector<Ip>& into) -> Result<void> {
+  if (word.empty()) return fail("cannot understand ip: IP <nil> not v4 nor v6");
   std::optional<Ip> ip = Ip::parse(word);
   if (const auto prefix = Prefix::parse(word); !ip && prefix) ip = prefix->ip;
   if (!ip) return fail(text({"invalid IP address ", word}));

@@ -220,6 +220,7 @@ auto Store::leases_of(const Attachment& owner) const -> std::vector<Ip> {
   auto found = owned_by(owner_text(owner));
   const auto older = owned_by(owner.container_id);
   found.insert(found.end(), older.begin(), older.end());
+  std::sort(found.begin(), found.end(), [](const Ip& a, const Ip& b) { return a.to_string() < b.to_string(); });
   return found;
 }
 

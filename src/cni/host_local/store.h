@@ -48,7 +48,8 @@ class Store {
   // refusal.
   auto look_again() -> bool;
 
-  // Leases of the attachment, and those that an older plugin gave its container without naming an interface.
+  // Leases of the attachment, and those that an older plugin gave its container without naming an interface. In
+  // the order of their files' names, in which the reference finds them.
   [[nodiscard]] auto leases_of(const Attachment& owner) const -> std::vector<Ip>;
   // The same, and looks again if the table knows of none.
   [[nodiscard]] auto has_lease(const Attachment& owner) -> bool;

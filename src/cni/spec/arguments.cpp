@@ -9,15 +9,10 @@ namespace {
 constexpr std::array<std::string_view, 7> known_keys{
     "IgnoreUnknown", "MAC", "IP", "K8S_POD_NAME", "K8S_POD_NAMESPACE", "K8S_POD_INFRA_CONTAINER_ID", "K8S_POD_UID"};
 
-// The values of Go's strconv.ParseBool.
-auto truth(std::string_view text) -> int {
-  for (const auto yes : {"1", "t", "T", "true", "TRUE", "True"}) {
-    if (text == yes) return 1;
-  }
-  for (const auto no : {"", "0", "f", "F", "false", "FALSE", "False"}) {
-    if (text == no) return 0;
-  }
-  return -1;
+auto lower(std::string_view text) -> std::string {
+  std::string out(text);
+  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return out;
 }
 
 }  // namespace
@@ -39,12 +34,12 @@ auto Arguments::parse(std::string_view text) -> Result<Arguments> {
     const auto key = pair.substr(0, equals);
     const auto value = pair.substr(equals + 1);
     if (key == "IgnoreUnknown") {
-      const int said = truth(value);
-      if (said < 0) {
+      const auto said = lower(value);
+      ignore_unknown = said == "1" || said == "true";
+      if (!ignore_unknown && said != "0" && said != "false") {
         return fail(ErrorCode::internal, cni::text({"ARGS: error parsing value of pair ", in_quotes(pair),
-                                                    ": boolean unmarshal error: invalid input ", value}));
+                                                    ": boolean unmarshal error: invalid input ", said}));
       }
-      ignore_unknown = said == 1;
     }
     if (std::find(known_keys.begin(), known_keys.end(), key) == known_keys.end()) {
       if (!unknown.empty()) unknown += ' ';

@@ -159,7 +159,9 @@ auto Prefix::parse(std::string_view text) -> std::optional<Prefix> {
   if (!ip) return std::nullopt;
   // An IPv4-mapped address is written with IPv6 lengths.
   const bool mapped = ip->is_v4() && text.substr(0, slash).find(':') != std::string_view::npos;
-  const auto length = parse_number(text.substr(slash + 1), mapped ? 128 : ip->bits());
+  auto digits = text.substr(slash + 1);
+  while (digits.size() > 1 && digits[0] == '0') digits.remove_prefix(1);  // Go takes them here, not in addresses
+  const auto length = parse_number(digits, mapped ? 128 : ip->bits());
   if (!length || (mapped && *length < 96)) return std::nullopt;
   return Prefix{*ip, mapped ? *length - 96 : *length};
 }

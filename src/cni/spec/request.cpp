@@ -1,5 +1,6 @@
 #include "cni/spec/request.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdlib>
@@ -117,6 +118,9 @@ namespace {
 // The numbers of a version, of which one or two may be missing. Also of versions that we do not speak.
 auto numbers_of(std::string_view version) -> Result<std::array<int, 3>> {
   static constexpr std::array<std::string_view, 3> parts{"major", "minor", "micro"};
+  if (std::count(version.begin(), version.end(), '.') > 2) {
+    return fail(ErrorCode::decoding, text({"invalid version ", in_quotes(version), ": too many parts"}));
+  }
   std::array<int, 3> numbers{};
   std::string_view rest = version;
   for (std::size_t i = 0; i < parts.size(); ++i) {

@@ -179,6 +179,14 @@ TEST_F(StoreFolder, FindsALeaseThatWasWrittenOverInPlace) {
   EXPECT_FALSE(std::filesystem::exists(file("10.1.0.2")));
 }
 
+TEST_F(StoreFolder, NamesLeasesInTheOrderOfTheirFiles) {
+  (void)open();
+  for (const auto* name : {"10.1.0.9", "10.1.0.10", "10.1.0.2", "10.1.0.100", "10.1.0.30"}) write(name, "c1\r\neth0");
+  write("10.1.0.20", "c1");
+  EXPECT_EQ(open().leases_of({"c1", "eth0"}), (std::vector{ip("10.1.0.10"), ip("10.1.0.100"), ip("10.1.0.2"),
+                                                           ip("10.1.0.20"), ip("10.1.0.30"), ip("10.1.0.9")}));
+}
+
 TEST_F(StoreFolder, CollectsWhatIsNotValidAndNothingElse) {
   {
     auto store = open();

@@ -106,6 +106,8 @@ TEST(Request_, IsCheckedInOrderBeforeAnythingIsCalled) {
       {"ADD", R"({"name":"a/b"})", "\"code\": 7", "invalid characters found in network name"},
       {"ADD", R"({"name":"n","cniVersion":"9.0.0"})", "\"code\": 1", "incompatible CNI versions"},
       {"CHECK", R"({"name":"n","cniVersion":"0.3.1"})", "\"code\": 1", "config version does not allow CHECK"},
+      {"GC", R"({"name":"n","cniVersion":"1.1.0.0"})", "\"code\": 6", R"(invalid version \"1.1.0.0\": too many parts)"},
+      {"ADD", R"({"name":"n","cniVersion":"1.1.0.0"})", "\"code\": 1", "incompatible CNI versions"},
       {"GC", R"({"name":"n","cniVersion":"1.0.0"})", "\"code\": 1", "config version does not allow GC"},
       {"STATUS", R"({"name":"n","cniVersion":"1.0.0"})", "\"code\": 1", "config version does not allow STATUS"},
   };

@@ -38,9 +38,12 @@ TEST(Ip, StepsAcrossBytes) {
 TEST(Prefix, KeepsHostBitsAndChecksItsLength) {
   EXPECT_EQ(Prefix::parse("10.1.2.3/16")->to_string(), "10.1.2.3/16");
   EXPECT_EQ(Prefix::parse("10.1.2.3/20")->network().to_string(), "10.1.0.0/20");
+  EXPECT_EQ(Prefix::parse("10.1.2.3/00024")->to_string(), "10.1.2.3/24");
+  EXPECT_EQ(Prefix::parse("0.0.0.0/0")->to_string(), "0.0.0.0/0");
   EXPECT_TRUE(Prefix::parse("10.1.0.0/16")->contains(*Ip::parse("10.1.255.1")));
   EXPECT_FALSE(Prefix::parse("10.1.0.0/16")->contains(*Ip::parse("fd00::1")));
-  for (const auto* wrong : {"10.1.2.3", "10.1.2.3/", "10.1.2.3/33", "10.1.2.3/024", "fd00::/129", "10.1.2.3/-1"}) {
+  for (const auto* wrong : {"10.1.2.3", "10.1.2.3/", "10.1.2.3/33", "10.1.2.3/033", "10.01.2.3/24", "10.1.2.3/0x8",
+                            "10.1.2.3/+8", "fd00::/129", "10.1.2.3/-1"}) {
     EXPECT_FALSE(Prefix::parse(wrong)) << wrong;
   }
 }
@@ -159,7 +162,15 @@ TEST(Arguments, KnowBothPluginsKeys) {
   EXPECT_EQ(good->value("IP"), "10.1.0.5");
   EXPECT_EQ(good->value("MAC"), "02:00:00:00:00:01");
   EXPECT_EQ(Arguments::parse("A=1;B=2").error().msg, "ARGS: unknown args [\"A=1\" \"B=2\"]");
-  EXPECT_TRUE(Arguments::parse("A=1;IgnoreUnknown=true"));
+  for (const auto* yes : {"true", "TRUE", "tRuE", "1"}) {
+    EXPECT_TRUE(Arguments::parse(text({"A=1;IgnoreUnknown=", yes}))) << yes;
+  }
+  for (const auto* no : {"false", "False", "0"}) {
+    EXPECT_EQ(Arguments::parse(text({"A=1;IgnoreUnknown=", no})).error().msg, "ARGS: unknown args [\"A=1\"]") << no;
+  }
+  EXPECT_EQ(Arguments::parse("IgnoreUnknown=T").error().msg,
+            "ARGS: error parsing value of pair \"IgnoreUnknown=T\": boolean unmarshal error: invalid input t");
+  EXPECT_FALSE(Arguments::parse("IgnoreUnknown="));
   EXPECT_EQ(Arguments::parse("IP=1;x").error().msg, "ARGS: invalid pair \"x\"");
   EXPECT_EQ(Arguments::parse("IP=1=2").error().msg, "ARGS: invalid pair \"IP=1=2\"");
   EXPECT_TRUE(Arguments::parse(""));
