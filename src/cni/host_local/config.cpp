@@ -48,7 +48,7 @@ auto parse_wishes(const Reader& reader, std::string_view key, Wishes& into) -> R
     if (set.is_null()) continue;  // an empty one, as Go reads it
     if (!set.is_array()) return reader.wrong(key, "a list of lists of ranges", set);
     for (const auto& range : set) {
-      if (!range.is_object()) return reader.wrong(key, "a list of lists of ranges", range);
+      if (!range.is_object() && !range.is_null()) return reader.wrong(key, "a list of lists of ranges", range);
       const auto wish = parse_wish(Reader(range, {}, std::string(key)));
       if (!wish) return Failure(wish.error());
       wishes.push_back(*wish);

@@ -77,8 +77,12 @@ auto Store::open_existing(const Options& options) -> Result<std::optional<Store>
   const auto path = text({options.data_dir, "/", options.network});
   Fd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!folder && errno == ENOENT) return std::optional<Store>{};
-  // A lease in a folder that we cannot get at is not one that is gone.
-  if (!folder) return fail(text({"open ", path, ": ", errno_words(errno)}));
+  if (!folder) {
+    // A lease in a folder that we cannot get at is not one that is gone. What is in the way is named as by an ADD.
+    const int why = errno;
+    if (auto made = make_folders(path); !made) return Failure(made.error());
+    return fail(text({"open ", path, ": ", errno_words(why)}));
+  }
   auto store = open_folder(options, std::move(folder));
   if (!store) return Failure(store.error());
   return std::optional<Store>(std::move(*store));
