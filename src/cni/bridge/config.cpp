@@ -157,11 +157,12 @@ auto parse_config(const Request& request) -> Result<Config> {
 
 auto check_for_add(Config& config) -> Result<void> {
   const auto& bridge = config.bridge;
-  // The kernel would take a '%' for a place to put a number.
+  // The kernel would take a '%' for a place to put a number, and a zero byte for the end.
+  constexpr std::string_view not_in_names("/:% \t\n\v\f\r\0", 10);
   if (bridge.empty() || bridge.size() > 15 || bridge == "." || bridge == ".." ||
-      bridge.find_first_of("/:% \t\n\v\f\r") != std::string::npos) {
-    return fail(text(
-        {"bridge: ", in_quotes(bridge), " is no interface name: use 1 to 15 bytes without '/', ':', '%' and blanks"}));
+      bridge.find_first_of(not_in_names) != std::string::npos) {
+    return fail(text({"bridge: ", in_quotes(bridge),
+                      " is no interface name: use 1 to 15 bytes without '/', ':', '%', blanks and zero bytes"}));
   }
   if (config.mtu > 65535) {
     return fail(text({"mtu: ", std::to_string(config.mtu), " is too large: a link takes at most 65535"}));

@@ -324,7 +324,9 @@ auto add_spoof_check(NetlinkSocket& socket, const Attachment& owner, std::string
 auto has_spoof_check(NetlinkSocket& socket, const Attachment& owner, std::string_view link, const Mac& mac)
     -> Result<bool> {
   const auto id = spoof_id(owner);
-  std::vector<nft::Listed> base, chain, filter;
+  std::vector<nft::Listed> base;
+  std::vector<nft::Listed> chain;
+  std::vector<nft::Listed> filter;
   for (const auto& [name, rules] : {std::pair{std::string(base_chain), &base}, std::pair{chain_of(id), &chain},
                                     std::pair{mac_chain_of(id), &filter}}) {
     auto listed = nft::list_rules(socket, spoof_table(), name);

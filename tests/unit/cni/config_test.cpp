@@ -58,7 +58,8 @@ TEST(BridgeConfig, RefusesWhatCannotGoTogether) {
   EXPECT_EQ(refusal(R"(,"ipMasqBackend":"pf")"), "accepted");
   EXPECT_EQ(refusal(R"(,"ipMasq":true,"ipMasqBackend":"")"), "unknown ipmasq backend \"\"");
   EXPECT_EQ(refusal(R"(,"bridge":"")"),
-            "bridge: \"\" is no interface name: use 1 to 15 bytes without '/', ':', '%' and blanks");
+            "bridge: \"\" is no interface name: use 1 to 15 bytes without '/', ':', '%', blanks and zero bytes");
+  EXPECT_NE(refusal(R"(,"bridge":"br1\u0000x")").find("is no interface name"), std::string::npos);
 }
 
 TEST(BridgeConfig, OfAnAddThatIsRefusedCanBeDeleted) {
