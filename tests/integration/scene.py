@@ -154,8 +154,10 @@ class Scene:
                        f"weir has no more than its first {self.sockets_at_first} sockets")
             if self.view != "none":  # there, a few pipes for splice are kept for the next session
                 # A sanitizer's own thread opens a file of /proc now and then; a leak stays.
-                wait_until(lambda: self.weir.descriptors() <= self.descriptors_at_first,
-                           f"weir has no more than its first {self.descriptors_at_first} descriptors")
+                def no_more():
+                    assert self.weir.descriptors() <= self.descriptors_at_first, self.weir.open_files()
+                    return True
+                wait_until(no_more, f"weir has no more than its first {self.descriptors_at_first} descriptors")
         assert self.weir.stop() == 0, self.weir.stderr()
         assert int(self.weir.summary()["sessions"]) == self._skipped_sessions + self.closed_sessions
 

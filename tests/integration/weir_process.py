@@ -1,5 +1,6 @@
 """One running `weir`: started on a port of the kernel's choice, watched through /proc, always ended."""
 
+import contextlib
 import json
 import os
 import re
@@ -145,6 +146,14 @@ class Weir:
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def open_files(self):
+        """What the descriptors are, for a message."""
+        names = []
+        for entry in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                names.append(f"{entry.name}={os.readlink(entry)}")
+        return " ".join(sorted(names))
 
     def sockets(self):
         count = 0
