@@ -1,6 +1,7 @@
 """Attachments at the edges of what is allowed: names and lists as long as they may be, a full disk, a configuration
 that was refused or changed, somebody else's result, a link with another name."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -303,15 +304,36 @@ def test_an_address_that_somebody_has_is_found(host):
     assert host.leased("net2") == [] and len(host.veths()) == 1
 
 
-def test_an_add_that_fails_leaves_lo_as_it_was(host):
-    """The container may be somebody's who goes on without this network."""
-    refused = bridge_config(ipam=ipam_config("10.1.0.0/24", routes=[{"dst": "192.0.2.0/24", "gw": "203.0.113.1"}]))
+@pytest.mark.parametrize("why", ["a route", "the bridge's address"])
+def test_an_add_that_fails_leaves_the_container_as_it_was(host, why):
+    """It may be somebody's who goes on without this network."""
+    def state():
+        return host.run("ip", "-n", "c1", "addr").stdout + host.run("ip", "-n", "c1", "route", "show", "table", "all").stdout
+    refused = bridge_config(isGateway=True, ipMasq=True, ipam=ipam_config("10.1.0.0/24"))
+    if why == "a route":
+        refused["ipam"]["routes"] = [{"dst": "192.0.2.0/24", "gw": "203.0.113.1"}]
+    else:
+        host.run("ip", "link", "add", "br1", "up", "type", "bridge")
+        host.run("ip", "addr", "add", "172.16.0.1/24", "dev", "br1")
     netns = host.container("c1")
-    assert "failed to add route" in host.call("ADD", refused, netns=netns).message
-    assert "UP" not in host.links("c1")["lo"]["flags"]
-    host.run("ip", "-n", "c1", "link", "set", "lo", "up")
-    assert host.call("ADD", refused, netns=netns).code == 1
-    assert "UP" in host.links("c1")["lo"]["flags"]
+    before, links = state(), host.run("ip", "link").stdout
+    message = host.call("ADD", refused, netns=netns).message
+    assert ("failed to add route" if why == "a route" else "already has an IP address") in message
+    assert state() == before
+    assert why == "a route" or host.run("ip", "link").stdout == links, "not even a link was made"
+
+
+def test_routing_rules_in_front_of_the_kernels_own_hold_nobody_up(host):
+    if shutil.which("strace") is None:
+        pytest.skip("needs strace")
+    netns = host.container("c1")
+    for words in ("rule add pref 50 lookup 100", "rule add pref 60 lookup local", "rule del pref 0",
+                  "route add blackhole default table 100"):
+        host.run("ip", "-n", "c1", "-6", *words.split())
+    config = bridge_config(isGateway=True, ipam=ipam_config("fd00:9::/64"))
+    trace = ("strace", "-f", "-qq", "-e", "trace=clock_nanosleep,nanosleep", "-o", "/run/netns/leases/trace")
+    assert host.call("ADD", config, netns=netns, wrapper=trace).code == 0
+    assert (host.leases / "trace").read_text().count("nanosleep") < 1000, "it waited for what it cannot see"
 
 
 def test_check_knows_a_default_route_that_is_shared(host):

@@ -155,6 +155,17 @@ def test_gc_ends_the_connections_of_what_it_frees(host, count):
         assert [pair for pair in addresses if connections(host, pair[family])] == addresses[:1]
 
 
+def test_a_del_that_comes_late_ends_nothing_of_the_next_owner(host):
+    """A runtime may call DEL as often as it likes, with the prevResult that it has kept."""
+    config = {**a_world_outside(host), "cniVersion": "1.0.0"}
+    late = with_result(config, host.add(config, "c1"))
+    assert host.call("DEL", late, container="c1").code == 0
+    host.add({**config, "runtimeConfig": {"ips": ["10.1.0.2", "fd00:9::2"]}}, "c2")
+    say_something(host, "c2")
+    assert host.call("DEL", late, container="c1").code == 0
+    assert connections(host, "10.1.0.2") and connections(host, "fd00:9::2")
+
+
 def test_the_bridge_goes_with_its_last_port_where_it_is_asked_for(host):
     config = {**MASQUERADE, "cniVersion": "1.1.0", "removeEmptyBridge": True}
     for container in ("c1", "c2"):

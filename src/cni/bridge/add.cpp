@@ -161,10 +161,8 @@ class Adding {
     if (!*bridge) return fail(text({"could not lookup ", in_quotes(config_.bridge), ": Link not found"}));
     finish_bridge(host_, **bridge);
     if (!config_.container_interface_down) {
-      (void)std::all_of(addresses_.begin(), addresses_.end(),
-                        [&](const Ip& ip) { return wait_for_address(container_.socket(), ip); });
-      (void)std::all_of(side_.added_gateways.begin(), side_.added_gateways.end(),
-                        [&](const Prefix& gateway) { return wait_for_address(host_, gateway.ip); });
+      container_.raise_loopback();
+      wait_for_addresses();
     }
     const bool says_mtu = at_least(request_->version, "1.1.0");
     const auto named = [&](const Link& link) {
@@ -184,6 +182,17 @@ class Adding {
     return result;
   }
 
+  // Until both ends of the attachment can be spoken to.
+  auto wait_for_addresses() -> void {
+    const auto inside = container_.find(owner_.ifname);
+    if (!inside || !*inside) return;
+    (void)std::all_of(addresses_.begin(), addresses_.end(),
+                      [&](const Ip& ip) { return wait_for_address(container_.socket(), (*inside)->index, ip); });
+    const auto& gateways = side_.added_gateways;
+    (void)std::all_of(gateways.begin(), gateways.end(),
+                      [&](const Prefix& gateway) { return wait_for_address(host_, side_.gateway_link, gateway.ip); });
+  }
+
   auto undo() -> void {
     std::optional<RemovedRules> removed;
     if (has_rules_) removed = RemovedRules::remove_of(config_, {request_->name, owner_, addresses_});
@@ -194,7 +203,6 @@ class Adding {
       if (link && *link) (void)host_.send(delete_link((*link)->index));
     }
     undo_bridge(host_, config_, side_);
-    container_.undo();
     if (has_lease_) (void)run_ipam(*request_, Command::del, config_);
   }
 

@@ -1,6 +1,5 @@
 #include "cni/bridge/container_side.h"
 
-#include <linux/if.h>
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
@@ -111,15 +110,7 @@ void ContainerSide::announce(const std::string& ifname) {
   }
 }
 
-void ContainerSide::undo() {
-  if (raised_loopback_) (void)socket_.send(set_up(loopback, false));
-}
-
-auto ContainerSide::raise_loopback(Steps& steps) -> void {
-  const auto lo = find_link(socket_, loopback);
-  raised_loopback_ = lo && *lo && ((*lo)->flags & IFF_UP) == 0;
-  steps.add(set_up(loopback), "failed to set \"lo\" up");
-}
+void ContainerSide::raise_loopback() { (void)socket_.send(set_up(loopback)); }
 
 auto ContainerSide::configure(const Config& config, const std::string& ifname, const AddResult& result)
     -> Result<void> {
@@ -136,7 +127,6 @@ auto ContainerSide::configure(const Config& config, const std::string& ifname, c
     steps.add(new_address(index, ip.address, config.detect_duplicates),
               text({"failed to add IP addr ", ip.address.to_string(), " to ", in_quotes(ifname)}));
   }
-  raise_loopback(steps);
   steps.add(set_up(index), text({"failed to set ", in_quotes(ifname), " UP"}));
   if (config.detect_duplicates && v6) {
     if (auto good = steps.run(socket_); !good) return good;
@@ -157,7 +147,6 @@ auto ContainerSide::configure_plain(const Config& config, const std::string& ifn
   if (!link) return Failure(link.error());
   if (!*link) return fail(text({"failed to lookup ", in_quotes(ifname), ": Link not found"}));
   Steps steps;
-  raise_loopback(steps);
   steps.add(set_up((*link)->index), text({"failed to set ", in_quotes(ifname), " up"}));
   return steps.run(socket_);
 }

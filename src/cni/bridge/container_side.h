@@ -26,8 +26,8 @@ class ContainerSide {
   // For the time when the port at the other end forwards: returns when the interface reads as up (RFC 2863), which the
   // kernel says a moment after it works, and tells the neighbours whose addresses are here now. No error stops it.
   void announce(const std::string& ifname);
-  // Takes back what the interface does not take with it.
-  void undo();
+  // Brings lo up. Nothing takes that back whole, so it is for when nothing can fail any more; and no error itself.
+  void raise_loopback();
 
   [[nodiscard]] auto socket() -> NetlinkSocket& { return socket_; }
   [[nodiscard]] auto netns() const -> int { return netns_.get(); }
@@ -36,11 +36,9 @@ class ContainerSide {
   ContainerSide(Fd netns, NetlinkSocket socket) : netns_(std::move(netns)), socket_(std::move(socket)) {}
   [[nodiscard]] auto set_sysctls(const Config& config, const std::string& ifname, bool v6) -> Result<void>;
   [[nodiscard]] auto wait_for_detection(const std::string& ifname, std::uint32_t index) -> Result<void>;
-  auto raise_loopback(Steps& steps) -> void;
 
   Fd netns_;
   NetlinkSocket socket_;
-  bool raised_loopback_ = false;
 };
 
 }  // namespace weir::cni::bridge

@@ -27,12 +27,10 @@ auto look_inside(const Request& request) -> std::optional<Inside> {
 }
 
 // Addresses are looked for where they are most likely still to be known.
-auto own_addresses(const Request& request, const Config& config, const std::optional<AddResult>& previous,
+auto own_addresses(const Request& request, const std::vector<Ip>& leased, const std::optional<AddResult>& previous,
                    const std::optional<Link>& host_end, std::optional<Inside>& inside) -> std::vector<Ip> {
-  std::vector<Ip> own;
+  std::vector<Ip> own = leased;
   for (const auto& each : addresses_in(previous, request.environment.ifname)) own.push_back(each.ip);
-  const auto leased = leased_to(request, config);
-  own.insert(own.end(), leased.begin(), leased.end());
   if (const auto alias = host_end ? parse_alias(host_end->alias) : std::nullopt) {
     const auto named = addresses_named(*alias);
     own.insert(own.end(), named.begin(), named.end());
@@ -69,7 +67,8 @@ auto del(const Request& request) -> Result<void> {
   if (!is_pair) inside.reset();
 
   RemovedRules::Subject rules{request.name, owner, {}};
-  if (config->masquerade) rules.own = own_addresses(request, *config, previous, *host_end, inside);
+  const auto leased = config->masquerade ? leased_to(request, *config) : std::vector<Ip>{};
+  if (config->masquerade) rules.own = own_addresses(request, leased, previous, *host_end, inside);
   auto removed = RemovedRules::remove_of(*config, rules);
   if (*host_end) {
     const auto gone = host->send(delete_link((*host_end)->index));
@@ -80,7 +79,8 @@ auto del(const Request& request) -> Result<void> {
   }
   // The lease goes last, and stays where its link or rules could not be removed: DEL is called again.
   if (!removed.outcome()) return removed.outcome();
-  removed.forget(rules.own);
+  // Without a link, prevResult's addresses may be somebody else's by now: a DEL may be called again at any time.
+  removed.forget(*host_end ? rules.own : leased);
   const auto released = run_ipam(request, Command::del, *config);
   if (!released) return Failure(released.error());
   return remove_empty_bridge(*host, *config);

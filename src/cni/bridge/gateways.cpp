@@ -1,7 +1,5 @@
 #include "cni/bridge/gateways.h"
 
-#include <linux/if.h>
-
 #include <algorithm>
 #include <cerrno>
 
@@ -131,9 +129,6 @@ auto enable_forwarding(const std::vector<Prefix>& gateways) -> Result<void> {
 auto refuse_conflicts(NetlinkSocket& socket, const Config& config, const Link& bridge,
                       const std::vector<Prefix>& gateways) -> Result<void> {
   if (gateways.empty() || config.force_address || config.vlan != 0) return {};
-  const bool changes = (bridge.flags & IFF_UP) == 0 || (config.promiscuous && bridge.promiscuity == 0) ||
-                       (config.mtu != 0 && bridge.mtu != config.mtu);
-  if (!changes) return {};
   const auto now = list_addresses(socket, bridge.index);
   if (!now) return refused("failed to set bridge addr: could not get list of IP addresses", now.error());
   const auto change = address_change(bridge, *now, gateways, false);

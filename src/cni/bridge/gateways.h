@@ -12,8 +12,8 @@ namespace weir::cni::bridge {
 
 // The addresses of an attachment's gateways, which all containers of the bridge share.
 
-// An error if the bridge has addresses that speak against `gateways`, before its settings are changed. Looks only where
-// they will be; set_gateways refuses the others.
+// An error if the bridge has addresses that speak against `gateways`, before anything is made. Those of a VLAN's
+// gateway, and what has changed since, set_gateways refuses.
 [[nodiscard]] auto refuse_conflicts(NetlinkSocket& socket, const Config& config, const Link& bridge,
                                     const std::vector<Prefix>& gateways) -> Result<void>;
 // Puts the gateways' addresses on the bridge, or with a VLAN on `<bridge>.<vlan>`, whose name and MAC then

@@ -27,11 +27,12 @@ void pause_us(long microseconds) {
   ::nanosleep(&step, nullptr);
 }
 
-auto wait_for_address(NetlinkSocket& socket, const Ip& address) -> bool {
+auto wait_for_address(NetlinkSocket& socket, std::uint32_t index, const Ip& address) -> bool {
   if (address.is_v4()) return true;
   constexpr int most_tries = 5000;
   for (int tries = 0; tries < most_tries; ++tries) {
-    if (is_taken_in(socket, address)) return true;
+    const auto now = is_taken_in(socket, index, address);
+    if (now != TakenIn::not_yet) return now == TakenIn::yes;
     pause_us(200);
   }
   return false;

@@ -23,8 +23,9 @@ class Steps {
   std::vector<std::string> contexts_;
 };
 
-// Returns when packets to an address of the socket's namespace are taken in. False if they are not after a second.
-auto wait_for_address(NetlinkSocket& socket, const Ip& address) -> bool;
+// Returns when packets to an address of the link `index` are taken in. False if they are not after a second, or if that
+// cannot be told.
+auto wait_for_address(NetlinkSocket& socket, std::uint32_t index, const Ip& address) -> bool;
 void pause_us(long microseconds);
 
 [[nodiscard]] auto refused(std::string_view context, const Refusal& refusal) -> Failure;

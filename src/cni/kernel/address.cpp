@@ -73,17 +73,25 @@ auto delete_address(std::uint32_t index, const Prefix& address) -> Message {
   return message;
 }
 
-auto is_taken_in(NetlinkSocket& socket, const Ip& ip) -> bool {
+auto is_taken_in(NetlinkSocket& socket, std::uint32_t index, const Ip& ip) -> TakenIn {
   Message message(RTM_GETROUTE, NLM_F_ACK);
   rtmsg question{};
   question.rtm_family = family_of(ip);
   question.rtm_dst_len = static_cast<std::uint8_t>(ip.bits());
   message.put(question).bytes(RTA_DST, ip.bytes());
+  message.number(RTA_OIF, index);
   rtmsg answer{};
+  std::uint32_t table = RT_TABLE_UNSPEC;
   const auto asked = socket.ask(std::move(message), [&](auto payload) {
-    if (payload.size() >= sizeof(answer)) std::memcpy(&answer, payload.data(), sizeof(answer));
+    if (payload.size() < sizeof(answer)) return;
+    std::memcpy(&answer, payload.data(), sizeof(answer));
+    table = Attributes(payload.subspan(sizeof(answer)))
+                .template number<std::uint32_t>(RTA_TABLE)
+                .value_or(answer.rtm_table);
   });
-  return asked && answer.rtm_type == RTN_LOCAL;
+  if (!asked) return TakenIn::not_yet;
+  if (answer.rtm_type == RTN_LOCAL) return TakenIn::yes;
+  return table == RT_TABLE_MAIN || table == RT_TABLE_LOCAL ? TakenIn::not_yet : TakenIn::unknown;
 }
 
 auto forget_neighbour(std::uint32_t index, const Ip& ip) -> Message {

@@ -22,9 +22,11 @@ struct InterfaceAddress {
 [[nodiscard]] auto new_address(std::uint32_t index, const Prefix& address, bool detect_duplicates) -> Message;
 [[nodiscard]] auto delete_address(std::uint32_t index, const Prefix& address) -> Message;
 
-// Whether packets to `ip` are taken in. An IPv6 address that has been added is not at once, even without duplicate
-// address detection: a task of the kernel's does that, when nobody else changes anything in the network.
-[[nodiscard]] auto is_taken_in(NetlinkSocket& socket, const Ip& ip) -> bool;
+// Whether packets to `ip`, an address of the link `index`, are taken in. An IPv6 address that has been added is not at
+// once, even without duplicate address detection: a task of the kernel's does that, when nobody else changes anything
+// in the network. `unknown` where somebody's routing rules come before the kernel's own.
+enum class TakenIn { yes, not_yet, unknown };
+[[nodiscard]] auto is_taken_in(NetlinkSocket& socket, std::uint32_t index, const Ip& ip) -> TakenIn;
 
 // Forgets which MAC answered for `ip` on `index`; ENOENT if nobody did.
 [[nodiscard]] auto forget_neighbour(std::uint32_t index, const Ip& ip) -> Message;
