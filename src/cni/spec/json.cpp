@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/json_shape.h"
+#include "cni/spec/json_syntax.h"
 #include "cni/spec/utf8.h"
 
 namespace weir::cni {
@@ -25,18 +26,6 @@ auto described(const Json& value) -> std::string {
   }
 }
 
-// Remembers where and why the parser stopped; nlohmann's own message names its internals.
-class Listener : public nlohmann::detail::json_sax_dom_parser<Json> {
- public:
-  explicit Listener(Json& into) : json_sax_dom_parser(into, false) {}
-  template <class Exception>
-  auto parse_error(std::size_t position, const std::string& token, const Exception& error) -> bool {
-    stopped_at = position;
-    return json_sax_dom_parser::parse_error(position, token, error);
-  }
-  std::size_t stopped_at = 0;
-};
-
 }  // namespace
 
 auto parse_json(std::string_view text) -> Result<Json> {
@@ -48,23 +37,13 @@ auto parse_json(std::string_view text) -> Result<Json> {
                 "invalid character '\xef\xbb\xbf' looking for beginning of value: a byte order mark");
   }
   const std::string clean = without_lone_surrogates(valid_utf8(text));
-  Json value;
-  Listener listener(value);
-  const bool is_json = Json::sax_parse(clean.begin(), clean.end(), &listener);
-  const auto zero = clean.find('\0');  // nlohmann takes it for the end
-  if (is_json && zero == std::string::npos) return value;
-  const auto rest =
-      is_json ? zero : clean.find_first_not_of(" \t\r\n", listener.stopped_at == 0 ? 0 : listener.stopped_at - 1);
-  if (rest == std::string::npos || listener.stopped_at > clean.size()) {
-    return fail(ErrorCode::decoding, "unexpected end of JSON input");
+  // nlohmann takes a zero byte for the end.
+  if (clean.find('\0') == std::string::npos) {
+    Json value = Json::parse(clean, nullptr, false);
+    if (!value.is_discarded()) return value;
   }
-  std::size_t length = 1;  // of a character in UTF-8
-  while (rest + length < clean.size() && (static_cast<unsigned char>(clean[rest + length]) & 0xc0U) == 0x80U) ++length;
-  const auto character = std::string_view(clean).substr(rest, length);
-  std::string shown = character == "\"" ? "'\"'" : in_quotes(character);
-  shown.front() = shown.back() = '\'';
-  return fail(ErrorCode::decoding,
-              cni::text({"invalid character ", shown, " at byte ", std::to_string(rest + 1), " of JSON input"}));
+  const auto why = json_syntax_error(text);
+  return fail(ErrorCode::decoding, why.empty() ? "JSON input has a number that is too large" : why);
 }
 
 auto member(const Json& object, std::string_view key) -> const Json* {
