@@ -118,6 +118,19 @@ def test_nobody_waits_for_an_address_that_is_being_probed(host):
     assert probing.wait() == 0
 
 
+def test_a_lock_that_somebody_keeps_is_not_waited_for_without_end(host):
+    """A plugin that was stopped holds up the others for ten seconds, and no longer. The lock is this host's own."""
+    host.run("sh", "-c", "touch /run/netns/leases/lock /run/weir-cni.nat.lock && "
+             "mount --bind /run/netns/leases/lock /run/weir-cni.nat.lock")
+    keeper = subprocess.Popen([*host.enter, "flock", "/run/weir-cni.nat.lock", "sh", "-c", "echo kept; exec cat"],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert keeper.stdout.readline() == "kept\n"
+    host.add(BOTH)
+    assert keeper.poll() is None
+    keeper.communicate()
+    assert "CNI-" in host.rules()
+
+
 def test_a_chain_that_lost_its_rules_goes(host):
     """As a program that was killed half way leaves it."""
     result = host.add(BOTH)

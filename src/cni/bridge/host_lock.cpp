@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/time.h>
 
 #include <cerrno>
+#include <csignal>
 
 #include "cni/spec/error.h"
 
@@ -11,13 +13,39 @@ namespace weir::cni::bridge {
 
 namespace {
 
+constexpr int longest_wait_s = 10;
+
+// For as long as it lives, SIGALRM interrupts what the process waits in, `seconds` after it began and then each second:
+// one signal may come just before the wait.
+class Alarm {
+ public:
+  explicit Alarm(int seconds) {
+    struct sigaction action {};
+    action.sa_handler = [](int) {};
+    ::sigaction(SIGALRM, &action, &before_);
+    const itimerval times{.it_interval = {1, 0}, .it_value = {seconds, 0}};
+    ::setitimer(ITIMER_REAL, &times, nullptr);
+  }
+  Alarm(const Alarm&) = delete;
+  auto operator=(const Alarm&) -> Alarm& = delete;
+  ~Alarm() {
+    const itimerval none{};
+    ::setitimer(ITIMER_REAL, &none, nullptr);
+    ::sigaction(SIGALRM, &before_, nullptr);
+  }
+
+ private:
+  struct sigaction before_ {};
+};
+
 auto lock(std::string_view what, int how) -> Fd {
   const auto path = text({"/run/weir-cni.", what, ".lock"});
   Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  while (file && ::flock(file.get(), how) != 0) {
-    if (errno != EINTR) return {};
-  }
-  return file;
+  if (!file || ::flock(file.get(), how | LOCK_NB) == 0) return file;
+  if (errno != EWOULDBLOCK) return {};
+  const Alarm alarm(longest_wait_s);
+  if (::flock(file.get(), how) == 0) return file;
+  return {};
 }
 
 }  // namespace

@@ -7,8 +7,9 @@
 namespace weir::cni::bridge {
 
 // An agreement among our own calls on this host, held for the life of the object: flock(2) on
-// /run/weir-cni.<what>.lock, which only root can open. Where /run cannot be written nothing is locked, and
-// calls may then meet as they would without it: what they change in the kernel is safe by itself.
+// /run/weir-cni.<what>.lock, which only root can open. Where /run cannot be written, or somebody keeps the lock for ten
+// seconds (a plugin that was stopped, a program that hangs), nothing is locked, and calls may then meet as they would
+// without it: what they change in the kernel is safe by itself.
 //   nat     who runs iptables-restore. iptables-nft begins again whenever another has changed anything, so
 //           that sixteen at once do their work many times over. The program inherits the lock: if we are
 //           killed, the next DEL waits until what it was about to add is either there or never will be.
