@@ -302,10 +302,11 @@ auto effective_config(const Config& config) -> std::string {
   for (const ObserverRule& rule : config.observers) root["observers"].push_back(rule.effective);
   for (const ProxyRule& rule : config.proxies) root["proxies"].push_back(rule_json(rule));
   std::ostringstream out;
-  // toml++ 3.3 writes a text with line breaks between ''' even if it has ''' itself; without that, it escapes.
+  // toml++ 3.3 puts line breaks into '...', and what has ''' between ''': only in "..." does it escape.
   using toml::format_flags;
-  constexpr auto one_line = toml::toml_formatter::default_flags & ~format_flags::allow_multi_line_strings;
-  out << toml::toml_formatter{to_toml(root), one_line} << '\n';
+  constexpr auto escaped = toml::toml_formatter::default_flags &
+                           ~(format_flags::allow_literal_strings | format_flags::allow_multi_line_strings);
+  out << toml::toml_formatter{to_toml(root), escaped} << '\n';
   return out.str();
 }
 

@@ -52,7 +52,8 @@ TEST(Config, ErrorsNameFileLineAndKey) {
 TEST(Config, TheEffectiveOneSaysTheSame) {
   for (const std::string_view text :
        {"[[proxies]]\nname=\"a\"\nupstream=\"x:1\"\nfaults=[{type=\"stall\",direction=\"both\"}]",
-        "[api]\nlisten = \"unix:a'''b\\nc\"", "[api]\nlisten = \"unix:a\\tb'\\\"\\\\\""}) {
+        "[api]\nlisten = \"unix:a'''b\\nc\"", "[api]\nlisten = \"unix:a\\nb\"",
+        "[api]\nlisten = \"unix:\\u0001\\u007f\"", "[api]\nlisten = \"unix:a\\tb'\\\"\\\\\""}) {
     const auto config = parse_config(text, "f");
     ASSERT_TRUE(config) << config.error().message;
     const std::string effective = effective_config(*config);
