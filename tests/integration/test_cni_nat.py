@@ -52,6 +52,7 @@ def test_an_add_updates_and_deletes_nothing(host, backend):
 
 
 NFTABLES = bridge_config("1.1.0", isGateway=True, ipMasq=True, ipMasqBackend="nftables", ipam=ipam_config("10.1.0.0/24"))
+NFTABLES_TABLE = ("inet", "cni_plugins_masquerade")
 SKELETON = ("ip daddr 224.0.0.0/4 return", "ip6 daddr ff00::/8 return", "goto masq_checks")
 
 
@@ -65,7 +66,7 @@ def test_the_way_to_masquerading_is_missed_and_mended(host, lost):
     result = host.add(NFTABLES, "c1")
     known = with_result(NFTABLES, result)
     assert host.call("CHECK", known, container="c1").code == 0
-    place = ["inet", "cni_plugins_masquerade", "postrouting"]
+    place = [*NFTABLES_TABLE, "postrouting"]
     host.run("nft", "add", "rule", *place, "counter", "comment", '"somebody"')
     if lost[0] == "flush":
         host.run("nft", *lost, *(place[:2] if lost[1] == "table" else place))
@@ -84,6 +85,32 @@ def test_the_way_to_masquerading_is_missed_and_mended(host, lost):
     before = rules
     host.add(NFTABLES, "c3")
     assert way_in(host) == before
+
+
+IN_THE_WAY = {
+    "a chain without hook": "table inet cni_plugins_masquerade { chain postrouting { }; }",
+    "another type": "table inet cni_plugins_masquerade { chain postrouting { type filter hook postrouting priority 0; }; }",
+    "dormant": "table inet cni_plugins_masquerade { flags dormant; }",
+    "a chain without hook, MAC": "table bridge nat { chain PREROUTING { }; }",
+    "another hook, MAC": "table bridge nat { chain PREROUTING { type filter hook input priority 0; }; }",
+    "dormant, MAC": "table bridge nat { flags dormant; }",
+}
+
+
+@pytest.mark.parametrize("what", IN_THE_WAY)
+def test_rules_that_would_do_nothing_are_refused(host, what):
+    """Somebody has the names of our tables and chains for something else."""
+    config = bridge_config("1.1.0", macspoofchk=True) if "MAC" in what else NFTABLES
+    result = host.add(config)
+    known = with_result(config, result)
+    host.run("nft", "delete", "table", *(("bridge", "nat") if "MAC" in what else NFTABLES_TABLE))
+    host.run("nft", IN_THE_WAY[what])
+    before = host.rules()
+    answer = host.call("ADD", config, container="c2", netns=host.container("c2"))
+    assert ("dormant" if "dormant" in what else "is not of type") in answer.message
+    assert host.rules() == before and len(host.veths()) == 1
+    assert "not found" in host.call("CHECK", known).message
+    assert host.call("DEL", known).code == 0
 
 
 @pytest.mark.parametrize("how", ["flush chain bridge nat cni-br-iface-c1-eth0",

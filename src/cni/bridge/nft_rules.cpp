@@ -23,6 +23,8 @@ constexpr std::string_view postrouting_chain = "postrouting";
 
 auto masquerade_table() -> nft::Table { return {NFPROTO_INET, "cni_plugins_masquerade"}; }
 auto spoof_table() -> nft::Table { return {NFPROTO_BRIDGE, "nat"}; }
+auto masquerade_hook() -> nft::Hook { return {"nat", NF_INET_POST_ROUTING, 100}; }
+auto spoof_hook() -> nft::Hook { return {"filter", NF_BR_PRE_ROUTING, -300}; }
 
 auto failed(std::string_view what, const Refusal& refusal) -> Failure {
   return fail(text({what, ": nftables: ", refusal.words()}));
@@ -57,6 +59,39 @@ auto change(NetlinkSocket& socket, std::string_view what, Make make) -> Result<v
 
 using Messages = Answer<std::vector<Message>>;
 
+// Whether rules in the table's base chain see packets: `base` none if the chain, or the table too, has to be made. An
+// error if somebody has the names for something else: rules would be added, and do nothing.
+struct Ground {
+  nft::TableState table = nft::TableState::none;
+  nft::ChainState base = nft::ChainState::none;
+  [[nodiscard]] auto is_laid() const -> bool {
+    return table == nft::TableState::awake && base == nft::ChainState::at_hook;
+  }
+};
+auto look_at(NetlinkSocket& socket, const nft::Table& table, std::string_view chain, const nft::Hook& hook)
+    -> Answer<Ground> {
+  Ground ground;
+  const auto state = nft::table_state(socket, table);
+  if (!state) return tl::unexpected(state.error());
+  ground.table = *state;
+  if (ground.table == nft::TableState::none) return ground;
+  const auto base = nft::base_chain_state(socket, table, chain, hook);
+  if (!base) return tl::unexpected(base.error());
+  ground.base = *base;
+  return ground;
+}
+auto usable(const Ground& ground, const nft::Table& table, std::string_view chain, const nft::Hook& hook)
+    -> Answer<void> {
+  if (ground.table == nft::TableState::asleep) {
+    return tl::unexpected(Refusal{EINVAL, text({"table ", table.name, " has the flag dormant: take it away"}), 0});
+  }
+  if (ground.base != nft::ChainState::other) return {};
+  return tl::unexpected(Refusal{EINVAL,
+                                text({"chain ", chain, " of table ", table.name, " is not of type ", hook.type,
+                                      " at the hook where packets must pass it: rename or delete it"}),
+                                0});
+}
+
 // Our three rules in the chain where packets come in: two that let multicast through, then the one that leads to
 // masq_checks. `goes` is 0 if there is none that does.
 struct WayIn {
@@ -75,24 +110,23 @@ auto way_in(const std::vector<nft::Listed>& rules) -> WayIn {
 auto masquerade_skeleton(NetlinkSocket& socket) -> Messages {
   const auto table = masquerade_table();
   std::vector<Message> messages;
-  const auto has_table = nft::has_table(socket, table);
-  if (!has_table) return tl::unexpected(has_table.error());
-  if (!*has_table) {
+  const auto ground = look_at(socket, table, postrouting_chain, masquerade_hook());
+  if (!ground) return tl::unexpected(ground.error());
+  if (auto good = usable(*ground, table, postrouting_chain, masquerade_hook()); !good) {
+    return tl::unexpected(good.error());
+  }
+  const bool has_table = ground->table != nft::TableState::none;
+  if (!has_table) {
     messages.push_back(nft::new_table(table, "Masquerading for plugins from github.com/containernetworking/plugins"));
   }
-  const auto there = [&](std::string_view chain) -> Answer<bool> {
-    return *has_table ? nft::has_chain(socket, table, chain) : Answer<bool>(false);
-  };
-  const auto has_checks = there(checks_chain);
+  const auto has_checks = has_table ? nft::has_chain(socket, table, checks_chain) : Answer<bool>(false);
   if (!has_checks) return tl::unexpected(has_checks.error());
   if (!*has_checks) {
     messages.push_back(nft::new_chain(
         table, checks_chain, {}, "Masquerade traffic from certain IPs to any (non-multicast) IP outside their subnet"));
   }
-  const auto has_base = there(postrouting_chain);
-  if (!has_base) return tl::unexpected(has_base.error());
-  if (!*has_base) {
-    messages.push_back(nft::new_chain(table, postrouting_chain, nft::Hook{"nat", NF_INET_POST_ROUTING, 100}, {}));
+  if (ground->base == nft::ChainState::none) {
+    messages.push_back(nft::new_chain(table, postrouting_chain, masquerade_hook(), {}));
   } else {
     // Somebody may have flushed it, or lost a part. What is theirs in it stays.
     const auto rules = nft::list_rules(socket, table, postrouting_chain);
@@ -116,13 +150,12 @@ auto spoof_messages(NetlinkSocket& socket, const std::string& id, std::string_vi
   const auto table = spoof_table();
   const auto comment = text({spoof_prefix, id});
   std::vector<Message> messages;
-  const auto has_table = nft::has_table(socket, table);
-  if (!has_table) return tl::unexpected(has_table.error());
-  if (!*has_table) messages.push_back(nft::new_table(table, {}));
-  const auto has_base = *has_table ? nft::has_chain(socket, table, base_chain) : Answer<bool>(false);
-  if (!has_base) return tl::unexpected(has_base.error());
-  if (!*has_base) {
-    messages.push_back(nft::new_chain(table, base_chain, nft::Hook{"filter", NF_BR_PRE_ROUTING, -300}, {}));
+  const auto ground = look_at(socket, table, base_chain, spoof_hook());
+  if (!ground) return tl::unexpected(ground.error());
+  if (auto good = usable(*ground, table, base_chain, spoof_hook()); !good) return tl::unexpected(good.error());
+  if (ground->table == nft::TableState::none) messages.push_back(nft::new_table(table, {}));
+  if (ground->base == nft::ChainState::none) {
+    messages.push_back(nft::new_chain(table, base_chain, spoof_hook(), {}));
   }
   const auto chain = chain_of(id);
   const auto mac_chain = mac_chain_of(id);
@@ -289,9 +322,11 @@ auto add_masquerade(NetlinkSocket& socket, std::string_view network, const Attac
 auto masquerade_hashes(NetlinkSocket& socket) -> Result<std::vector<std::string>> {
   constexpr std::string_view what = "failed to list masquerade rules";
   std::vector<std::string> hashes;
+  const auto ground = look_at(socket, masquerade_table(), postrouting_chain, masquerade_hook());
+  if (!ground) return failed(what, ground.error());
   const auto base = nft::list_rules(socket, masquerade_table(), postrouting_chain);
   if (!base) return failed(what, base.error());
-  if (!way_in(*base).whole) return hashes;
+  if (!ground->is_laid() || !way_in(*base).whole) return hashes;
   const auto rules = nft::list_rules(socket, masquerade_table(), checks_chain);
   if (!rules) return failed(what, rules.error());
   for (const auto& rule : *rules) hashes.emplace_back(nft_hash_in(rule.comment));
@@ -323,14 +358,18 @@ auto add_spoof_check(NetlinkSocket& socket, const Attachment& owner, std::string
 
 auto has_spoof_check(NetlinkSocket& socket, const Attachment& owner, std::string_view link, const Mac& mac)
     -> Result<bool> {
+  constexpr std::string_view what = "failed to list spoof-check rules";
   const auto id = spoof_id(owner);
+  const auto ground = look_at(socket, spoof_table(), base_chain, spoof_hook());
+  if (!ground) return failed(what, ground.error());
+  if (!ground->is_laid()) return false;
   std::vector<nft::Listed> base;
   std::vector<nft::Listed> chain;
   std::vector<nft::Listed> filter;
   for (const auto& [name, rules] : {std::pair{std::string(base_chain), &base}, std::pair{chain_of(id), &chain},
                                     std::pair{mac_chain_of(id), &filter}}) {
     auto listed = nft::list_rules(socket, spoof_table(), name);
-    if (!listed) return failed("failed to list spoof-check rules", listed.error());
+    if (!listed) return failed(what, listed.error());
     *rules = std::move(*listed);
   }
   const auto any = [](const std::vector<nft::Listed>& rules, auto is) {

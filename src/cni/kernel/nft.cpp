@@ -7,6 +7,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace weir::cni::nft {
@@ -79,26 +80,59 @@ auto delete_rule(const Table& table, std::string_view chain, std::uint64_t handl
 
 namespace {
 
-auto is_there(NetlinkSocket& socket, Message message) -> Answer<bool> {
-  const auto answer = socket.ask(std::move(message), [](auto) {});
+// False if there is no such thing; else `each` has seen it.
+auto is_there(NetlinkSocket& socket, Message message, const NetlinkSocket::Each& each) -> Answer<bool> {
+  const auto answer = socket.ask(std::move(message), each);
   if (answer) return true;
   // A kernel without nf_tables refuses the whole subsystem.
   if (answer.error().code == ENOENT || answer.error().code == EINVAL) return false;
   return tl::unexpected(answer.error());
 }
 
+auto attributes_of(std::span<const std::uint8_t> payload) -> Attributes {
+  return Attributes(payload.subspan(std::min(sizeof(nfgenmsg), payload.size())));
+}
+
+auto number_in(const Attributes& attributes, std::uint16_t type) -> std::uint32_t {
+  return ::ntohl(attributes.number<std::uint32_t>(type).value_or(0));
+}
+
+auto ask_for_chain(const Table& table, std::string_view chain) -> Message {
+  auto message = start(NFT_MSG_GETCHAIN, NLM_F_ACK, table.family);
+  message.text(NFTA_CHAIN_TABLE, table.name).text(NFTA_CHAIN_NAME, chain);
+  return message;
+}
+
 }  // namespace
 
-auto has_table(NetlinkSocket& socket, const Table& table) -> Answer<bool> {
+auto table_state(NetlinkSocket& socket, const Table& table) -> Answer<TableState> {
   auto message = start(NFT_MSG_GETTABLE, NLM_F_ACK, table.family);
   message.text(NFTA_TABLE_NAME, table.name);
-  return is_there(socket, std::move(message));
+  bool asleep = false;
+  const auto there = is_there(socket, std::move(message), [&](auto payload) {
+    asleep = (number_in(attributes_of(payload), NFTA_TABLE_FLAGS) & NFT_TABLE_F_DORMANT) != 0;
+  });
+  if (!there) return tl::unexpected(there.error());
+  if (!*there) return TableState::none;
+  return asleep ? TableState::asleep : TableState::awake;
+}
+
+auto base_chain_state(NetlinkSocket& socket, const Table& table, std::string_view chain, const Hook& hook)
+    -> Answer<ChainState> {
+  bool at_hook = false;
+  const auto there = is_there(socket, ask_for_chain(table, chain), [&](auto payload) {
+    const auto attributes = attributes_of(payload);
+    const auto place = attributes.nested(NFTA_CHAIN_HOOK);
+    at_hook = attributes.text(NFTA_CHAIN_TYPE) == hook.type && place.find(NFTA_HOOK_HOOKNUM) &&
+              number_in(place, NFTA_HOOK_HOOKNUM) == hook.number;
+  });
+  if (!there) return tl::unexpected(there.error());
+  if (!*there) return ChainState::none;
+  return at_hook ? ChainState::at_hook : ChainState::other;
 }
 
 auto has_chain(NetlinkSocket& socket, const Table& table, std::string_view chain) -> Answer<bool> {
-  auto message = start(NFT_MSG_GETCHAIN, NLM_F_ACK, table.family);
-  message.text(NFTA_CHAIN_TABLE, table.name).text(NFTA_CHAIN_NAME, chain);
-  return is_there(socket, std::move(message));
+  return is_there(socket, ask_for_chain(table, chain), [](auto) {});
 }
 
 auto list_rules(NetlinkSocket& socket, const Table& table, std::string_view chain) -> Answer<std::vector<Listed>> {

@@ -33,7 +33,13 @@ struct Hook {
 [[nodiscard]] auto delete_chain(const Table& table, std::string_view chain) -> Message;
 [[nodiscard]] auto flush_chain(const Table& table, std::string_view chain) -> Message;
 [[nodiscard]] auto delete_rule(const Table& table, std::string_view chain, std::uint64_t handle) -> Message;
-[[nodiscard]] auto has_table(NetlinkSocket& socket, const Table& table) -> Answer<bool>;
+// `asleep`: there, but none of its rules is looked at (nft: "flags dormant").
+enum class TableState { none, awake, asleep };
+[[nodiscard]] auto table_state(NetlinkSocket& socket, const Table& table) -> Answer<TableState>;
+// `other`: there is a chain of that name, but no packets come to it as they would by `hook` (its priority aside).
+enum class ChainState { none, at_hook, other };
+[[nodiscard]] auto base_chain_state(NetlinkSocket& socket, const Table& table, std::string_view chain, const Hook& hook)
+    -> Answer<ChainState>;
 [[nodiscard]] auto has_chain(NetlinkSocket& socket, const Table& table, std::string_view chain) -> Answer<bool>;
 
 // A rule being written, expression by expression; appended to its chain.
