@@ -30,6 +30,12 @@ def emptied(host):
     return host
 
 
+@pytest.mark.parametrize("folder", ["not/there/yet", "/run/netns/leases/not/there/yet", "none"])
+def test_status_of_a_folder_that_an_add_would_make(host, folder):
+    """A relative one begins where the plugin is started."""
+    assert call(host, "STATUS", config(dataDir=folder)).code == 0
+
+
 @pytest.mark.parametrize("args", [None, "IP=10.1.2.2"], ids=["any address", "the very address"])
 def test_an_emptied_lease_is_free(emptied, args):
     assert call(emptied, "STATUS", config()).code == 0

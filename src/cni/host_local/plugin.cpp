@@ -137,8 +137,9 @@ auto gc(const Request& request) -> Result<void> {
 
 // Whether leases could be written to a folder that may not be there yet.
 auto is_writable(std::string folder) -> bool {
-  while (::access(folder.c_str(), F_OK) != 0 && folder.size() > 1 && folder.find('/') != std::string::npos) {
-    folder.erase(std::max<std::size_t>(folder.rfind('/'), 1));
+  while (::access(folder.c_str(), F_OK) != 0 && folder != "/" && folder != ".") {
+    const auto slash = folder.rfind('/');
+    folder = slash == std::string::npos ? "." : folder.substr(0, std::max<std::size_t>(slash, 1));
   }
   struct stat about {};
   return ::stat(folder.c_str(), &about) == 0 && S_ISDIR(about.st_mode) && ::access(folder.c_str(), W_OK | X_OK) == 0;
