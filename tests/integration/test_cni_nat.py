@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -68,6 +69,11 @@ def test_the_way_to_masquerading_is_missed_and_mended(host, lost):
     assert host.call("CHECK", known, container="c1").code == 0
     place = [*NFTABLES_TABLE, "postrouting"]
     host.run("nft", "add", "rule", *place, "counter", "comment", '"somebody"')
+    theirs = "ip saddr 192.0.2.0/24 jump masq_checks"
+    host.run("nft", "insert", "rule", *place, *theirs.split())
+    for _ in SKELETON:  # what looks like a part of ours, and is not
+        host.run("nft", "insert", "rule", *place, "ip", "saddr", "192.0.2.7", "return")
+    assert host.call("CHECK", known, container="c1").code == 0
     if lost[0] == "flush":
         host.run("nft", *lost, *(place[:2] if lost[1] == "table" else place))
     else:
@@ -79,7 +85,7 @@ def test_the_way_to_masquerading_is_missed_and_mended(host, lost):
     rules = way_in(host)
     positions = [max(at for at, rule in enumerate(rules) if rule == wanted) for wanted in SKELETON]
     assert positions == sorted(positions) and rules.count("goto masq_checks") == 1, rules
-    assert lost[0] == "flush" or any("somebody" in rule for rule in rules)
+    assert lost[0] == "flush" or any("somebody" in rule for rule in rules) and theirs in rules
     assert host.call("CHECK", known, container="c1").code == (1 if lost == ("flush", "table") else 0)
     host.container("c3")
     before = rules
@@ -133,7 +139,8 @@ def test_a_spoof_check_that_lost_its_rules_is_missed(host, how):
 def test_nobody_waits_for_an_address_that_is_being_probed(host):
     """Duplicate address detection takes a second or two, and the rules of iptables are added in turns."""
     config = {**BOTH, "enabledad": True}
-    host.container("c1")
+    for container in ("c1", "c2"):
+        host.container(container)
     host.add(BOTH, "c0")
     probing = subprocess.Popen([*host.enter, str(host.plugins / "bridge")], env=host.environment("ADD", container="c1"),
                                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
@@ -141,8 +148,9 @@ def test_nobody_waits_for_an_address_that_is_being_probed(host):
     probing.stdin.close()
     wait_until(lambda: "tentative" in host.run("ip", "-n", "c1", "addr", "show").stdout, "an address is probed")
     host.add(BOTH, "c2")
-    assert probing.poll() is None, "the other ADD was over first"
+    was_first = probing.poll() is None
     assert probing.wait() == 0
+    assert was_first, "it waited for the other"
 
 
 def test_a_lock_that_somebody_keeps_is_not_waited_for_without_end(host):
@@ -152,7 +160,9 @@ def test_a_lock_that_somebody_keeps_is_not_waited_for_without_end(host):
     keeper = subprocess.Popen([*host.enter, "flock", "/run/weir-cni.nat.lock", "sh", "-c", "echo kept; exec cat"],
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert keeper.stdout.readline() == "kept\n"
+    began = time.monotonic()
     host.add(BOTH)
+    assert time.monotonic() - began > 5, "it did not wait at all"
     assert keeper.poll() is None
     keeper.communicate()
     assert "CNI-" in host.rules()

@@ -150,9 +150,7 @@ class Adding {
     auto good = result.ips.empty() ? container_.configure_plain(config_, owner_.ifname)
                                    : container_.configure(config_, owner_.ifname, result);
     if (!good || config_.container_interface_down) return good;
-    good = wait_for_port(host_, side_);
-    if (good) container_.announce(owner_.ifname);
-    return good;
+    return wait_for_port(host_, side_);
   }
 
   auto finish(AddResult result, const std::optional<Link>& vlan) -> Result<AddResult> {
@@ -162,6 +160,7 @@ class Adding {
     finish_bridge(host_, **bridge);
     if (!config_.container_interface_down) {
       container_.raise_loopback();
+      container_.announce(owner_.ifname);
       wait_for_addresses();
     }
     const bool says_mtu = at_least(request_->version, "1.1.0");

@@ -81,7 +81,7 @@ auto ContainerSide::wait_for_detection(const std::string& ifname, std::uint32_t 
   const auto unsettled = [&](std::initializer_list<std::string_view> words) {
     return fail(text({"failed to settle addresses for ", in_quotes(ifname), ": link ", ifname, " ", text(words)}));
   };
-  for (int waited = 0; waited <= settle_ms; waited += settle_step_ms) {
+  for (const auto end = clock_ms() + settle_ms; clock_ms() < end; pause_us(settle_step_ms * 1000L)) {
     const auto addresses = list_addresses(socket_, index);
     if (!addresses) return refused("failed to list addresses", addresses.error());
     bool tentative = false;
@@ -90,13 +90,12 @@ auto ContainerSide::wait_for_detection(const std::string& ifname, std::uint32_t 
       tentative = tentative || each.tentative;
     }
     if (!tentative) return {};
-    pause_us(settle_step_ms * 1000L);
   }
   return unsettled({"still has tentative addresses after 5 seconds"});
 }
 
 void ContainerSide::announce(const std::string& ifname) {
-  for (int waited = 0; waited < up_wait_ms; ++waited) {
+  for (const auto end = clock_ms() + up_wait_ms; clock_ms() < end; pause_us(1000)) {
     // Asking is what makes the kernel (6.8) do at once what it would do a moment later.
     const auto link = find(ifname);
     if (!link || !*link) return;
@@ -106,7 +105,6 @@ void ContainerSide::announce(const std::string& ifname) {
       (void)socket_.send(set_mac((*link)->index, (*link)->mac));
       return;
     }
-    pause_us(1000);
   }
 }
 

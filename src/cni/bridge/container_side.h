@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "cni/bridge/config.h"
-#include "cni/bridge/ports.h"
 #include "cni/kernel/link.h"
 #include "cni/kernel/netlink.h"
 #include "cni/spec/netns.h"

@@ -51,7 +51,7 @@ auto own_addresses(const Request& request, const std::vector<Ip>& leased, const 
 auto del(const Request& request) -> Result<void> {
   const auto config = parse_config(request);
   if (!config) return Failure(config.error());
-  // A prevResult that cannot be read tells nothing; a DEL goes on without it.
+  // A prevResult that is no result of our version tells nothing; a DEL goes on without it.
   const auto parsed = previous_result(request.config, request.version);
   const auto previous = parsed ? *parsed : std::optional<AddResult>{};
   auto host = open_route_socket();

@@ -12,7 +12,7 @@ namespace weir::cni::bridge {
 
 // The addresses of an attachment's gateways, which all containers of the bridge share.
 
-// An error if the bridge has addresses that speak against `gateways`, before anything is made. Those of a VLAN's
+// An error if the bridge has addresses that speak against `gateways`, before the bridge is changed. Those of a VLAN's
 // gateway, and what has changed since, set_gateways refuses.
 [[nodiscard]] auto refuse_conflicts(NetlinkSocket& socket, const Config& config, const Link& bridge,
                                     const std::vector<Prefix>& gateways) -> Result<void>;

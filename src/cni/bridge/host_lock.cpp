@@ -23,6 +23,10 @@ class Alarm {
     struct sigaction action {};
     action.sa_handler = [](int) {};
     ::sigaction(SIGALRM, &action, &before_);
+    sigset_t wanted{};  // whoever started us may have blocked it
+    sigemptyset(&wanted);
+    sigaddset(&wanted, SIGALRM);
+    ::sigprocmask(SIG_UNBLOCK, &wanted, nullptr);
     const itimerval times{.it_interval = {1, 0}, .it_value = {seconds, 0}};
     ::setitimer(ITIMER_REAL, &times, nullptr);
   }

@@ -12,7 +12,8 @@ namespace weir::cni::bridge {
 // without it: what they change in the kernel is safe by itself.
 //   nat     who runs iptables-restore. iptables-nft begins again whenever another has changed anything, so
 //           that sixteen at once do their work many times over. The program inherits the lock: if we are
-//           killed, the next DEL waits until what it was about to add is either there or never will be.
+//           killed, the next DEL waits (ten seconds at most) until what it was about to add is there, or never
+//           will be.
 //   bridge  who looks whether a bridge is empty to delete it, and who attaches to one that may be.
 class HostLock {
  public:

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <ctime>
 
 #include "cni/bridge/empty_bridge.h"
 #include "cni/bridge/ports.h"
@@ -177,17 +176,14 @@ auto make_pair(NetlinkSocket& socket, const Config& config, const PairWish& wish
 
 auto wait_for_port(NetlinkSocket& socket, HostSide& side) -> Result<void> {
   std::optional<NetlinkSocket> news;
-  struct timespec start {};
-  ::clock_gettime(CLOCK_MONOTONIC, &start);
+  const auto start = clock_ms();
   while (true) {
     const auto port = find_link(socket, side.port.index);
     if (!port) return refused("failed to lookup the bridge port", port.error());
     if (!*port) return fail("bridge port in error state: it vanished");
     side.port = **port;
     if (side.port.operstate == operstate_up) return {};
-    struct timespec now {};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    const auto passed = (now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1'000'000;
+    const auto passed = clock_ms() - start;
     if (passed >= port_wait_ms) {
       return fail(text({"bridge port in error state: ", side.port.operstate == 2 ? "down" : "not up"}));
     }

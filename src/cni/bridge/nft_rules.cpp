@@ -92,18 +92,25 @@ auto usable(const Ground& ground, const nft::Table& table, std::string_view chai
                                 0});
 }
 
-// Our three rules in the chain where packets come in: two that let multicast through, then the one that leads to
-// masq_checks. `goes` is 0 if there is none that does.
+constexpr std::string_view multicast[] = {"224.0.0.0/4", "ff00::/8"};
+
+// Our three rules in the chain where packets come in: two that let multicast through, then the one that leads all
+// others to masq_checks. `goes` is 0 if there is none that does.
 struct WayIn {
   std::uint64_t goes = 0;  // its handle
   bool whole = false;
 };
 auto way_in(const std::vector<nft::Listed>& rules) -> WayIn {
-  const auto goes =
-      std::find_if(rules.begin(), rules.end(), [](const auto& rule) { return rule.target == checks_chain; });
+  const auto goes = std::find_if(rules.begin(), rules.end(), [](const nft::Listed& rule) {
+    return rule.target == checks_chain && !rule.is_conditional;
+  });
   if (goes == rules.end()) return {};
-  const auto returns = std::count_if(rules.begin(), goes, [](const auto& rule) { return rule.target == "RETURN"; });
-  return {goes->handle, returns >= 2};
+  const bool whole = std::all_of(std::begin(multicast), std::end(multicast), [&](std::string_view network) {
+    return std::any_of(rules.begin(), goes, [&](const nft::Listed& rule) {
+      return rule.target == "RETURN" && rule.destination == Prefix::parse(network) && !rule.destination_is_outside;
+    });
+  });
+  return {goes->handle, whole};
 }
 
 // The table, its chains and the three rules that lead to masq_checks, as far as they are missing.
@@ -135,8 +142,8 @@ auto masquerade_skeleton(NetlinkSocket& socket) -> Messages {
     if (way.whole) return messages;
     if (way.goes != 0) messages.push_back(nft::delete_rule(table, postrouting_chain, way.goes));
   }
-  for (const auto* multicast : {"224.0.0.0/4", "ff00::/8"}) {
-    const auto network = *Prefix::parse(multicast);
+  for (const auto each : multicast) {
+    const auto network = *Prefix::parse(each);
     messages.push_back(nft::Rule(table, postrouting_chain, {}).destination_in(network, true).give_back().message());
   }
   messages.push_back(nft::Rule(table, postrouting_chain, {}).go_to(checks_chain).message());
@@ -363,21 +370,20 @@ auto has_spoof_check(NetlinkSocket& socket, const Attachment& owner, std::string
   const auto ground = look_at(socket, spoof_table(), base_chain, spoof_hook());
   if (!ground) return failed(what, ground.error());
   if (!ground->is_laid()) return false;
-  std::vector<nft::Listed> base;
-  std::vector<nft::Listed> chain;
-  std::vector<nft::Listed> filter;
-  for (const auto& [name, rules] : {std::pair{std::string(base_chain), &base}, std::pair{chain_of(id), &chain},
-                                    std::pair{mac_chain_of(id), &filter}}) {
-    auto listed = nft::list_rules(socket, spoof_table(), name);
-    if (!listed) return failed(what, listed.error());
-    *rules = std::move(*listed);
-  }
-  const auto any = [](const std::vector<nft::Listed>& rules, auto is) {
-    return std::any_of(rules.begin(), rules.end(), is);
-  };
-  return any(base, [&](const auto& rule) { return spoof_id_in(rule.comment) == id && rule.input_interface == link; }) &&
-         any(chain, [&](const auto& rule) { return rule.target == mac_chain_of(id); }) && filter.size() >= 2 &&
-         filter.front().ether_source == mac && filter.front().target == "RETURN" && filter.back().target == "DROP";
+  const auto base = nft::list_rules(socket, spoof_table(), base_chain);
+  if (!base) return failed(what, base.error());
+  const auto chain = nft::list_rules(socket, spoof_table(), chain_of(id));
+  if (!chain) return failed(what, chain.error());
+  const auto filter = nft::list_rules(socket, spoof_table(), mac_chain_of(id));
+  if (!filter) return failed(what, filter.error());
+  const auto passes = std::find_if(filter->begin(), filter->end(), [&](const nft::Listed& rule) {
+    return rule.target == "RETURN" && rule.ether_source == mac;
+  });
+  return std::any_of(
+             base->begin(), base->end(),
+             [&](const auto& rule) { return spoof_id_in(rule.comment) == id && rule.input_interface == link; }) &&
+         std::any_of(chain->begin(), chain->end(), [&](const auto& rule) { return rule.target == mac_chain_of(id); }) &&
+         std::any_of(passes, filter->end(), [](const auto& rule) { return rule.target == "DROP"; });
 }
 
 auto remove_nft(NetlinkSocket& socket, const NftRemoval& removal) -> Result<void> {

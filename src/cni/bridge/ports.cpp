@@ -27,10 +27,15 @@ void pause_us(long microseconds) {
   ::nanosleep(&step, nullptr);
 }
 
+auto clock_ms() -> std::int64_t {
+  struct timespec now {};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
+}
+
 auto wait_for_address(NetlinkSocket& socket, std::uint32_t index, const Ip& address) -> bool {
   if (address.is_v4()) return true;
-  constexpr int most_tries = 5000;
-  for (int tries = 0; tries < most_tries; ++tries) {
+  for (const auto end = clock_ms() + 1000; clock_ms() < end;) {
     const auto now = is_taken_in(socket, index, address);
     if (now != TakenIn::not_yet) return now == TakenIn::yes;
     pause_us(200);
@@ -73,7 +78,9 @@ auto read_sysctl(const std::string& name) -> std::string { return read_line("/pr
 auto mac_origin(const Link& link) -> MacOrigin {
   constexpr std::string_view set = "3";  // NET_ADDR_SET; sysfs-class-net, addr_assign_type
   const auto folder = "/sys/class/net/" + link.name;
-  if (read_line(folder + "/ifindex") != std::to_string(link.index)) return MacOrigin::unknown;
+  const bool is_it = read_line(folder + "/ifindex") == std::to_string(link.index) &&
+                     read_line(folder + "/address") == to_string(link.mac);
+  if (!is_it) return MacOrigin::unknown;
   const auto type = read_line(folder + "/addr_assign_type");
   if (type.empty()) return MacOrigin::unknown;
   return type == set ? MacOrigin::set : MacOrigin::kernel;

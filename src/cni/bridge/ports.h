@@ -23,9 +23,13 @@ class Steps {
   std::vector<std::string> contexts_;
 };
 
+// Milliseconds of a clock that nobody sets.
+[[nodiscard]] auto clock_ms() -> std::int64_t;
+
 // Returns when packets to an address of the link `index` are taken in. False if they are not after a second, or if that
 // cannot be told.
 auto wait_for_address(NetlinkSocket& socket, std::uint32_t index, const Ip& address) -> bool;
+// Less than a second.
 void pause_us(long microseconds);
 
 [[nodiscard]] auto refused(std::string_view context, const Refusal& refusal) -> Failure;

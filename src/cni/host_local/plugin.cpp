@@ -38,12 +38,12 @@ auto allocate_requested(Store& store, const RangeSet& set, std::size_t number, c
 }
 
 auto allocate_any(Store& store, const RangeSet& set, std::size_t number, const Attachment& owner) -> Result<IpConfig> {
-  for (const auto& ip : store.leases_of(owner)) {
-    if (set.range_for(ip) == nullptr) continue;
-    return fail(
-        text({ip.to_string(), " has been allocated to ", owner.container_id, ", duplicate allocation is not allowed"}));
-  }
   do {
+    for (const auto& ip : store.leases_of(owner)) {
+      if (set.range_for(ip) == nullptr) continue;
+      return fail(text(
+          {ip.to_string(), " has been allocated to ", owner.container_id, ", duplicate allocation is not allowed"}));
+    }
     Walk walk(set, store.last_reserved(number));
     while (const auto place = walk.next()) {
       const auto done = store.reserve(place->ip, owner, number);

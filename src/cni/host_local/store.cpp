@@ -39,6 +39,19 @@ auto make_folders(const std::string& path) -> Result<void> {
   return {};
 }
 
+// Why the folder `path` cannot be opened. What stands in its place is named as by an ADD, which would make it.
+auto what_bars(const std::string& path, int why) -> Failure {
+  for (auto end = path.find('/', 1); why == ENOTDIR; end = path.find('/', end + 1)) {
+    struct stat about {};
+    const auto part = path.substr(0, end);
+    if (::stat(part.c_str(), &about) == 0 && !S_ISDIR(about.st_mode)) {
+      return fail(text({"mkdir ", part, ": ", errno_words(why)}));
+    }
+    if (end == std::string::npos) break;
+  }
+  return fail(text({"open ", path, ": ", errno_words(why)}));
+}
+
 // nullopt, and errno says why, if it cannot be read.
 auto read_all(int folder, const std::string& name) -> std::optional<std::string> {
   const Fd file(::openat(folder, name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -77,12 +90,8 @@ auto Store::open_existing(const Options& options) -> Result<std::optional<Store>
   const auto path = text({options.data_dir, "/", options.network});
   Fd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!folder && errno == ENOENT) return std::optional<Store>{};
-  if (!folder) {
-    // A lease in a folder that we cannot get at is not one that is gone. What is in the way is named as by an ADD.
-    const int why = errno;
-    if (auto made = make_folders(path); !made) return Failure(made.error());
-    return fail(text({"open ", path, ": ", errno_words(why)}));
-  }
+  // A lease in a folder that we cannot get at is not one that is gone.
+  if (!folder) return what_bars(path, errno);
   auto store = open_folder(options, std::move(folder));
   if (!store) return Failure(store.error());
   return std::optional<Store>(std::move(*store));

@@ -89,7 +89,8 @@ auto is_taken_in(NetlinkSocket& socket, std::uint32_t index, const Ip& ip) -> Ta
                 .template number<std::uint32_t>(RTA_TABLE)
                 .value_or(answer.rtm_table);
   });
-  if (!asked) return TakenIn::not_yet;
+  // A blackhole of somebody's says something else than that there is no route.
+  if (!asked) return asked.error().code == ENETUNREACH ? TakenIn::not_yet : TakenIn::unknown;
   if (answer.rtm_type == RTN_LOCAL) return TakenIn::yes;
   return table == RT_TABLE_MAIN || table == RT_TABLE_LOCAL ? TakenIn::not_yet : TakenIn::unknown;
 }

@@ -69,6 +69,7 @@ auto parse_link(std::span<const std::uint8_t> payload) -> Link {
 }
 
 auto find_link(NetlinkSocket& socket, std::string_view name) -> Answer<std::optional<Link>> {
+  if (name.find('\0') != std::string_view::npos) return std::nullopt;  // the kernel would take it for the end
   Message message(RTM_GETLINK, NLM_F_ACK);
   message.put(about(0)).text(IFLA_IFNAME, name);
   return find(socket, std::move(message));

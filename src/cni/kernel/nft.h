@@ -84,7 +84,8 @@ struct Listed {
   std::string input_interface;        // of an iifname comparison, "" if none
   std::optional<Mac> ether_source;    // that the frame's source must be
   std::string target;                 // as after iptables' -j: the chain of a jump or goto, "ACCEPT", "MASQUERADE" ...
-  std::optional<Prefix> source;       // that the source address must be in; of tables of one family, ip or ip6
+  bool is_conditional = false;        // it asks for something before it does what `target` says
+  std::optional<Prefix> source;       // that the source address must be in; where the family is known
   std::optional<Prefix> destination;  // that the destination must be in, or
   bool destination_is_outside = false;  // must not be in
 };

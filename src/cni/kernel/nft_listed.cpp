@@ -60,8 +60,12 @@ class Expressions {
       : v4_(family == NFPROTO_IPV4), v6_(family == NFPROTO_IPV6), into_(&into) {}
 
   auto take(std::string_view name, const Attributes& data) -> void {
+    into_->is_conditional = into_->is_conditional || (name != "immediate" && name != "counter");
     if (name == "meta") {
-      load(number(data, NFTA_META_KEY) == NFT_META_IIFNAME ? Loaded::input_interface : Loaded::other);
+      const auto key = number(data, NFTA_META_KEY);
+      load(key == NFT_META_IIFNAME   ? Loaded::input_interface
+           : key == NFT_META_NFPROTO ? Loaded::family
+                                     : Loaded::other);
     } else if (name == "payload") {
       load(part_of_header(data));
       length_ = number(data, NFTA_PAYLOAD_LEN) * 8;
@@ -86,7 +90,7 @@ class Expressions {
   }
 
  private:
-  enum class Loaded { other, input_interface, ether_source, source, destination };
+  enum class Loaded { other, input_interface, family, ether_source, source, destination };
 
   auto load(Loaded what) -> void { loaded_ = what; }
 
@@ -114,6 +118,11 @@ class Expressions {
 
   auto compare(bool equal, const std::optional<std::span<const std::uint8_t>>& value) -> void {
     if (!value) return;
+    // Of a table of both families, such as inet.
+    if (loaded_ == Loaded::family && equal && !value->empty()) {
+      v4_ = value->front() == NFPROTO_IPV4;
+      v6_ = value->front() == NFPROTO_IPV6;
+    }
     if (loaded_ == Loaded::input_interface && equal) into_->input_interface = until_zero(*value);
     if (loaded_ == Loaded::ether_source && equal && value->size() == Mac{}.size()) {
       std::copy(value->begin(), value->end(), into_->ether_source.emplace().begin());

@@ -32,13 +32,9 @@ auto parse_json(std::string_view text) -> Result<Json> {
   if (text.size() > most_bytes) return fail(ErrorCode::decoding, "JSON input is larger than 16 MiB");
   if (judge_json_shape(text) == JsonShape::too_deep)
     return fail(ErrorCode::decoding, "JSON input is nested deeper than 64 levels");
-  if (text.starts_with("\xef\xbb\xbf")) {  // nlohmann would pass over it
-    return fail(ErrorCode::decoding,
-                "invalid character '\xef\xbb\xbf' looking for beginning of value: a byte order mark");
-  }
   const std::string clean = without_lone_surrogates(valid_utf8(text));
-  // nlohmann takes a zero byte for the end.
-  if (clean.find('\0') == std::string::npos) {
+  // nlohmann passes over a byte order mark, and takes a zero byte for the end.
+  if (!text.starts_with("\xef\xbb\xbf") && clean.find('\0') == std::string::npos) {
     Json value = Json::parse(clean, nullptr, false);
     if (!value.is_discarded()) return value;
   }

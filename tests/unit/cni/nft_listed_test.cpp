@@ -29,6 +29,24 @@ class Writing {
       number(data, NFTA_PAYLOAD_LEN, length);
     });
   }
+  auto ether(std::uint32_t offset) -> Writing& {
+    return expression("payload", [=](Message& data) {
+      number(data, NFTA_PAYLOAD_BASE, NFT_PAYLOAD_LL_HEADER);
+      number(data, NFTA_PAYLOAD_OFFSET, offset);
+      number(data, NFTA_PAYLOAD_LEN, 6);
+    });
+  }
+  auto meta(std::uint32_t key) -> Writing& {
+    return expression("meta", [=](Message& data) { number(data, NFTA_META_KEY, key); });
+  }
+  auto verdict(std::int32_t code) -> Writing& {
+    return expression("immediate", [&](Message& data) {
+      data.nest(NFTA_IMMEDIATE_DATA, [&](Message& inner) {
+        inner.nest(NFTA_DATA_VERDICT,
+                   [&](Message& it) { number(it, NFTA_VERDICT_CODE, static_cast<std::uint32_t>(code)); });
+      });
+    });
+  }
   auto mask(const Bytes& mask) -> Writing& {
     return expression("bitwise", [&](Message& data) { value(data, NFTA_BITWISE_MASK, mask); });
   }
@@ -114,6 +132,26 @@ TEST(ListedRule, OfAnotherConditionHasNoSource) {
   EXPECT_FALSE(Writing(NFPROTO_INET).payload(12, 4).compare(NFT_CMP_EQ, ip).read().source);   // of either family
   EXPECT_FALSE(Writing(NFPROTO_IPV4).payload(12, 4).mask({255, 0, 255, 0}).compare(NFT_CMP_EQ, ip).read().source);
   EXPECT_FALSE(Writing(NFPROTO_IPV4).compare(NFT_CMP_EQ, ip).read().source);
+}
+
+TEST(ListedRule, OfATableOfBothFamiliesSaysWhichItIsAbout) {
+  auto v4 = Writing(NFPROTO_INET).meta(NFT_META_NFPROTO).compare(NFT_CMP_EQ, {NFPROTO_IPV4});
+  const auto multicast = v4.payload(16, 1).mask({0xf0}).compare(NFT_CMP_EQ, {224}).verdict(NFT_RETURN).read();
+  EXPECT_EQ(multicast.destination, Prefix::parse("224.0.0.0/4"));
+  EXPECT_EQ(multicast.target, "RETURN");
+  EXPECT_TRUE(multicast.is_conditional);
+  auto v6 = Writing(NFPROTO_INET).meta(NFT_META_NFPROTO).compare(NFT_CMP_EQ, {NFPROTO_IPV6});
+  EXPECT_EQ(v6.payload(24, 1).compare(NFT_CMP_EQ, {0xff}).read().destination, Prefix::parse("ff00::/8"));
+}
+
+TEST(ListedRule, AsksForNothingOrForAMac) {
+  EXPECT_FALSE(Writing(NFPROTO_INET).jump("masq_checks").read().is_conditional);
+  const auto passes =
+      Writing(NFPROTO_BRIDGE).ether(6).compare(NFT_CMP_EQ, {2, 0, 0, 0, 0, 1}).verdict(NFT_RETURN).read();
+  EXPECT_EQ(passes.ether_source, (Mac{2, 0, 0, 0, 0, 1}));
+  EXPECT_FALSE(Writing(NFPROTO_BRIDGE).ether(0).compare(NFT_CMP_EQ, {2, 0, 0, 0, 0, 1}).read().ether_source);
+  EXPECT_FALSE(Writing(NFPROTO_BRIDGE).ether(6).compare(NFT_CMP_NEQ, {2, 0, 0, 0, 0, 1}).read().ether_source);
+  EXPECT_EQ(Writing(NFPROTO_BRIDGE).verdict(NF_DROP).read().target, "DROP");
 }
 
 TEST(ListedRule, IsReadAsFarAsItGoes) {
