@@ -49,9 +49,8 @@ class Adding {
     }
     AddResult result = std::move(*leased);
     const auto gateways = choose_gateways(result);
-    if (bridge_) {
-      if (auto good = refuse_conflicts(host_, config_, *bridge_, gateways); !good) return Failure(good.error());
-    }
+    const auto are_there = bridge_ ? has_gateways(host_, config_, *bridge_, gateways) : Result<bool>(false);
+    if (!are_there) return Failure(are_there.error());
 
     RuleWish rules{request_->name, owner_, {}, host_veth(request_->name, owner_), container_mac_};
     for (const auto& ip : result.ips) {
@@ -70,7 +69,7 @@ class Adding {
     if (!good) return Failure(good.error());
     if (!added) return Failure(added.error());
     // Last, because whoever else is on the bridge may rely on what is changed here as soon as it is.
-    auto vlan = set_gateways(host_, config_, gateways, side_);
+    auto vlan = set_gateways(host_, config_, gateways, *are_there && !side_.made_bridge, side_);
     if (!vlan) return Failure(vlan.error());
     // The host may still know the address under the MAC of the container that had it before.
     for (const auto& ip : result.ips) {
@@ -183,6 +182,7 @@ class Adding {
 
   // Until both ends of the attachment can be spoken to.
   auto wait_for_addresses() -> void {
+    if (std::all_of(addresses_.begin(), addresses_.end(), [](const Ip& ip) { return ip.is_v4(); })) return;
     const auto inside = container_.find(owner_.ifname);
     if (!inside || !*inside) return;
     (void)std::all_of(addresses_.begin(), addresses_.end(),

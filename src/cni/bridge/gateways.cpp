@@ -126,19 +126,24 @@ auto enable_forwarding(const std::vector<Prefix>& gateways) -> Result<void> {
 
 }  // namespace
 
-auto refuse_conflicts(NetlinkSocket& socket, const Config& config, const Link& bridge,
-                      const std::vector<Prefix>& gateways) -> Result<void> {
-  if (gateways.empty() || config.force_address || config.vlan != 0) return {};
+auto has_gateways(NetlinkSocket& socket, const Config& config, const Link& bridge, const std::vector<Prefix>& gateways)
+    -> Result<bool> {
+  if (gateways.empty() || config.force_address || config.vlan != 0) return false;
   const auto now = list_addresses(socket, bridge.index);
   if (!now) return refused("failed to set bridge addr: could not get list of IP addresses", now.error());
   const auto change = address_change(bridge, *now, gateways, false);
-  return change ? Result<void>() : Failure(change.error());
+  if (!change) return Failure(change.error());
+  return change->added.empty();
 }
 
-auto set_gateways(NetlinkSocket& socket, const Config& config, const std::vector<Prefix>& gateways, HostSide& side)
-    -> Result<std::optional<Link>> {
+auto set_gateways(NetlinkSocket& socket, const Config& config, const std::vector<Prefix>& gateways, bool are_there,
+                  HostSide& side) -> Result<std::optional<Link>> {
   std::optional<Link> vlan;
   if (gateways.empty()) return vlan;
+  if (are_there) {
+    if (auto good = enable_forwarding(gateways); !good) return Failure(good.error());
+    return vlan;
+  }
   if (config.vlan != 0) {
     auto made = ensure_vlan_gateway(socket, config, side);
     if (!made) return Failure(made.error());
