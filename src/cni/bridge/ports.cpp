@@ -3,10 +3,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <array>
 #include <ctime>
 
 #include "cni/kernel/address.h"
+#include "cni/spec/first_line.h"
 
 namespace weir::cni::bridge {
 
@@ -22,7 +22,7 @@ auto Steps::run(NetlinkSocket& socket) -> Result<void> {
   return refused(contexts_.at(done.error().message), done.error());
 }
 
-void pause_us(long microseconds) {
+auto pause_us(long microseconds) -> void {
   const struct timespec step { .tv_sec = 0, .tv_nsec = microseconds * 1000 };
   ::nanosleep(&step, nullptr);
 }
@@ -59,29 +59,15 @@ auto open_filter_socket() -> Result<NetlinkSocket> {
   return std::move(*socket);
 }
 
-namespace {
-
-// The first line of a file of /proc or /sys; "" if it cannot be read.
-auto read_line(const std::string& path) -> std::string {
-  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  std::array<char, 64> buffer{};
-  const auto n = file ? ::read(file.get(), buffer.data(), buffer.size()) : -1;
-  if (n <= 0) return {};
-  const std::string_view text(buffer.data(), static_cast<std::size_t>(n));
-  return std::string(text.substr(0, text.find('\n')));
-}
-
-}  // namespace
-
-auto read_sysctl(const std::string& name) -> std::string { return read_line("/proc/sys/" + name); }
+auto read_sysctl(const std::string& name) -> std::string { return first_line("/proc/sys/" + name); }
 
 auto mac_origin(const Link& link) -> MacOrigin {
   constexpr std::string_view set = "3";  // NET_ADDR_SET; sysfs-class-net, addr_assign_type
   const auto folder = "/sys/class/net/" + link.name;
-  const bool is_it = read_line(folder + "/ifindex") == std::to_string(link.index) &&
-                     read_line(folder + "/address") == to_string(link.mac);
+  const bool is_it = first_line(folder + "/ifindex") == std::to_string(link.index) &&
+                     first_line(folder + "/address") == to_string(link.mac);
   if (!is_it) return MacOrigin::unknown;
-  const auto type = read_line(folder + "/addr_assign_type");
+  const auto type = first_line(folder + "/addr_assign_type");
   if (type.empty()) return MacOrigin::unknown;
   return type == set ? MacOrigin::set : MacOrigin::kernel;
 }

@@ -30,7 +30,7 @@ class Steps {
 // cannot be told.
 auto wait_for_address(NetlinkSocket& socket, std::uint32_t index, const Ip& address) -> bool;
 // Less than a second.
-void pause_us(long microseconds);
+auto pause_us(long microseconds) -> void;
 
 [[nodiscard]] auto refused(std::string_view context, const Refusal& refusal) -> Failure;
 [[nodiscard]] auto open_route_socket() -> Result<NetlinkSocket>;

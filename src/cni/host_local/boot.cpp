@@ -8,20 +8,12 @@
 #include <string_view>
 
 #include "base/fd.h"
+#include "cni/spec/first_line.h"
 
 namespace weir::cni::host_local {
 namespace {
 
 constexpr const char* attribute = "user.weir.boot";
-
-auto first_line(const char* path) -> std::string {
-  const Fd file(::open(path, O_RDONLY | O_CLOEXEC));
-  std::array<char, 64> buffer{};
-  const auto n = file ? ::read(file.get(), buffer.data(), buffer.size()) : -1;
-  if (n <= 0) return {};
-  const std::string_view text(buffer.data(), static_cast<std::size_t>(n));
-  return std::string(text.substr(0, text.find('\n')));
-}
 
 auto boot_id() -> std::string { return first_line("/proc/sys/kernel/random/boot_id"); }
 
