@@ -69,7 +69,8 @@ auto list_connections(const Ip& ip) -> Message {
   return message;
 }
 
-auto delete_connections(const Ip& ip) -> Message {
+auto delete_connections(const Ip& ip) -> std::optional<Message> {
+  if (!ip.is_v4()) return std::nullopt;
   auto message = start(IPCTNL_MSG_CT_DELETE, NLM_F_ACK, AF_INET);
   filter_source(message, ip);
   return message;
@@ -81,11 +82,9 @@ auto forget_connections(NetlinkSocket& socket, std::span<const Ip> ips) -> void 
   }
   std::set<Ip> v6;
   for (const Ip& ip : ips) {
-    if (!ip.is_v4()) {
-      v6.insert(ip);
-      continue;
-    }
-    if (socket.send(delete_connections(ip))) continue;
+    auto deletion = delete_connections(ip);
+    if (!deletion) v6.insert(ip);
+    if (!deletion || socket.send(std::move(*deletion))) continue;
     // An older kernel takes the tuple for a whole connection's, and refuses it because it is not whole. Those older
     // than 5.8 take no notice of the filter, and list every entry.
     forget_listed(socket, [&] { return list_connections(ip); }, {ip});

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 
 #include "cni/kernel/netlink.h"
@@ -16,9 +17,9 @@ namespace weir::cni {
 // filter that does what it says, so that the family's entries are listed once; for more than 16 addresses, all are.
 auto forget_connections(NetlinkSocket& socket, std::span<const Ip> ips) -> void;
 
-// The messages for one address: the deletion of an IPv4 address's entries by filter; and the dump of the entries that
-// may be an address's, which are all of the family where there is no filter.
-[[nodiscard]] auto delete_connections(const Ip& ip) -> Message;
+// The messages for one address: the deletion of its entries by filter, nullopt for IPv6; and the dump of the entries
+// that may be an address's, which are all of the family where there is no filter.
+[[nodiscard]] auto delete_connections(const Ip& ip) -> std::optional<Message>;
 [[nodiscard]] auto list_connections(const Ip& ip) -> Message;
 
 }  // namespace weir::cni

@@ -80,7 +80,8 @@ TEST(Conntrack, IsAskedForOneAddressOnly) {
 
 TEST(Conntrack, IsDeletedByTheSameFilter) {
   auto message = delete_connections(*Ip::parse("10.1.0.2"));
-  const auto read = attributes_of(message, sizeof(nfgenmsg));
+  ASSERT_TRUE(message);
+  const auto read = attributes_of(*message, sizeof(nfgenmsg));
   const auto source = read.nested(CTA_TUPLE_ORIG).nested(CTA_TUPLE_IP).find(CTA_IP_V4_SRC);
   ASSERT_TRUE(source);
   EXPECT_EQ(Ip::from_bytes(*source), Ip::parse("10.1.0.2"));
@@ -89,6 +90,7 @@ TEST(Conntrack, IsDeletedByTheSameFilter) {
 }
 
 TEST(Conntrack, OfIpv6IsListedWhole) {
+  EXPECT_FALSE(delete_connections(*Ip::parse("fd00::2")));
   auto message = list_connections(*Ip::parse("fd00::2"));
   EXPECT_FALSE(attributes_of(message, sizeof(nfgenmsg)).find(CTA_FILTER)) << "the kernel's IPv6 filter is wrong";
 }
