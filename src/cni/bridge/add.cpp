@@ -158,9 +158,10 @@ class Adding {
     if (!*bridge) return fail(text({"could not lookup ", in_quotes(config_.bridge), ": Link not found"}));
     finish_bridge(host_, **bridge);
     if (!config_.container_interface_down) {
-      container_.raise_loopback();
-      container_.announce(owner_.ifname);
-      wait_for_addresses();
+      container_.settle(owner_.ifname, addresses_);
+      const auto& gateways = side_.added_gateways;
+      (void)std::all_of(gateways.begin(), gateways.end(),
+                        [&](const Prefix& gateway) { return wait_for_address(host_, side_.gateway_link, gateway.ip); });
     }
     const bool says_mtu = at_least(request_->version, "1.1.0");
     const auto named = [&](const Link& link) {
@@ -178,18 +179,6 @@ class Adding {
     if (vlan) result.interfaces.push_back(named(*vlan));
     if (config_.has_dns) result.dns = config_.dns;
     return result;
-  }
-
-  // Until both ends of the attachment can be spoken to.
-  auto wait_for_addresses() -> void {
-    if (std::all_of(addresses_.begin(), addresses_.end(), [](const Ip& ip) { return ip.is_v4(); })) return;
-    const auto inside = container_.find(owner_.ifname);
-    if (!inside || !*inside) return;
-    (void)std::all_of(addresses_.begin(), addresses_.end(),
-                      [&](const Ip& ip) { return wait_for_address(container_.socket(), (*inside)->index, ip); });
-    const auto& gateways = side_.added_gateways;
-    (void)std::all_of(gateways.begin(), gateways.end(),
-                      [&](const Prefix& gateway) { return wait_for_address(host_, side_.gateway_link, gateway.ip); });
   }
 
   auto undo() -> void {

@@ -94,21 +94,22 @@ auto ContainerSide::wait_for_detection(const std::string& ifname, std::uint32_t 
   return unsettled({"still has tentative addresses after 5 seconds"});
 }
 
-void ContainerSide::announce(const std::string& ifname) {
+auto ContainerSide::settle(const std::string& ifname, const std::vector<Ip>& addresses) -> void {
+  (void)socket_.send(set_up(loopback));
   for (const auto end = clock_ms() + up_wait_ms; clock_ms() < end; pause_us(1000)) {
     // Asking is what makes the kernel (6.8) do at once what it would do a moment later.
     const auto link = find(ifname);
     if (!link || !*link) return;
-    if ((*link)->operstate == operstate_up) {
-      // What arp_notify and ndisc_notify said when the interface came up was lost: the port did not forward yet. They
-      // say it again for a MAC that is set, even to what it is.
-      (void)socket_.send(set_mac((*link)->index, (*link)->mac));
-      return;
-    }
+    if ((*link)->operstate != operstate_up) continue;
+    const auto index = (*link)->index;
+    // What arp_notify and ndisc_notify said when the interface came up was lost: the port did not forward yet. They
+    // say it again for a MAC that is set, even to what it is.
+    (void)socket_.send(set_mac(index, (*link)->mac));
+    (void)std::all_of(addresses.begin(), addresses.end(),
+                      [&](const Ip& ip) { return wait_for_address(socket_, index, ip); });
+    return;
   }
 }
-
-void ContainerSide::raise_loopback() { (void)socket_.send(set_up(loopback)); }
 
 auto ContainerSide::configure(const Config& config, const std::string& ifname, const AddResult& result)
     -> Result<void> {

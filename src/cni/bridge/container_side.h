@@ -22,11 +22,10 @@ class ContainerSide {
       -> Result<void>;
   // Up and nothing else, or not even that.
   [[nodiscard]] auto configure_plain(const Config& config, const std::string& ifname) -> Result<void>;
-  // For the time when the port at the other end forwards: returns when the interface reads as up (RFC 2863), which the
-  // kernel says a moment after it works, and tells the neighbours whose addresses are here now. No error stops it.
-  void announce(const std::string& ifname);
-  // Brings lo up. Nothing takes that back whole, so it is for when nothing can fail any more; and no error itself.
-  void raise_loopback();
+  // For when the port at the other end forwards and nothing can fail any more; no error stops it. Brings lo up, which
+  // nothing takes back whole. Returns when the interface reads as up (RFC 2863), which the kernel says a moment after
+  // it works, when the neighbours have been told whose `addresses` are here now, and packets to those are taken in.
+  auto settle(const std::string& ifname, const std::vector<Ip>& addresses) -> void;
 
   [[nodiscard]] auto socket() -> NetlinkSocket& { return socket_; }
   [[nodiscard]] auto netns() const -> int { return netns_.get(); }
