@@ -18,10 +18,12 @@ from weir import aio
 from weir._server import find_binary
 
 GENERATOR = Path(__file__).parents[1] / "tools" / "generate_faults.py"
+GENERATORS = (GENERATOR, GENERATOR.with_name("generate_settings.py"))
 
 
-def test_the_methods_are_what_the_live_catalog_says() -> None:
-    checked = subprocess.run([sys.executable, GENERATOR, "--check"], capture_output=True, text=True,
+@pytest.mark.parametrize("generator", GENERATORS, ids=lambda path: path.stem)
+def test_the_methods_are_what_the_live_catalog_says(generator: Path) -> None:
+    checked = subprocess.run([sys.executable, generator, "--check"], capture_output=True, text=True,
                              env={"WEIR_BIN": find_binary()})
     assert checked.returncode == 0, checked.stdout + checked.stderr
 

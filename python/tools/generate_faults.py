@@ -70,7 +70,8 @@ KINDS = {
 KEYWORDS = ("with", "for", "from", "in", "is")
 
 
-def live_catalog(binary: str) -> List[Dict[str, Any]]:
+def ask_live(binary: str, path: str) -> Dict[str, Any]:
+    """What a server of this program, started for it, answers to GET `path`."""
     read_end, write_end = os.pipe()
     server = subprocess.Popen([binary, "serve", "--api", "127.0.0.1:0", "--quiet", "--ready-fd", str(write_end)],
                               pass_fds=[write_end])
@@ -79,10 +80,10 @@ def live_catalog(binary: str) -> List[Dict[str, Any]]:
         with os.fdopen(read_end) as ready:
             where = ready.readline().strip().rpartition(" on ")[2]
         connection = http.client.HTTPConnection(where, timeout=30)
-        connection.request("GET", "/api/v1/catalog")
-        faults: List[Dict[str, Any]] = json.loads(connection.getresponse().read())["faults"]
+        connection.request("GET", path)
+        answer: Dict[str, Any] = json.loads(connection.getresponse().read())
         connection.close()
-        return faults
+        return answer
     finally:
         server.terminate()
         server.wait()
@@ -155,7 +156,7 @@ def doc_lines(doc: List[str]) -> List[str]:
 
 def main() -> int:
     binary = os.environ.get("WEIR_BIN") or (str(BUILT) if BUILT.exists() else "weir")
-    catalog = live_catalog(binary)
+    catalog: List[Dict[str, Any]] = ask_live(binary, "/api/v1/catalog")["faults"]
     text = HEAD + "".join(map(method, catalog)) + directions(catalog)
     if sys.argv[1:] != ["--check"]:
         TARGET.write_text(text)

@@ -248,6 +248,24 @@ auto ListenAddress::parse(std::string_view text) -> Result<ListenAddress> {
   return out;
 }
 
+auto ListenAddress::canonical() const -> std::string {
+  if (addresses.size() == 1) return addresses[0].to_string();
+  const bool all = addresses[0].ip()->bytes == Address::Ip{}.bytes;
+  return fmt::format("{}:{}", all ? "" : "localhost", addresses[0].port());
+}
+
+auto ListenAddress::at_port(std::uint16_t port) const -> ListenAddress {
+  ListenAddress out;
+  for (const Address& each : addresses) {
+    if (!each.is_ip()) return *this;
+    Address::Ip ip = *each.ip();
+    ip.port = port;
+    out.addresses.emplace_back(ip);
+  }
+  out.text = out.canonical();
+  return out;
+}
+
 auto UpstreamAddress::parse(std::string_view text) -> Result<UpstreamAddress> {
   if (text.starts_with("unix:")) {
     return parse_unix(text, text.substr(5)).map([&](Address address) {

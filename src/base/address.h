@@ -71,6 +71,12 @@ struct ListenAddress {
   std::vector<Address> addresses;  // at least one; two for ":port" (IPv6 first) and for localhost
   std::string text;                // as the user wrote it
   [[nodiscard]] static auto parse(std::string_view text) -> Result<ListenAddress>;
+  // The same with another port, in canonical text. A Unix path has none.
+  [[nodiscard]] auto at_port(std::uint16_t port) const -> ListenAddress;
+  // In one form, however it was written: "127.0.0.1:8888", ":8888", "localhost:8888", "unix:/path".
+  [[nodiscard]] auto canonical() const -> std::string;
+  // Two are equal that bind the same addresses, however they were written.
+  auto operator==(const ListenAddress& other) const -> bool { return addresses == other.addresses; }
 };
 
 // Where to connect: host:port, [v6]:port, unix:/path. A name stays a name until a client connects.
@@ -83,6 +89,7 @@ struct UpstreamAddress {
   std::variant<Address, Name> target;
   std::string text;  // as the user wrote it
   [[nodiscard]] static auto parse(std::string_view text) -> Result<UpstreamAddress>;
+  auto operator==(const UpstreamAddress&) const -> bool = default;
 };
 
 }  // namespace weir

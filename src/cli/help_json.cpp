@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "fault/catalog.h"
+#include "proxy/setting_catalog.h"
 
 namespace weir::cli {
 namespace {
@@ -70,10 +71,23 @@ auto describe_faults() -> ordered_json {
   return faults;
 }
 
+// The catalog of settings, from which docs/settings.md is made.
+auto describe_settings() -> ordered_json {
+  ordered_json settings = ordered_json::array();
+  for (const auto& setting : proxy::setting_catalog()) {
+    settings.push_back({{"name", setting.name},
+                        {"values", proxy::describe_values(setting)},
+                        {"default", setting.required ? "" : proxy::format(setting, {})},
+                        {"takes_effect", proxy::to_string(setting.takes_effect)},
+                        {"doc", setting.doc}});
+  }
+  return settings;
+}
+
 }  // namespace
 
-// Hidden: the command tree and the catalog of faults as JSON, from which scripts/generate-docs makes the
-// man page, the completion and docs/faults.md.
+// Hidden: the command tree and the catalogs of faults and settings as JSON, from which scripts/generate-docs
+// makes the man page, the completion, docs/faults.md and docs/settings.md.
 void add_help_json(CLI::App& app, int& exit_code) {
   CLI::App* help = app.add_subcommand("help-json", "Print the command tree as JSON");
   help->group("");
@@ -81,6 +95,7 @@ void add_help_json(CLI::App& app, int& exit_code) {
     ordered_json tree = describe_command(app);
     tree["version"] = version_text();
     tree["faults"] = describe_faults();
+    tree["settings"] = describe_settings();
     std::puts(tree.dump(2).c_str());
     exit_code = exit_ok;
   });

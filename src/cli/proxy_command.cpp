@@ -2,6 +2,7 @@
 #include <array>
 
 #include "cli/api_command.h"
+#include "cli/setting_options.h"
 
 namespace weir::cli {
 namespace {
@@ -44,8 +45,25 @@ void show_faults(const Json& answer) {
   print_table(fault_head, rows);
 }
 
+// Those that are not at their default.
+void show_settings(const Json& proxy) {
+  std::vector<std::vector<std::string>> rows;
+  const proxy::ProxyRules usual;
+  for (const auto& setting : proxy::setting_catalog()) {
+    if (setting.kind == proxy::SettingKind::listen || setting.required || setting.name == "enabled") continue;
+    const Json& where = setting.group().empty() ? proxy : proxy.at(std::string(setting.group()));
+    const Json& value = where.at(std::string(setting.name_in_group()));
+    proxy::ProxyRules its;
+    if (!proxy::set(setting, its, proxy::written(setting, value.is_null() ? "off" : bare(value)))) continue;
+    if (proxy::same(setting, its, usual)) continue;
+    rows.push_back({std::string(setting.name), proxy::format(setting, its), proxy::format(setting, usual)});
+  }
+  if (!rows.empty()) print_table({"SETTING", "VALUE", "DEFAULT"}, rows);
+}
+
 void show_proxy(const Json& proxy) {
   print_table(proxy_head, {proxy_row(proxy)});
+  show_settings(proxy);
   if (!proxy.at("faults").empty()) show_faults(proxy);
 }
 
@@ -80,6 +98,37 @@ auto run_with_pairs(const Words& words, const std::string& method, const std::st
   return words.api.ask(method, path, body, show);
 }
 
+// KEY=VALUE words as the settings that they name, each as its kind is written in JSON; what names none goes as it
+// is, for the server to refuse.
+auto settings_body(const std::vector<std::string>& words) -> Result<Json> {
+  Json body = Json::object();
+  for (const std::string& word : words) {
+    const auto pair = parse_pairs({word});
+    if (!pair) return pair;
+    const std::string key = word.substr(0, word.find('='));
+    const auto dot = key.find('.');
+    Json& place = dot == std::string::npos ? body[key] : body[key.substr(0, dot)][key.substr(dot + 1)];
+    const auto* setting = proxy::find_setting(key);
+    if (setting == nullptr) {
+      place = pair->at(key);
+      continue;
+    }
+    std::visit(
+        [&place](const auto& value) {
+          if constexpr (!std::is_same_v<std::decay_t<decltype(value)>, std::monostate>) place = value;
+        },
+        proxy::written(*setting, word.substr(key.size() + 1)));
+  }
+  return body;
+}
+
+auto run_with_settings(const Words& words, const std::string& method, const std::string& path, Json body) -> int {
+  auto settings = settings_body(words.pairs);
+  if (!settings) return complain(settings.error().message, exit_usage);
+  body.update(*settings);
+  return words.api.ask(method, path, body, show_proxy);
+}
+
 // One subcommand with --url and --json.
 auto add(CLI::App& parent, const std::shared_ptr<Words>& words, const char* name, const char* help,
          std::function<int()> run, int& exit_code) -> CLI::App* {
@@ -91,6 +140,12 @@ auto add(CLI::App& parent, const std::shared_ptr<Words>& words, const char* name
 
 void want_proxy(CLI::App* command, const std::shared_ptr<Words>& words) {
   command->add_option("PROXY", words->proxy, "The proxy's name")->required();
+}
+
+auto setting_words() -> std::vector<std::string> {
+  std::vector<std::string> words;
+  for (const auto& setting : proxy::setting_catalog()) words.push_back(std::string(setting.name) + "=");
+  return words;
 }
 
 void want_pairs(CLI::App* command, const std::shared_ptr<Words>& words, const char* help) {
@@ -106,7 +161,8 @@ void add_proxy(CLI::App& app, int& exit_code) {
   proxy->footer(
       "Examples:\n"
       "  weir proxy add db 8888 localhost:5432                     then point the application at port 8888\n"
-      "  weir proxy set db upstream=replica:5432                   from now on to another upstream\n"
+      "  weir proxy set db upstream=replica:5432                   new sessions go to another upstream\n"
+      "  weir proxy set db timeouts.idle=2s max_sessions=100       without ending a session\n"
       "  weir proxy disable db                                     as if the database were down");
   Words& w = *words;
   add(
@@ -119,17 +175,21 @@ void add_proxy(CLI::App& app, int& exit_code) {
       *proxy, words, "add", "Make a proxy",
       [&w] {
         const Json body{{"name", w.proxy}, {"listen", w.listen}, {"upstream", w.upstream}};
-        return w.api.ask("POST", "/proxies", body, show_proxy);
+        return run_with_settings(w, "POST", "/proxies", body);
       },
       exit_code);
   want_proxy(made, words);
   made->add_option("LISTEN", w.listen, "8888, :8888, host:port or unix:/path; port 0 picks one")->required();
   made->add_option("UPSTREAM", w.upstream, "host:port or unix:/path")->required();
+  offer_choices(made->add_option("KEY=VALUE", w.pairs, "Settings, as of weir proxy set")->expected(-1),
+                setting_words());
   CLI::App* set = add(
       *proxy, words, "set", "Change a proxy",
-      [&w] { return run_with_pairs(w, "PATCH", proxy_path(w.proxy), Json::object(), show_proxy); }, exit_code);
+      [&w] { return run_with_settings(w, "PATCH", proxy_path(w.proxy), Json::object()); }, exit_code);
   want_proxy(set, words);
-  want_pairs(set, words, "listen, upstream, enabled, on_connect_failure or max_sessions");
+  want_pairs(set, words, "Settings and their new values, such as timeouts.idle=2s; see below");
+  offer_choices(set->get_option("KEY=VALUE"), setting_words());
+  set->footer(settings_help());
   want_proxy(add(
                  *proxy, words, "remove", "Remove a proxy and close its sessions",
                  [&w] { return w.api.ask("DELETE", proxy_path(w.proxy), {}, show_nothing); }, exit_code),

@@ -11,6 +11,7 @@
 #include "cli/fault_options.h"
 #include "cli/log_options.h"
 #include "cli/ready_fd.h"
+#include "cli/setting_options.h"
 #include "engine/engine.h"
 #include "engine/lifecycle.h"
 #include "engine/usable_cores.h"
@@ -30,12 +31,10 @@ struct TapArguments {
   std::string color = "auto";
   std::string filter_client;
   std::string when_slow = "block";
-  std::vector<std::string> timeouts;
+  SettingOptions settings;
   std::vector<std::string> faults;
   std::optional<std::uint64_t> seed;
-  std::optional<int> keepalive_count;
   std::string workers = "1";
-  std::optional<std::uint64_t> max_sessions;
   LogArguments log;
   bool once = false;
   bool quiet = false;
@@ -59,28 +58,6 @@ auto in(const std::string& option, Result<T> value) -> Result<T> {
   return failure(option + ": " + value.error().message);
 }
 
-auto parse_timeout(const std::string& text, proxy::Timeouts& timeouts) -> Result<void> {
-  const auto equals = text.find('=');
-  if (equals == std::string::npos) {
-    return failure(fmt::format("--timeout {}: write NAME=DURATION, such as idle=10m or idle.client=off", text));
-  }
-  const std::string name = text.substr(0, equals);
-  const auto* info = event::find_timeout(name);
-  if (info == nullptr) {
-    std::string names;
-    for (const auto& each : event::timeout_catalog()) names += (names.empty() ? "" : ", ") + std::string(each.text);
-    return failure(fmt::format("--timeout {}: there is no timeout \"{}\"; the names are {}", text, name, names));
-  }
-  const auto value = parse_duration_or_off(text.substr(equals + 1));
-  if (!value) return failure(fmt::format("--timeout {}: {}", name, value.error().message));
-  if (!*value && !info->may_be_off) return failure(fmt::format("--timeout {}: it cannot be off", name));
-  if (*value && value->value() == Nanos{0}) {
-    return failure(fmt::format("--timeout {}: 0 would end everything at once; use \"off\" for no limit", name));
-  }
-  timeouts.set(info->name, *value);
-  return {};
-}
-
 auto parse_workers(const std::string& text) -> Result<unsigned> {
   if (text == "auto") return engine::usable_cores();
   const auto bad = [&] {
@@ -91,26 +68,14 @@ auto parse_workers(const std::string& text) -> Result<unsigned> {
   return value;
 }
 
-auto check_limits(const TapArguments& arguments, const TapPlan& plan) -> Result<void> {
-  if (arguments.keepalive_count && plan.proxy.timeouts[event::TimeoutName::tcp_user_timeout]) {
-    return failure(
-        "--keepalive-count has no effect while tcp.user_timeout is set, as that ends probing itself (tcp(7)); add "
-        "--timeout tcp.user_timeout=off");
-  }
-  if (arguments.keepalive_count && !plan.proxy.timeouts[event::TimeoutName::tcp_keepalive_idle]) {
-    return failure("--keepalive-count has no effect while --timeout tcp.keepalive.idle=off: drop one of them");
-  }
-  return {};
-}
-
 auto make_plan(const TapArguments& arguments) -> Result<TapPlan> {
   TapPlan plan;
   const auto listen = in("LISTEN", ListenAddress::parse(arguments.listen));
   if (!listen) return tl::make_unexpected(listen.error());
-  plan.proxy.listen = engine::BindAddress{*listen};
+  plan.proxy.rules.listen = *listen;
   const auto upstream = in("UPSTREAM", UpstreamAddress::parse(arguments.upstream));
   if (!upstream) return tl::make_unexpected(upstream.error());
-  plan.proxy.upstream = *upstream;
+  plan.proxy.rules.upstream = *upstream;
 
   const auto kind = in("--show", view::parse_view_kind(arguments.show));
   if (!kind) return tl::make_unexpected(kind.error());
@@ -137,9 +102,7 @@ auto make_plan(const TapArguments& arguments) -> Result<TapPlan> {
     return failure(fmt::format("--when-slow {}: write block or drop", arguments.when_slow));
   }
   plan.when_slow = arguments.when_slow == "drop" ? event::FullPolicy::drop : event::FullPolicy::block;
-  for (const auto& each : arguments.timeouts) {
-    if (auto set = parse_timeout(each, plan.proxy.timeouts); !set) return tl::make_unexpected(set.error());
-  }
+  if (auto set = arguments.settings.apply(plan.proxy.rules); !set) return tl::make_unexpected(set.error());
   auto faults = parse_faults(arguments.faults);
   if (!faults) return tl::make_unexpected(faults.error());
   plan.proxy.faults = *std::move(faults);
@@ -150,11 +113,8 @@ auto make_plan(const TapArguments& arguments) -> Result<TapPlan> {
   const auto workers = parse_workers(arguments.workers);
   if (!workers) return tl::make_unexpected(workers.error());
   plan.workers = *workers;
-  plan.proxy.keepalive_count = arguments.keepalive_count;
-  plan.proxy.max_sessions = arguments.max_sessions;
   if (arguments.once) plan.proxy.accept_limit = 1;
   if (auto open = check_ready_fd(arguments.ready_fd); !open) return tl::make_unexpected(open.error());
-  if (auto ok = check_limits(arguments, plan); !ok) return tl::make_unexpected(ok.error());
   return plan;
 }
 
@@ -163,13 +123,13 @@ auto fit_descriptors(TapPlan& plan) -> Result<void> {
   constexpr std::uint64_t reserve = 64;
   const std::uint64_t limit = net::raise_descriptor_limit();
   const std::uint64_t most = limit > reserve + 2 ? (limit - reserve) / 2 : 1;
-  if (!plan.proxy.max_sessions) {
-    plan.proxy.max_sessions = most;
-  } else if (*plan.proxy.max_sessions > most) {
+  if (!plan.proxy.rules.max_sessions) {
+    plan.proxy.rules.max_sessions = most;
+  } else if (*plan.proxy.rules.max_sessions > most) {
     return failure(
         fmt::format("--max-sessions {} needs {} file descriptors and the limit is {}: raise it (ulimit -n) or "
                     "ask for at most {}",
-                    *plan.proxy.max_sessions, 2 * *plan.proxy.max_sessions + reserve, limit, most));
+                    *plan.proxy.rules.max_sessions, 2 * *plan.proxy.rules.max_sessions + reserve, limit, most));
   }
   return {};
 }
@@ -223,10 +183,10 @@ auto run_tap(const TapArguments& arguments) -> int {
     if (plan->view.only) ring.directions[index(other(*plan->view.only))] = false;
     (*engine)->add_observer({.observer = view::make_view(plan->view, output), .ring = ring});
   }
-  const auto drain = plan->proxy.timeouts[event::TimeoutName::drain];
+  const auto drain = plan->proxy.rules.timeouts[event::TimeoutName::drain];
   const auto listening = (*engine)->add_proxy(std::move(plan->proxy));
   if (!listening) return complain(listening.error().message, exit_failure);
-  const auto said = announce(*listening, arguments, plan->seed, log);
+  const auto said = announce(listening->text, arguments, plan->seed, log);
   if (!said) return complain(said.error().message, exit_failure);
   (*engine)->start();
 
@@ -247,15 +207,6 @@ auto run_tap(const TapArguments& arguments) -> int {
   return failed ? exit_failure : exit_ok;
 }
 
-auto timeouts_help() -> std::string {
-  std::string text = "Timeouts (--timeout NAME=DURATION; DURATION is 250ms, 1.5s, 10m or off):\n";
-  for (const auto& info : event::timeout_catalog()) {
-    const std::string value = info.default_value ? canonical_duration(*info.default_value) : "off";
-    text += fmt::format("  {:<24} {:<6} {}\n", info.text, value, info.meaning);
-  }
-  return text;
-}
-
 // The values that are words, for the completion.
 void offer_tap_choices(const CLI::App& tap) {
   offer_choices(tap.get_option("--show"), {"text", "hex", "dump", "json", "raw", "none"});
@@ -263,9 +214,6 @@ void offer_tap_choices(const CLI::App& tap) {
   offer_choices(tap.get_option("--color"), {"auto", "always", "never"});
   offer_choices(tap.get_option("--when-slow"), {"block", "drop"});
   offer_choices(tap.get_option("--workers"), {"auto"});
-  std::vector<std::string> timeouts;
-  for (const auto& info : event::timeout_catalog()) timeouts.push_back(std::string(info.text) + "=");
-  offer_choices(tap.get_option("--timeout"), std::move(timeouts));
   offer_choices(tap.get_option("--fault"), fault_types());
 }
 
@@ -294,24 +242,14 @@ void add_view_options(CLI::App& tap, TapArguments& arguments) {
 }
 
 void add_relay_options(CLI::App& tap, TapArguments& arguments) {
-  tap.add_option("-t,--timeout", arguments.timeouts, "Set a timeout, see below; repeatable")
-      ->type_name("NAME=DURATION")
-      ->allow_extra_args(false);
+  arguments.settings.add_to(tap);
   tap.add_option("--fault", arguments.faults, "Put a fault into every session, see below; repeatable, in order")
       ->type_name("FAULT")
       ->allow_extra_args(false);
   tap.add_option("--seed", arguments.seed, "What the faults draw from: the same seed, the same faults")->type_name("N");
-  tap.add_option("--keepalive-count", arguments.keepalive_count,
-                 "Unanswered keepalive probes that end a session; needs --timeout tcp.user_timeout=off")
-      ->type_name("N")
-      ->check(CLI::Range(1, 127));
   tap.add_option("--workers", arguments.workers, "Threads that relay; auto: one per usable core")
       ->type_name("N")
       ->capture_default_str();
-  tap.add_option("--max-sessions", arguments.max_sessions,
-                 "Sessions at a time; further clients wait to be accepted (default: what the descriptor limit allows)")
-      ->type_name("N")
-      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}));
   tap.add_flag("--once", arguments.once, "Accept one session, exit when it ends");
   add_log_options(tap, arguments.log, " (default: stderr); with a file, SIGHUP opens it again");
   tap.add_flag("-q,--quiet", arguments.quiet, "Nothing on stderr but errors");

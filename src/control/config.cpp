@@ -101,12 +101,12 @@ auto read_proxies(const Json& list, Config& config) -> std::optional<FieldError>
   std::set<std::string> names;
   for (std::size_t i = 0; i < list.size(); ++i) {
     const std::string path = fmt::format("proxies[{}]", i);
-    auto rule = read_rule(list[i], path, config.timeouts);
-    if (!rule) return rule.error();
-    if (!names.insert(rule->wish.name).second) {
-      return FieldError{path + ".name", fmt::format("there is a proxy \"{}\" already", rule->wish.name)};
+    auto proxy = read_definition(list[i], path, config.timeouts);
+    if (!proxy) return proxy.error();
+    if (!names.insert(proxy->name).second) {
+      return FieldError{path + ".name", fmt::format("there is a proxy \"{}\" already", proxy->name)};
     }
-    config.proxies.push_back(*std::move(rule));
+    config.proxies.push_back(*std::move(proxy));
   }
   return std::nullopt;
 }
@@ -131,9 +131,7 @@ auto read_all(const Json& root, Config& config) -> std::optional<FieldError> {
     config.log = *std::move(read);
   }
   if (timeouts != nullptr) {
-    auto read = read_timeouts(*timeouts, "timeouts", config.timeouts);
-    if (!read) return read.error();
-    config.timeouts = *read;
+    if (auto wrong = read_timeouts(*timeouts, "timeouts", config.timeouts)) return wrong;
   }
   if (limits != nullptr) {
     StrictFields own(*limits, "limits", {"fault_bytes"});
@@ -176,80 +174,6 @@ auto to_toml(const Json& object) -> toml::table {
   }
   return table;
 }
-
-auto rule_json(const ProxyRule& rule) -> Json {
-  Json faults = Json::array();
-  for (const auto& spec : rule.faults.entries()) {
-    Json fields = Json::object();
-    for (const auto& field : fault::to_fields(*spec)) {
-      std::visit([&](const auto& value) { fields[field.key] = value; }, field.value);
-    }
-    faults.push_back(std::move(fields));
-  }
-  Json out{{"name", rule.wish.name},
-           {"listen", rule.wish.listen_text},
-           {"upstream", rule.wish.upstream.text},
-           {"enabled", rule.wish.enabled},
-           {"on_connect_failure", rule.wish.on_connect_failure == proxy::OnConnectFailure::close ? "close" : "reset"},
-           {"fault_queue_limit", std::to_string(rule.wish.fault_queue_limit)},
-           {"timeouts", timeouts_json(rule.wish.timeouts)},
-           {"faults", std::move(faults)}};
-  if (rule.wish.max_sessions) out["max_sessions"] = *rule.wish.max_sessions;
-  return out;
-}
-
-auto find_rule(const Config& config, const std::string& name) -> const ProxyRule* {
-  for (const ProxyRule& rule : config.proxies) {
-    if (rule.wish.name == name) return &rule;
-  }
-  return nullptr;
-}
-
-void put_faults(Registry& registry, const ProxyEntry& entry, const ProxyRule& rule) {
-  auto entries = rule.faults.entries();
-  for (const auto& spec : entry.faults->entries()) {
-    const bool from_api = entry.fault_marks.at(spec->name).owner == Owner::api;
-    if (from_api && rule.faults.find(spec->name) == nullptr) entries.push_back(spec);
-  }
-  const std::string name = rule.wish.name;
-  registry.set_faults(name, fault::FaultList(std::move(entries), entry.faults->revision() + 1),
-                      {"fault.changed", name, "", 0});
-  for (const auto& spec : rule.faults.entries()) registry.mark_fault(name, spec->name, {.owner = Owner::config});
-}
-
-// False: it could not be done, and the log says why.
-auto apply_rule(const ProxyRule* before, const ProxyRule& rule, Registry& registry, Log& log) -> bool {
-  const std::string& name = rule.wish.name;
-  const ProxyEntry* entry = registry.find(name);
-  const auto tell = [&](const Refusal& why) {
-    log.error(fmt::format("proxy {}: {}; SIGHUP tries it again", name, why.message));
-    return false;
-  };
-  if (entry == nullptr) {
-    if (before != nullptr && rule_json(*before) == rule_json(rule)) return true;  // removed through the API since
-    const auto made = registry.create(rule.wish, nullptr, {.owner = Owner::config});
-    if (!made) return tell(made.error());
-    put_faults(registry, **made, rule);
-    return true;
-  }
-  if (before == nullptr || entry->mark.owner != Owner::config) return true;  // the API made another since
-  Json was = rule_json(*before);
-  Json is = rule_json(rule);
-  const bool other_faults = was["faults"] != is["faults"];
-  was.erase("faults");
-  is.erase("faults");
-  bool done = true;
-  if (was != is) {
-    const auto changed = registry.change(name, rule.wish);
-    done = changed.has_value() || tell(changed.error());
-  }
-  if (other_faults) put_faults(registry, *entry, rule);
-  return done;
-}
-
-}  // namespace
-
-namespace {
 
 // A key a.b.c and a header [a.b.c] make a table in a table for each dot, and toml++ does not count them. The number of
 // the first line with more than any configuration has a use for; 0: there is none.
@@ -300,7 +224,7 @@ auto effective_config(const Config& config) -> std::string {
   if (config.workers) root["workers"] = *config.workers;
   root["limits"]["fault_bytes"] = fmt::format("{}", config.fault_bytes.value_or(fault::ByteBudget::default_limit));
   for (const ObserverRule& rule : config.observers) root["observers"].push_back(rule.effective);
-  for (const ProxyRule& rule : config.proxies) root["proxies"].push_back(rule_json(rule));
+  for (const ProxyDefinition& proxy : config.proxies) root["proxies"].push_back(definition_json(proxy));
   std::ostringstream out;
   // toml++ 3.3 puts line breaks into '...', and what has ''' between ''': only in "..." does it escape.
   using toml::format_flags;
@@ -308,33 +232,6 @@ auto effective_config(const Config& config) -> std::string {
                            ~(format_flags::allow_literal_strings | format_flags::allow_multi_line_strings);
   out << toml::toml_formatter{to_toml(root), escaped} << '\n';
   return out.str();
-}
-
-auto apply_config(const Config& before, Config& after, Registry& registry, Log& log) -> Result<void> {
-  for (const ProxyRule& rule : after.proxies) {
-    const ProxyEntry* entry = registry.find(rule.wish.name);
-    if (entry != nullptr && find_rule(before, rule.wish.name) == nullptr) {
-      return failure(
-          fmt::format("proxy {}: the API made a proxy of this name; remove it, or take another name", rule.wish.name));
-    }
-  }
-  for (const ProxyRule& rule : before.proxies) {
-    const ProxyEntry* entry = registry.find(rule.wish.name);
-    if (entry != nullptr && entry->mark.owner == Owner::config && find_rule(after, rule.wish.name) == nullptr) {
-      registry.remove(rule.wish.name);
-    }
-  }
-  std::vector<ProxyRule> applied;
-  for (ProxyRule& rule : after.proxies) {
-    const ProxyRule* former = find_rule(before, rule.wish.name);
-    if (apply_rule(former, rule, registry, log)) {
-      applied.push_back(std::move(rule));
-    } else if (former != nullptr) {
-      applied.push_back(*former);
-    }
-  }
-  after.proxies = std::move(applied);
-  return {};
 }
 
 }  // namespace weir::control

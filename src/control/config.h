@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "control/log_choice.h"
-#include "control/proxy_rule.h"
+#include "control/proxy_json.h"
 
 namespace weir::control {
 
@@ -21,7 +21,7 @@ struct Config {
   LogChoice log;
   std::vector<ObserverRule> observers;
   proxy::Timeouts timeouts;  // the defaults of the proxies, and the drain time of all
-  std::vector<ProxyRule> proxies;
+  std::vector<ProxyDefinition> proxies;
 };
 
 // `file` names the text in errors: "weir.toml:12: proxies[0].lisen: there is no key ...".

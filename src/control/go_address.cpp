@@ -29,9 +29,7 @@ auto split(std::string_view text) -> Result<HostPort> {
   return HostPort{text.substr(0, colon), text.substr(colon + 1)};
 }
 
-}  // namespace
-
-auto parse_go_listen(std::string_view text) -> Result<ListenAddress> {
+auto addresses_of(std::string_view text) -> Result<ListenAddress> {
   if (text.empty()) return ListenAddress::parse(":0");
   const auto parts = split(text);
   if (!parts) return tl::make_unexpected(parts.error());
@@ -52,7 +50,15 @@ auto parse_go_listen(std::string_view text) -> Result<ListenAddress> {
     if (!named) return failure(fmt::format("lookup {}: no such host", host));
     address = *named;
   }
-  return ListenAddress{.addresses = {*address}, .text = address->to_string()};
+  return ListenAddress{.addresses = {*address}, .text = {}};
+}
+
+}  // namespace
+
+auto parse_go_listen(std::string_view text) -> Result<ListenAddress> {
+  auto listen = addresses_of(text);
+  if (listen) listen->text = text;
+  return listen;
 }
 
 auto parse_go_upstream(std::string_view text) -> UpstreamAddress {
@@ -78,7 +84,7 @@ auto go_listen_error(const ListenAddress& listen, const Error& error) -> std::st
   if (error.code == 0) return error.message;
   std::string why = errno_text(error.code);
   if (!why.empty() && why[0] >= 'A' && why[0] <= 'Z') why[0] = static_cast<char>(why[0] - 'A' + 'a');
-  return fmt::format("listen tcp {}: bind: {}", listen.text, why);
+  return fmt::format("listen tcp {}: bind: {}", listen.canonical(), why);
 }
 
 }  // namespace weir::control

@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "control/proxy_rule.h"
+#include "control/proxy_json.h"
 #include "syslog/target_log.h"
 
 namespace weir::control {

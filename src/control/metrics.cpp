@@ -70,7 +70,7 @@ void toxiproxy_counters(Scrape& scrape, const Registry& registry, const Traffic&
                     {{"direction", to_string(direction)},
                      {"listener", entry.listen},
                      {"proxy", proxy},
-                     {"upstream", entry.wish.upstream.text}},
+                     {"upstream", entry.rules.upstream.text}},
                     static_cast<double>(bytes));
       }
     }

@@ -5,6 +5,7 @@
 
 #include "control/go_json.h"
 #include "control/http.h"
+#include "control/registry.h"
 #include "control/strict_fields.h"
 
 namespace weir::control {
@@ -26,6 +27,11 @@ inline auto api_refusal(int status, const std::string& message, const std::strin
 
 inline auto api_refusal(const FieldError& error) -> HttpAnswer {
   return api_refusal(400, error.sentence(), error.path);
+}
+
+inline auto api_refusal(const Refusal& why) -> HttpAnswer {
+  const std::string sentence = why.field.empty() ? why.message : why.field + ": " + why.message;
+  return api_refusal(why.status, sentence, why.field);
 }
 
 inline auto no_proxy(const std::string& name) -> HttpAnswer {

@@ -3,7 +3,7 @@
 
 #include "control/native_answers.h"
 #include "control/native_routes.h"
-#include "control/proxy_rule.h"
+#include "control/proxy_json.h"
 
 namespace weir::control {
 
@@ -89,7 +89,7 @@ auto NativeRoutes::post_holds(const HttpRequest& request, const Parts& parts) ->
   }
   const Hold hold{std::move(mark->id), std::move(mark->lease)};
   if (const auto held = registry_.hold(parts[0], hold); !held) {
-    return api_refusal(held.error().status, held.error().message);
+    return api_refusal(held.error());
   }
   return api_json(201, hold_json(hold));
 }
@@ -97,7 +97,7 @@ auto NativeRoutes::post_holds(const HttpRequest& request, const Parts& parts) ->
 auto NativeRoutes::delete_hold(const HttpRequest&, const Parts& parts) -> HttpAnswer {
   if (registry_.find(parts[0]) == nullptr) return no_proxy(parts[0]);
   if (const auto released = registry_.release(parts[0], parts[1]); !released) {
-    return api_refusal(released.error().status, released.error().message);
+    return api_refusal(released.error());
   }
   HttpAnswer answer;
   answer.status = 204;

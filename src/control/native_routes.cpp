@@ -5,7 +5,7 @@
 #include "control/log_choice.h"
 #include "control/native_answers.h"
 #include "control/openapi.h"
-#include "control/proxy_rule.h"
+#include "control/proxy_json.h"
 
 namespace weir::control {
 namespace {
@@ -94,6 +94,8 @@ auto NativeRoutes::routes() -> const std::vector<Route>& {
       {"GET", "/health", "Is every worker's loop turning?", 200, &NativeRoutes::get_health, "Health"},
       {"GET", "/ready", "Do all enabled proxies listen?", 200, &NativeRoutes::get_ready, "Ready"},
       {"GET", "/catalog", "Every fault with its attributes", 200, &NativeRoutes::get_catalog, "Catalog"},
+      {"GET", "/settings", "Every setting of a proxy with its default and meaning", 200, &NativeRoutes::get_settings,
+       "SettingCatalog"},
       {"GET", "/timeouts", "Every timeout with its default and meaning", 200, &NativeRoutes::get_timeouts,
        "TimeoutCatalog"},
       {"GET", "/log", "Where the log goes, and how each target fares", 200, &NativeRoutes::get_log, "Log"},
@@ -194,13 +196,17 @@ auto NativeRoutes::get_health(const HttpRequest&, const Parts&) -> HttpAnswer {
 auto NativeRoutes::get_ready(const HttpRequest&, const Parts&) -> HttpAnswer {
   Json down = Json::array();
   for (const auto& [name, entry] : registry_.all()) {
-    if (entry.wish.enabled && !entry.enabled) down.push_back(name);
+    if (entry.rules.enabled && !entry.listening) down.push_back(name);
   }
   return api_json(down.empty() ? 200 : 503, {{"ready", down.empty()}, {"not_listening", std::move(down)}});
 }
 
 auto NativeRoutes::get_catalog(const HttpRequest&, const Parts&) -> HttpAnswer {
   return api_json(200, {{"faults", catalog_json()}});
+}
+
+auto NativeRoutes::get_settings(const HttpRequest&, const Parts&) -> HttpAnswer {
+  return api_json(200, {{"settings", settings_catalog_json()}});
 }
 
 auto NativeRoutes::get_timeouts(const HttpRequest&, const Parts&) -> HttpAnswer {
@@ -272,19 +278,14 @@ auto NativeRoutes::get_proxies(const HttpRequest&, const Parts&) -> HttpAnswer {
 auto NativeRoutes::post_proxies(const HttpRequest& request, const Parts&) -> HttpAnswer {
   const auto body = read_body(request);
   if (!body) return api_refusal(body.error());
-  auto rule = read_rule(*body, "", {});
-  if (!rule) return api_refusal(rule.error());
+  auto definition = read_definition(*body, "", {});
+  if (!definition) return api_refusal(definition.error());
   auto mark = read_mark(request);
   if (!mark) return std::move(mark.error());
-  const std::string name = rule->wish.name;
-  const auto made = registry_.create(std::move(rule->wish), std::make_shared<fault::FaultList>(std::move(rule->faults)),
-                                     *std::move(mark));
-  if (!made) {
-    const bool taken = made.error().status == 409;
-    return api_refusal(made.error().status,
-                       taken ? fmt::format("there is a proxy \"{}\" already", name) : made.error().message);
-  }
-  return proxy_answer(201, **made, registry_.engine());
+  const auto made =
+      registry_.create(std::move(definition->name), std::move(definition->rules),
+                       std::make_shared<fault::FaultList>(std::move(definition->faults)), *std::move(mark));
+  return made ? proxy_answer(201, **made, registry_.engine()) : api_refusal(made.error());
 }
 
 auto NativeRoutes::get_proxy(const HttpRequest&, const Parts& parts) -> HttpAnswer {
@@ -298,11 +299,10 @@ auto NativeRoutes::patch_proxy(const HttpRequest& request, const Parts& parts) -
   if (auto answer = stale(request, *entry)) return *std::move(answer);
   const auto body = read_body(request);
   if (!body) return api_refusal(body.error());
-  auto wish = read_changes(*body, entry->wish);
-  if (!wish) return api_refusal(wish.error());
-  const auto changed = registry_.change(parts[0], *std::move(wish));
-  return changed ? proxy_answer(200, **changed, registry_.engine())
-                 : api_refusal(changed.error().status, changed.error().message);
+  auto rules = read_changes(*body, *entry);
+  if (!rules) return api_refusal(rules.error());
+  const auto changed = registry_.change(parts[0], *std::move(rules));
+  return changed ? proxy_answer(200, **changed, registry_.engine()) : api_refusal(changed.error());
 }
 
 auto NativeRoutes::delete_proxy(const HttpRequest& request, const Parts& parts) -> HttpAnswer {

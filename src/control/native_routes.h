@@ -30,6 +30,7 @@ class NativeRoutes {
   [[nodiscard]] auto get_health(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
   [[nodiscard]] auto get_ready(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
   [[nodiscard]] auto get_catalog(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
+  [[nodiscard]] auto get_settings(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
   [[nodiscard]] auto get_timeouts(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
   [[nodiscard]] auto get_log(const HttpRequest& request, const Parts& parts) -> HttpAnswer;
   [[nodiscard]] auto get_openapi(const HttpRequest& request, const Parts& parts) -> HttpAnswer;

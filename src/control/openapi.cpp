@@ -1,6 +1,6 @@
 #include "control/openapi.h"
 
-#include "control/proxy_rule.h"
+#include "control/proxy_json.h"
 #include "event/timeout_name.h"
 
 namespace weir::control {
@@ -138,34 +138,17 @@ auto fault_changes() -> Json {
   return body(std::move(fields));
 }
 
-auto timeouts_schema() -> Json {
-  Json fields = Json::object();
-  for (const auto& info : event::timeout_catalog()) {
-    fields[std::string(info.text)] =
-        described(text(), fmt::format("{}: a duration such as 10m{}", info.meaning, info.may_be_off ? ", or off" : ""));
-  }
-  return body(std::move(fields));
-}
-
-// What can be said of a proxy when it is made or changed.
-auto proxy_wishes() -> Json {
-  return {{"name", text()},
-          {"listen", described(text(), "8888, :8888, host:port or unix:/path; port 0 picks one")},
-          {"upstream", described(text(), "host:port or unix:/path")},
-          {"enabled", flag()},
-          {"on_connect_failure", choice({"reset", "close"})},
-          {"max_sessions", {{"type", "integer"}, {"minimum", 1}, {"maximum", 1'000'000'000}}},
-          {"fault_queue_limit", described(text(), "bytes that faults hold in one direction: 64KiB to 1024GiB")},
-          {"timeouts", schema_ref("Timeouts")}};
-}
-
 void add_proxies(Json& all) {
-  Json made = proxy_wishes();
+  Json changes{{"name", described(text(), "unique; a proxy keeps it")}};
+  changes.update(settings_schema(false));
+  Json made = changes;
   made["faults"] = list_of(schema_ref("NewFault"));
-  all["NewProxy"] = body(std::move(made), {"name", "upstream"});
-  all["ProxyChanges"] = body(proxy_wishes());
-  Json shown = proxy_wishes();
-  shown["max_sessions"] = or_null(std::move(shown["max_sessions"]));
+  Json required{"name"};
+  for (const std::string& key : required_settings()) required.push_back(key);
+  all["NewProxy"] = body(std::move(made), std::move(required));
+  all["ProxyChanges"] = body(std::move(changes));
+  Json shown{{"name", text()}};
+  shown.update(settings_schema(true));
   shown.update(Json{{"desired_enabled", described(flag(), "it listens when this is so and nobody holds it")},
                     {"revision", count()},
                     {"holds", list_of(schema_ref("Hold"))},
@@ -173,7 +156,6 @@ void add_proxies(Json& all) {
   add_mark(shown);
   all["Proxy"] = whole(std::move(shown));
   all["Proxies"] = whole({{"proxies", list_of(schema_ref("Proxy"))}});
-  all["Timeouts"] = timeouts_schema();
   all["Hold"] = whole({{"id", text()}, {"lease", or_null(text())}});
   all["Holds"] = whole({{"holds", list_of(schema_ref("Hold"))}, {"revision", count()}});
   all["Leases"] =
@@ -244,6 +226,15 @@ auto openapi_schemas() -> Json {
   all["Version"] = whole({{"version", text()}, {"seed", count()}, {"revision", count()}, {"last_event", count()}});
   all["Health"] = whole({{"healthy", flag()}, {"loop_lag_seconds", number()}});
   all["Ready"] = whole({{"ready", flag()}, {"not_listening", list_of(text())}});
+  all["SettingCatalog"] = whole({{"settings", list_of(whole({{"name", text()},
+                                                             {"kind", text()},
+                                                             {"values", text()},
+                                                             {"words", list_of(text())},
+                                                             {"default", or_null(text())},
+                                                             {"required", flag()},
+                                                             {"may_be_off", flag()},
+                                                             {"takes_effect", text()},
+                                                             {"doc", text()}}))}});
   all["TimeoutCatalog"] =
       whole({{"timeouts",
               list_of(whole({{"name", text()}, {"default", text()}, {"may_be_off", flag()}, {"meaning", text()}}))}});

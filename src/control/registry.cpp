@@ -1,6 +1,7 @@
 #include "control/registry.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <random>
 
 #include "control/go_address.h"
@@ -24,15 +25,20 @@ auto Registry::find(ProxyId id) const -> const ProxyEntry* {
   return found == by_id_.end() ? nullptr : found->second;
 }
 
+namespace {
+
+constexpr const char* moved_text = "its proxy was changed";
+
+auto cannot_listen(const ListenAddress& where, const Error& error) -> Refusal {
+  return {.status = 409, .message = error.message, .field = "listen", .listen = where, .code = error.code};
+}
+
+}  // namespace
+
 auto Registry::make_spec(const ProxyEntry& entry) const -> engine::ProxySpec {
   engine::ProxySpec spec;
-  spec.name = entry.wish.name;
-  spec.listen = engine::BindAddress{entry.wish.listen};
-  spec.upstream = entry.wish.upstream;
-  spec.timeouts = entry.wish.timeouts;
-  spec.on_connect_failure = entry.wish.on_connect_failure;
-  spec.max_sessions = entry.wish.max_sessions;
-  spec.fault_queue_limit = entry.wish.fault_queue_limit;
+  spec.name = entry.name;
+  spec.rules = entry.rules;
   spec.forbidden = forbidden_;
   spec.faults = entry.faults;
   return spec;
@@ -40,71 +46,111 @@ auto Registry::make_spec(const ProxyEntry& entry) const -> engine::ProxySpec {
 
 void Registry::tell(std::string what, ProxyEntry& entry, std::string fault) {
   entry.revision = ++revision_;
-  on_change_({std::move(what), entry.wish.name, std::move(fault), entry.revision});
+  on_change_({std::move(what), entry.name, std::move(fault), entry.revision});
 }
 
 auto Registry::open(ProxyEntry& entry) -> Answer<void> {
   entry.kept_port.let_go();
-  engine_.change_proxy(entry.id, make_spec(entry));
-  const auto text = engine_.open_proxy(entry.id);
-  if (!text) return refuse(500, go_listen_error(entry.wish.listen, text.error()));
-  entry.enabled = true;
-  entry.listen = shown_listen(*text);
-  // The port that the kernel picked stays its port.
-  if (auto kept = ListenAddress::parse(*text)) entry.wish.listen = *std::move(kept);
+  return note_listening(entry, engine_.open_proxy(entry.id));
+}
+
+auto Registry::note_listening(ProxyEntry& entry, const Result<ListenAddress>& where) -> Answer<void> {
+  entry.listening = where.has_value();
+  if (!where) return tl::make_unexpected(cannot_listen(entry.rules.listen, where.error()));
+  entry.listen = shown_listen(where->text);
+  entry.rules.listen = *where;  // the port that the kernel picked stays its port
+  (void)engine_.set_rules(entry.id, entry.rules);
   return {};
 }
 
-auto Registry::create(ProxyWish wish, std::shared_ptr<const fault::FaultList> faults, Mark mark)
-    -> Answer<const ProxyEntry*> {
-  if (find(wish.name) != nullptr) return refuse(409, "proxy already exists");
+void Registry::close(ProxyEntry& entry, const std::string& why) {
+  if (entry.listening) (void)engine_.close_proxy(entry.id, why);
+  entry.listening = false;
+}
+
+auto Registry::create(std::string name, proxy::ProxyRules rules, std::shared_ptr<const fault::FaultList> faults,
+                      Mark mark) -> Answer<const ProxyEntry*> {
+  if (find(name) != nullptr) return refuse(409, fmt::format("there is a proxy \"{}\" already", name), "name");
   if (proxies_.size() >= most_proxies) {
     return refuse(409, fmt::format("there are {} proxies already: remove one first", most_proxies));
   }
   ProxyEntry entry;
-  entry.wish = std::move(wish);
-  entry.listen = entry.wish.listen_text;
+  entry.name = name;
+  entry.rules = std::move(rules);
+  entry.listen = entry.rules.listen.text;
   if (faults) entry.faults = std::move(faults);
   for (const auto& spec : entry.faults->entries()) {
     entry.fault_marks.emplace(spec->name, Mark{.lease = mark.lease, .owner = mark.owner});
   }
   entry.mark = std::move(mark);
   entry.id = engine_.create_proxy(make_spec(entry));
-  if (names_ != nullptr) names_->add(entry.id, entry.wish.name);
-  if (entry.wish.enabled) {
+  if (names_ != nullptr) names_->add(entry.id, name);
+  if (entry.rules.enabled) {
     if (auto opened = open(entry); !opened) {
       engine_.remove_proxy(entry.id);
       return tl::make_unexpected(opened.error());
     }
   }
-  const std::string name = entry.wish.name;
   ProxyEntry& added = proxies_.emplace(name, std::move(entry)).first->second;
   by_id_.emplace(added.id, &added);
   tell("proxy.created", added);
   return &added;
 }
 
-auto Registry::change(std::string_view name, ProxyWish wish) -> Answer<const ProxyEntry*> {
+// Before anything is changed, so that nothing is lost if it cannot be bound.
+auto Registry::bind(ProxyEntry& entry, const proxy::ProxyRules& rules) -> Result<engine::Listeners> {
+  entry.kept_port.let_go();
+  auto listeners = engine_.bind(entry.id, rules);
+  const bool in_its_own_way = !listeners && listeners.error().code == EADDRINUSE && entry.listening &&
+                              rules.listen.addresses[0].port() == entry.rules.listen.addresses[0].port();
+  if (!in_its_own_way) return listeners;
+  // As where :8888 follows 127.0.0.1:8888.
+  close(entry, moved_text);
+  listeners = engine_.bind(entry.id, rules);
+  if (!listeners) (void)open(entry);
+  return listeners;
+}
+
+auto Registry::change(std::string_view name, proxy::ProxyRules rules) -> Answer<const ProxyEntry*> {
   ProxyEntry& entry = proxies_.find(name)->second;
-  const bool moved = shown_listen(wish.listen.text) != entry.listen && wish.listen.text != entry.wish.listen.text;
-  const ProxyWish before = std::exchange(entry.wish, std::move(wish));
-  const bool other_rule = before.upstream.text != entry.wish.upstream.text || before.timeouts != entry.wish.timeouts ||
-                          before.on_connect_failure != entry.wish.on_connect_failure ||
-                          before.max_sessions != entry.wish.max_sessions ||
-                          before.fault_queue_limit != entry.wish.fault_queue_limit;
-  if (!moved) entry.wish.listen = before.listen;
-  const bool wanted = entry.wish.enabled && entry.holds.empty();
-  if (entry.enabled && (moved || other_rule || !wanted)) {
-    (void)engine_.close_proxy(entry.id, entry.wish.enabled ? "its proxy was changed" : "its proxy was disabled");
-    entry.enabled = false;
+  const bool moved = rules.listen != entry.rules.listen;
+  const bool wanted = rules.enabled && entry.holds.empty();
+  std::optional<engine::Listeners> listeners;
+  if (wanted && (moved || !entry.listening)) {
+    auto bound = bind(entry, rules);
+    if (!bound) return tl::make_unexpected(cannot_listen(rules.listen, bound.error()));
+    listeners = *std::move(bound);
   }
-  if (moved) {
-    entry.listen = entry.wish.listen_text;
+  if (moved && !listeners) {
+    entry.listen = rules.listen.text;
     entry.kept_port.let_go();
   }
+  if (!wanted || listeners) close(entry, rules.enabled ? moved_text : "its proxy was disabled");
+  entry.rules = std::move(rules);
+  (void)engine_.set_rules(entry.id, entry.rules);
   Answer<void> opened;
-  if (wanted && !entry.enabled) opened = open(entry);
-  if (!opened) entry.wish.enabled = false;
+  if (listeners) opened = note_listening(entry, engine_.open_proxy(entry.id, *std::move(listeners)));
+  tell("proxy.changed", entry);
+  if (!opened) return tl::make_unexpected(opened.error());
+  return &entry;
+}
+
+auto Registry::change_as_toxiproxy(std::string_view name, proxy::ProxyRules rules) -> Answer<const ProxyEntry*> {
+  ProxyEntry& entry = proxies_.find(name)->second;
+  const bool moved = rules.listen != entry.rules.listen;
+  const bool wanted = rules.enabled && entry.holds.empty();
+  if (moved || rules.upstream != entry.rules.upstream || !wanted) {
+    close(entry, rules.enabled ? moved_text : "its proxy was disabled");
+  }
+  if (moved) {
+    entry.listen = rules.listen.text;
+    entry.kept_port.let_go();
+  }
+  entry.rules = std::move(rules);
+  (void)engine_.set_rules(entry.id, entry.rules);
+  Answer<void> opened;
+  if (wanted && !entry.listening) opened = open(entry);
+  if (!opened) entry.rules.enabled = false;
   tell("proxy.changed", entry);
   if (!opened) return tl::make_unexpected(opened.error());
   return &entry;
@@ -142,10 +188,10 @@ auto Registry::reset() -> Answer<void> {
   Answer<void> outcome;
   for (auto& [name, entry] : proxies_) {
     if (!entry.faults->empty()) set_faults(name, entry.faults->cleared(), {"fault.removed", name, "", 0});
-    if (entry.enabled) continue;
-    entry.wish.enabled = true;
+    if (entry.listening) continue;
+    entry.rules.enabled = true;
     auto opened = open_if_free(entry);
-    entry.wish.enabled = opened.has_value();
+    entry.rules.enabled = opened.has_value();
     if (!opened) {
       outcome = std::move(opened);
     } else {

@@ -22,11 +22,15 @@ namespace weir::control {
 struct Refusal {
   int status = 400;
   std::string message;
+  std::string field = {};  // the one at fault, where one is
+  // A listener could not be made: where, and errno.
+  std::optional<ListenAddress> listen = {};
+  int code = 0;
 };
 template <class T>
 using Answer = tl::expected<T, Refusal>;
-[[nodiscard]] inline auto refuse(int status, std::string message) {
-  return tl::make_unexpected(Refusal{status, std::move(message)});
+[[nodiscard]] inline auto refuse(int status, std::string message, std::string field = {}) {
+  return tl::make_unexpected(Refusal{.status = status, .message = std::move(message), .field = std::move(field)});
 }
 
 // 16 random hexadecimal digits.
@@ -49,27 +53,15 @@ struct Hold {
   std::string lease;
 };
 
-// What a user wants of a proxy.
-struct ProxyWish {
-  std::string name;
-  std::string listen_text;  // as written
-  ListenAddress listen;
-  UpstreamAddress upstream;
-  bool enabled = true;
-  proxy::Timeouts timeouts;
-  proxy::OnConnectFailure on_connect_failure = proxy::OnConnectFailure::reset;
-  std::optional<std::uint64_t> max_sessions;
-  std::uint64_t fault_queue_limit = fault::default_queue_limit;  // bytes that faults may hold in one direction
-};
-
 // A proxy as it is.
 struct ProxyEntry {
-  ProxyWish wish;
+  std::string name;
+  proxy::ProxyRules rules;  // as a user wants it; once it has listened, with the port that it has
   ProxyId id{};
   Mark mark;
   std::vector<Hold> holds;
   PortKeeper kept_port;        // while it is held
-  bool enabled = false;        // it listens: it is wished and nobody holds it
+  bool listening = false;      // its rules have it enabled and nobody holds it
   std::string listen;          // shown: as written until it first listened, then the address with its real port
   std::uint64_t revision = 0;  // grows with every change of it or its faults; unique in this process
   std::shared_ptr<const fault::FaultList> faults = std::make_shared<fault::FaultList>();
@@ -109,13 +101,17 @@ class Registry {
   [[nodiscard]] auto find(ProxyId id) const -> const ProxyEntry*;
 
   static constexpr std::size_t most_proxies = 4096;
-  // 409 if the name is taken or there are most_proxies; 500 with the code of the failed bind, and nothing is made.
+  // 409 if the name is taken, there are most_proxies, or it cannot listen; then nothing is made.
   // Its faults get the mark's lease and owner too.
-  [[nodiscard]] auto create(ProxyWish wish, std::shared_ptr<const fault::FaultList> faults = nullptr, Mark mark = {})
+  [[nodiscard]] auto create(std::string name, proxy::ProxyRules rules,
+                            std::shared_ptr<const fault::FaultList> faults = nullptr, Mark mark = {})
       -> Answer<const ProxyEntry*>;
-  // The name must be there. Another address, upstream or rule restarts it, which ends its sessions; if it
-  // then cannot listen, it stays disabled with what was wished, and the answer is 500.
-  [[nodiscard]] auto change(std::string_view name, ProxyWish wish) -> Answer<const ProxyEntry*>;
+  // The name must be there. Only another `listen` and `enabled` off end its sessions; what else is changed takes
+  // effect when the catalog of settings says. 409 if it cannot listen where it should; then nothing is changed.
+  [[nodiscard]] auto change(std::string_view name, proxy::ProxyRules rules) -> Answer<const ProxyEntry*>;
+  // The same as toxiproxy does it: another upstream ends its sessions too, and if it cannot listen, it stays
+  // closed with what was wished.
+  [[nodiscard]] auto change_as_toxiproxy(std::string_view name, proxy::ProxyRules rules) -> Answer<const ProxyEntry*>;
   void remove(std::string_view name);
 
   // Puts a list in force for a proxy that is there.
@@ -125,12 +121,12 @@ class Registry {
 
   // Closes a proxy that is there until release(), whatever else is wished meanwhile. 409: it has a hold of this id.
   [[nodiscard]] auto hold(std::string_view name, Hold hold) -> Answer<void>;
-  // 404: there is no such hold. 500: it was the last one, and the proxy cannot listen; the hold is gone.
+  // 404: there is no such hold. 409: it was the last one, and the proxy cannot listen; the hold is gone.
   [[nodiscard]] auto release(std::string_view name, std::string_view hold) -> Answer<void>;
   // Takes back everything that carries the lease: its proxies, its faults and holds on others' proxies.
   auto end_lease(std::string_view lease) -> LeaseEnd;
 
-  // Starts every disabled proxy and removes all faults. 500 if one cannot listen; the others are done.
+  // Starts every disabled proxy and removes all faults. 409 if one cannot listen; the others are done.
   [[nodiscard]] auto reset() -> Answer<void>;
 
   // Is told the name of each proxy before its first session.
@@ -142,6 +138,9 @@ class Registry {
  private:
   [[nodiscard]] auto make_spec(const ProxyEntry& entry) const -> engine::ProxySpec;
   [[nodiscard]] auto open(ProxyEntry& entry) -> Answer<void>;
+  [[nodiscard]] auto note_listening(ProxyEntry& entry, const Result<ListenAddress>& where) -> Answer<void>;
+  void close(ProxyEntry& entry, const std::string& why);
+  [[nodiscard]] auto bind(ProxyEntry& entry, const proxy::ProxyRules& rules) -> Result<engine::Listeners>;
   [[nodiscard]] auto open_if_free(ProxyEntry& entry) -> Answer<void>;
   void drop_faults_of(std::string_view lease, ProxyEntry& entry, LeaseEnd& end);
   void drop_holds_of(std::string_view lease, ProxyEntry& entry, LeaseEnd& end);

@@ -6,9 +6,9 @@
 namespace weir::control {
 
 auto Registry::open_if_free(ProxyEntry& entry) -> Answer<void> {
-  if (entry.enabled || !entry.holds.empty()) return {};
+  if (entry.listening || !entry.holds.empty()) return {};
   entry.kept_port.let_go();
-  if (!entry.wish.enabled) return {};
+  if (!entry.rules.enabled) return {};
   return open(entry);
 }
 
@@ -18,10 +18,9 @@ auto Registry::hold(std::string_view name, Hold hold) -> Answer<void> {
     return refuse(409, fmt::format("this proxy has a hold \"{}\" already", hold.id));
   }
   entry.holds.push_back(std::move(hold));
-  if (entry.enabled) {
-    (void)engine_.close_proxy(entry.id, "its proxy is held down");
-    entry.enabled = false;
-    entry.kept_port = PortKeeper::keep(entry.wish.listen);
+  if (entry.listening) {
+    close(entry, "its proxy is held down");
+    entry.kept_port = PortKeeper::keep(entry.rules.listen);
   }
   tell("proxy.held", entry);
   return {};
@@ -49,7 +48,7 @@ void Registry::drop_faults_of(std::string_view lease, ProxyEntry& entry, LeaseEn
   }
   if (dropped.empty()) return;
   end.faults += dropped.size();
-  const std::string& name = entry.wish.name;
+  const std::string& name = entry.name;
   set_faults(name, fault::FaultList(std::move(kept), entry.faults->revision() + 1),
              {"fault.removed", name, dropped.front(), 0});
   // One change of the list; those who follow hear of each fault.

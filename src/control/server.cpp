@@ -126,11 +126,9 @@ auto Server::handle(const HttpRequest& request) -> HttpAnswer {
 }
 
 auto Server::bind_api() -> Result<std::string> {
-  engine::ProxySpec wanted;
-  wanted.listen = engine::BindAddress{api_};
   // A Unix socket is born readable to its owner alone.
   const mode_t mask = ::umask(0177);
-  auto listeners = engine::make_listeners(wanted, {});
+  auto listeners = engine::make_listeners(api_, std::nullopt, {});
   ::umask(mask);
   if (!listeners) {
     return failure(fmt::format("the API cannot listen on {}: {}", api_.text, listeners.error().message));
@@ -142,7 +140,7 @@ auto Server::bind_api() -> Result<std::string> {
       return tl::make_unexpected(heard.error());
     }
   }
-  return listeners->text;
+  return listeners->where.text;
 }
 
 auto Server::start() -> Result<void> {
@@ -183,10 +181,10 @@ auto Server::start() -> Result<void> {
 
 // Unlike later, whatever of it cannot be done is an end: nobody has come to rely on the rest yet.
 auto Server::apply_first_config() -> Result<void> {
-  for (const ProxyRule& rule : config_.proxies) {
-    const auto faults = std::make_shared<fault::FaultList>(rule.faults);
-    const auto made = registry_.create(rule.wish, faults, {.owner = Owner::config});
-    if (!made) return failure(fmt::format("{}: proxy {}: {}", options_.config, rule.wish.name, made.error().message));
+  for (const ProxyDefinition& proxy : config_.proxies) {
+    const auto faults = std::make_shared<fault::FaultList>(proxy.faults);
+    const auto made = registry_.create(proxy.name, proxy.rules, faults, {.owner = Owner::config});
+    if (!made) return failure(fmt::format("{}: proxy {}: {}", options_.config, proxy.name, made.error().message));
   }
   return {};
 }
@@ -225,7 +223,7 @@ void Server::on_sessions(std::vector<SessionWatch::Item>&& items) {
       continue;
     }
     const ProxyEntry* proxy = registry_.find(item.proxy);
-    Json data{{"proxy", proxy == nullptr ? Json() : Json(proxy->wish.name)}};
+    Json data{{"proxy", proxy == nullptr ? Json() : Json(proxy->name)}};
     data.update(item.data);
     log_session(item.type, data);
     events_.add(std::move(item.type), data);

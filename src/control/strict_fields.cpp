@@ -14,7 +14,7 @@ auto unknown_key(std::string_view key, const std::vector<std::string_view>& know
   return fmt::format("there is no key \"{}\" here; the keys are {}", shown, fmt::join(known, ", "));
 }
 
-StrictFields::StrictFields(const Json& object, std::string path, std::initializer_list<std::string_view> known)
+StrictFields::StrictFields(const Json& object, std::string path, const std::vector<std::string_view>& known)
     : path_(std::move(path)) {
   if (!object.is_object()) {
     error_ = FieldError{path_, fmt::format("write an object with {}", fmt::join(known, ", "))};
@@ -23,7 +23,7 @@ StrictFields::StrictFields(const Json& object, std::string path, std::initialize
   object_ = &object;
   for (const auto& [key, value] : object.items()) {
     if (std::ranges::find(known, std::string_view(key)) == known.end()) {
-      error_ = FieldError{at(key), unknown_key(key, {known.begin(), known.end()})};
+      error_ = FieldError{at(key), unknown_key(key, known)};
       return;
     }
   }

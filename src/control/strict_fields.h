@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,7 +22,7 @@ struct FieldError {
 // Reads one object. The first thing wrong is kept, and every later answer is empty.
 class StrictFields {
  public:
-  StrictFields(const Json& object, std::string path, std::initializer_list<std::string_view> known);
+  StrictFields(const Json& object, std::string path, const std::vector<std::string_view>& known);
 
   [[nodiscard]] auto text(const char* key) -> std::optional<std::string>;
   [[nodiscard]] auto flag(const char* key) -> std::optional<bool>;

@@ -33,10 +33,10 @@ auto load_toxiproxy_file(const std::string& path, Registry& registry, Log& log) 
   if (!inputs) return failure(fmt::format("{}: {}", path, inputs.error().message));
   warn_of_unknown_keys(path, *body, log);
   for (const auto& input : *inputs) {
-    auto wish = make_wish(input);
-    if (!wish) return failure(fmt::format("{}: proxy {}: {}", path, *input.name, wish.error().message));
-    if (const auto made = registry.create(*std::move(wish)); !made) {
-      return failure(fmt::format("{}: proxy {}: {}", path, *input.name, made.error().message));
+    auto rules = make_rules(input);
+    if (!rules) return failure(fmt::format("{}: proxy {}: {}", path, *input.name, rules.error().message));
+    if (const auto made = registry.create(*input.name, *std::move(rules)); !made) {
+      return failure(fmt::format("{}: proxy {}: {}", path, *input.name, as_toxiproxy(made.error()).message));
     }
   }
   return {};

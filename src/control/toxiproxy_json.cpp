@@ -66,17 +66,20 @@ auto read_proxies(const Json& body) -> Answer<std::vector<ProxyInput>> {
   return inputs;
 }
 
-auto make_wish(const ProxyInput& input) -> Result<ProxyWish> {
-  ProxyWish wish;
-  wish.name = input.name.value_or("");
-  wish.listen_text = input.listen.value_or("");
-  wish.enabled = input.enabled.value_or(true);
-  wish.upstream = parse_go_upstream(input.upstream.value_or(""));
-  wish.on_connect_failure = proxy::OnConnectFailure::close;
-  auto listen = parse_go_listen(wish.listen_text);
+auto make_rules(const ProxyInput& input) -> Result<proxy::ProxyRules> {
+  proxy::ProxyRules rules;
+  rules.enabled = input.enabled.value_or(true);
+  rules.upstream = parse_go_upstream(input.upstream.value_or(""));
+  rules.on_connect_failure = proxy::OnConnectFailure::close;
+  auto listen = parse_go_listen(input.listen.value_or(""));
   if (!listen) return tl::make_unexpected(listen.error());
-  wish.listen = *std::move(listen);
-  return wish;
+  rules.listen = *std::move(listen);
+  return rules;
+}
+
+auto as_toxiproxy(const Refusal& why) -> Refusal {
+  if (why.listen) return {.status = 500, .message = go_listen_error(*why.listen, {why.message, why.code})};
+  return why.field == "name" ? Refusal{.status = 409, .message = "proxy already exists"} : why;
 }
 
 auto read_toxic(const Json& body) -> Result<ToxicInput> {
@@ -144,10 +147,10 @@ auto hidden_faults(const ProxyEntry& entry) -> std::size_t {
 }
 
 auto toxiproxy_proxy(const ProxyEntry& entry) -> Json {
-  return {{"name", entry.wish.name},
+  return {{"name", entry.name},
           {"listen", entry.listen},
-          {"upstream", entry.wish.upstream.text},
-          {"enabled", entry.enabled},
+          {"upstream", entry.rules.upstream.text},
+          {"enabled", entry.listening},
           {"toxics", toxiproxy_toxics(entry)}};
 }
 

@@ -22,7 +22,9 @@ struct ProxyInput {
 // /populate: an array, checked as a whole.
 [[nodiscard]] auto read_proxies(const Json& body) -> Answer<std::vector<ProxyInput>>;
 // The error is Go's, without "listen tcp: ".
-[[nodiscard]] auto make_wish(const ProxyInput& input) -> Result<ProxyWish>;
+[[nodiscard]] auto make_rules(const ProxyInput& input) -> Result<proxy::ProxyRules>;
+// What toxiproxy answers where the registry refuses.
+[[nodiscard]] auto as_toxiproxy(const Refusal& why) -> Refusal;
 
 struct ToxicInput {
   std::optional<std::string> name;

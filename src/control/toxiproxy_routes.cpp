@@ -138,7 +138,7 @@ auto ToxiproxyRoutes::route(const HttpRequest& request) -> std::optional<HttpAns
       if (refused) return HttpAnswer{};
       if (first == "populate") return populate(request);
       const auto done = registry_.reset();
-      return done ? no_content() : refusal(done.error());
+      return done ? no_content() : refusal(as_toxiproxy(done.error()));
     }
     if (first != "proxies") return std::nullopt;
     if (method == "GET") return list();
@@ -178,10 +178,10 @@ auto ToxiproxyRoutes::create(const HttpRequest& request) -> HttpAnswer {
   if (input->name.value_or("").empty()) return refusal(400, "missing required field: name");
   if (input->upstream.value_or("").empty()) return refusal(400, "missing required field: upstream");
   if (registry_.find(*input->name) != nullptr) return refusal(409, "proxy already exists");
-  auto wish = make_wish(*input);
-  if (!wish) return refusal(500, "listen tcp: " + wish.error().message);
-  const auto entry = registry_.create(*std::move(wish));
-  return entry ? proxy_answer(201, **entry) : refusal(entry.error());
+  auto rules = make_rules(*input);
+  if (!rules) return refusal(500, "listen tcp: " + rules.error().message);
+  const auto entry = registry_.create(*input->name, *std::move(rules));
+  return entry ? proxy_answer(201, **entry) : refusal(as_toxiproxy(entry.error()));
 }
 
 auto ToxiproxyRoutes::populate(const HttpRequest& request) -> HttpAnswer {
@@ -193,11 +193,11 @@ auto ToxiproxyRoutes::populate(const HttpRequest& request) -> HttpAnswer {
   std::size_t hidden = 0;
   std::optional<Refusal> failed;
   for (const auto& input : *inputs) {
-    auto wish = make_wish(input);
-    const auto entry =
-        wish ? populate_one(*wish) : Answer<const ProxyEntry*>(refuse(500, "listen tcp: " + wish.error().message));
+    const auto rules = make_rules(input);
+    const auto entry = rules ? populate_one(*input.name, *rules)
+                             : Answer<const ProxyEntry*>(refuse(500, "listen tcp: " + rules.error().message));
     if (!entry) {
-      failed = entry.error();
+      failed = as_toxiproxy(entry.error());
       break;
     }
     done.push_back(toxiproxy_proxy(**entry));
@@ -216,19 +216,20 @@ auto ToxiproxyRoutes::populate(const HttpRequest& request) -> HttpAnswer {
 }
 
 // What is there already and has the same addresses stays untouched, whatever else the input says.
-auto ToxiproxyRoutes::populate_one(const ProxyWish& wish) -> Answer<const ProxyEntry*> {
-  if (const ProxyEntry* there = registry_.find(wish.name)) {
-    const bool same_place = shown_listen(wish.listen.text) == there->listen || wish.listen_text == there->listen;
-    if (same_place && wish.upstream.text == there->wish.upstream.text) return there;
-    registry_.remove(wish.name);
+auto ToxiproxyRoutes::populate_one(const std::string& name, const proxy::ProxyRules& rules)
+    -> Answer<const ProxyEntry*> {
+  if (const ProxyEntry* there = registry_.find(name)) {
+    const bool same_place = rules.listen == there->rules.listen || rules.listen.text == there->listen;
+    if (same_place && rules.upstream == there->rules.upstream) return there;
+    registry_.remove(name);
   }
-  return registry_.create(wish);
+  return registry_.create(name, rules);
 }
 
 auto ToxiproxyRoutes::one_proxy(const HttpRequest& request, const ProxyEntry& entry) -> HttpAnswer {
   if (request.method == "GET") return proxy_answer(200, entry);
   if (is_update(request)) return change(request, entry);
-  registry_.remove(entry.wish.name);
+  registry_.remove(entry.name);
   return no_content();
 }
 
@@ -237,19 +238,18 @@ auto ToxiproxyRoutes::change(const HttpRequest& request, const ProxyEntry& entry
   if (!body) return refusal(400, "bad request body: " + body.error().message);
   const auto input = read_proxy(*body);
   if (!input) return refusal(400, "bad request body: " + input.error().message);
-  ProxyWish wish = entry.wish;
+  proxy::ProxyRules rules = entry.rules;
   if (input->listen && *input->listen != entry.listen) {
     auto listen = parse_go_listen(*input->listen);
     if (!listen) return refusal(500, listen.error().message);
-    wish.listen = *std::move(listen);
-    wish.listen_text = *input->listen;
+    rules.listen = *std::move(listen);
   }
-  if (input->upstream && *input->upstream != entry.wish.upstream.text) {
-    wish.upstream = parse_go_upstream(*input->upstream);
+  if (input->upstream && *input->upstream != entry.rules.upstream.text) {
+    rules.upstream = parse_go_upstream(*input->upstream);
   }
-  wish.enabled = input->enabled.value_or(entry.wish.enabled);
-  const auto changed = registry_.change(entry.wish.name, std::move(wish));
-  return changed ? proxy_answer(200, **changed) : refusal(changed.error());
+  rules.enabled = input->enabled.value_or(entry.rules.enabled);
+  const auto changed = registry_.change_as_toxiproxy(entry.name, std::move(rules));
+  return changed ? proxy_answer(200, **changed) : refusal(as_toxiproxy(changed.error()));
 }
 
 auto ToxiproxyRoutes::toxics(const HttpRequest& request, const ProxyEntry& entry) -> HttpAnswer {
@@ -276,8 +276,8 @@ auto ToxiproxyRoutes::add_toxic(const HttpRequest& request, const ProxyEntry& en
   if (auto set = set_attributes(*spec, input->attributes); !set) return refusal(set.error());
   auto list = entry.faults->with(*std::move(spec));
   if (!list) return refusal(409, list.error().message);
-  registry_.set_faults(entry.wish.name, *std::move(list), {"fault.added", entry.wish.name, name, 0});
-  registry_.note_stream_text(entry.wish.name, name, input->stream.value_or("downstream"));
+  registry_.set_faults(entry.name, *std::move(list), {"fault.added", entry.name, name, 0});
+  registry_.note_stream_text(entry.name, name, input->stream.value_or("downstream"));
   return json(200, toxiproxy_toxic(entry, *entry.faults->find(name)));
 }
 
@@ -289,7 +289,7 @@ auto ToxiproxyRoutes::one_toxic(const HttpRequest& request, const ProxyEntry& en
   if (is_update(request)) return change_toxic(request, entry, *spec);
   auto list = entry.faults->without(name);
   if (!list) return refusal(404, "toxic not found");
-  registry_.set_faults(entry.wish.name, *std::move(list), {"fault.removed", entry.wish.name, name, 0});
+  registry_.set_faults(entry.name, *std::move(list), {"fault.removed", entry.name, name, 0});
   return no_content();
 }
 
@@ -305,7 +305,7 @@ auto ToxiproxyRoutes::change_toxic(const HttpRequest& request, const ProxyEntry&
   if (auto set = set_attributes(spec, input->attributes); !set) return refusal(set.error());
   auto list = entry.faults->changed(std::move(spec));
   if (!list) return refusal(404, "toxic not found");
-  registry_.set_faults(entry.wish.name, *std::move(list), {"fault.changed", entry.wish.name, name, 0});
+  registry_.set_faults(entry.name, *std::move(list), {"fault.changed", entry.name, name, 0});
   return json(200, toxiproxy_toxic(entry, *entry.faults->find(name)));
 }
 

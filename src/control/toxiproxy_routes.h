@@ -27,7 +27,7 @@ class ToxiproxyRoutes {
   [[nodiscard]] auto list() const -> HttpAnswer;
   [[nodiscard]] auto create(const HttpRequest& request) -> HttpAnswer;
   [[nodiscard]] auto populate(const HttpRequest& request) -> HttpAnswer;
-  [[nodiscard]] auto populate_one(const ProxyWish& wish) -> Answer<const ProxyEntry*>;
+  [[nodiscard]] auto populate_one(const std::string& name, const proxy::ProxyRules& rules) -> Answer<const ProxyEntry*>;
   [[nodiscard]] auto one_proxy(const HttpRequest& request, const ProxyEntry& entry) -> HttpAnswer;
   [[nodiscard]] auto change(const HttpRequest& request, const ProxyEntry& entry) -> HttpAnswer;
   [[nodiscard]] auto toxics(const HttpRequest& request, const ProxyEntry& entry) -> HttpAnswer;

@@ -30,13 +30,11 @@ class EmbeddedWeir final : public WeirUnderTest {
     if (!listen || !upstream) return failure("cannot name the demonstration's addresses");
     engine::ProxySpec spec;
     spec.name = "demo";
-    spec.listen = engine::BindAddress{*listen};
-    spec.upstream = *upstream;
+    spec.rules.listen = *listen;
+    spec.rules.upstream = *upstream;
     const auto listening = engine_->add_proxy(std::move(spec));
     if (!listening) return tl::make_unexpected(listening.error());
-    const auto address = UpstreamAddress::parse(*listening);
-    if (!address) return tl::make_unexpected(address.error());
-    port_ = std::get<Address>(address->target).port();
+    port_ = listening->addresses[0].port();
     engine_->start();
     return {};
   }

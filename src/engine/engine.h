@@ -11,6 +11,7 @@
 
 #include "base/histogram.h"
 #include "base/log.h"
+#include "engine/listeners.h"
 #include "engine/observer_thread.h"
 #include "engine/proxy_spec.h"
 #include "event/event.h"
@@ -83,9 +84,9 @@ class Engine {
 
   // Both before start(). An observer sees every proxy added after it.
   void add_observer(ObserverSpec spec);
-  // Binds at once; sessions begin with start(). Returns where it listens, as text with the real port:
-  // "127.0.0.1:8888", ":8888", "unix:/path". The listening sockets close with the last acceptor.
-  [[nodiscard]] auto add_proxy(ProxySpec spec) -> Result<std::string>;
+  // Binds at once; sessions begin with start(). Returns where it listens, with the real port. The listening
+  // sockets close with the last acceptor.
+  [[nodiscard]] auto add_proxy(ProxySpec spec) -> Result<ListenAddress>;
   void start();
 
   // The parts of add_proxy, for proxies that come, change and go while sessions run. Each waits for a turn
@@ -94,13 +95,19 @@ class Engine {
   //
   // Known to all workers; listens nowhere yet.
   [[nodiscard]] auto create_proxy(ProxySpec spec) -> ProxyId;
-  // Binds and accepts. Returns where, as add_proxy does. Only if it is closed.
-  [[nodiscard]] auto open_proxy(ProxyId id) -> Result<std::string>;
+  // Binds what its rules say, or takes what was bound already, and accepts. Returns where, as add_proxy does.
+  // Only if it is closed.
+  [[nodiscard]] auto open_proxy(ProxyId id) -> Result<ListenAddress>;
+  [[nodiscard]] auto open_proxy(ProxyId id, Listeners listeners) -> Result<ListenAddress>;
+  // Binds what these rules say, beside what it may have bound already; nothing is accepted yet.
+  [[nodiscard]] auto bind(ProxyId id, const proxy::ProxyRules& rules) -> Result<Listeners>;
   // When it returns true, its listeners and both sockets of each of its sessions are closed. Its session
   // numbers and its counters go on when it is opened again. False: a loop was late.
   auto close_proxy(ProxyId id, const std::string& why) -> bool;
-  // Another rule for a closed proxy.
-  void change_proxy(ProxyId id, ProxySpec spec);
+  // Puts other rules in force, for a proxy that is open or closed, and ends no session: each setting takes
+  // effect when the catalog says (proxy/setting_catalog.h), `listen` when the proxy is opened the next time and
+  // `enabled` never, as opening and closing are the caller's. False: a loop was late.
+  auto set_rules(ProxyId id, proxy::ProxyRules rules) -> bool;
   // Closes it and forgets it.
   void remove_proxy(ProxyId id);
 
@@ -161,6 +168,7 @@ class Engine {
   net::SystemResolver resolver_;  // after the workers: it goes before their loops, to which it posts
   struct Proxy {
     ProxySpec spec;
+    std::shared_ptr<const proxy::ProxySettings> settings;
     std::shared_ptr<proxy::ProxyShared> shared;
     std::shared_ptr<fault::ProxyFaults> faults;
     std::vector<std::string> unix_paths;  // of its listeners; removed when they close

@@ -16,14 +16,9 @@ auto make_settings(ProxyId id, const ProxySpec& spec) -> std::shared_ptr<const p
   auto settings = std::make_shared<proxy::ProxySettings>();
   settings->id = id;
   settings->name = spec.name;
-  settings->upstream = std::make_shared<proxy::FixedUpstream>(spec.upstream);
-  settings->timeouts = spec.timeouts;
-  settings->keepalive_count = spec.keepalive_count;
-  settings->on_connect_failure = spec.on_connect_failure;
-  settings->max_sessions = spec.max_sessions;
+  settings->rules = spec.rules;
   settings->accept_limit = spec.accept_limit;
   settings->forbidden = spec.forbidden;
-  settings->fault_queue_limit = spec.fault_queue_limit;
   return settings;
 }
 
@@ -33,11 +28,11 @@ constexpr auto index_of(ProxyId id) -> std::size_t { return static_cast<std::siz
 
 auto Engine::proxy_of(ProxyId id) -> Proxy& { return proxies_.at(id); }
 
-auto Engine::add_proxy(ProxySpec spec) -> Result<std::string> {
+auto Engine::add_proxy(ProxySpec spec) -> Result<ListenAddress> {
   const ProxyId id = create_proxy(std::move(spec));
-  auto text = open_proxy(id);
-  if (!text) remove_proxy(id);
-  return text;
+  auto where = open_proxy(id);
+  if (!where) remove_proxy(id);
+  return where;
 }
 
 auto Engine::create_proxy(ProxySpec spec) -> ProxyId {
@@ -75,22 +70,36 @@ auto Engine::create_proxy(ProxySpec spec) -> ProxyId {
     added->open = false;
     each.worker->add_proxy(std::move(added));
   });
-  proxies_.emplace(id, Proxy{std::move(spec), std::move(shared), fault_state, {}, false});
+  proxies_.emplace(id, Proxy{std::move(spec), settings, std::move(shared), fault_state, {}, false});
   return id;
 }
 
-auto Engine::open_proxy(ProxyId id) -> Result<std::string> {
+auto Engine::bind(ProxyId id, const proxy::ProxyRules& rules) -> Result<Listeners> {
+  return make_listeners(rules.listen, proxy_of(id).spec.network_namespace, rules.stream_options());
+}
+
+auto Engine::open_proxy(ProxyId id) -> Result<ListenAddress> {
   Proxy& proxy = proxy_of(id);
-  const auto settings = make_settings(id, proxy.spec);
-  auto listeners = make_listeners(proxy.spec, settings->stream_options());
-  if (!listeners) return tl::make_unexpected(listeners.error());
   // A given socket is the acceptors' alone, so that it closes with the last of them; it opens once.
-  if (auto* given = std::get_if<GivenListener>(&proxy.spec.listen)) given->socket.reset();
+  if (proxy.spec.given_listener) {
+    Listeners given;
+    given.sockets.push_back(std::exchange(proxy.spec.given_listener, nullptr));
+    const auto address = net::local_address(given.sockets[0]->get());
+    if (!address) return tl::make_unexpected(address.error());
+    given.where = {.addresses = {*address}, .text = address->to_string()};
+    return open_proxy(id, std::move(given));
+  }
+  auto listeners = bind(id, proxy.spec.rules);
+  if (!listeners) return tl::make_unexpected(listeners.error());
+  return open_proxy(id, *std::move(listeners));
+}
+
+auto Engine::open_proxy(ProxyId id, Listeners listeners) -> Result<ListenAddress> {
+  Proxy& proxy = proxy_of(id);
   auto problem = std::make_shared<std::pair<std::mutex, std::optional<Error>>>();
-  (void)tell_workers([id, settings, sockets = listeners->sockets, problem](WorkerThread& each) {
+  (void)tell_workers([id, sockets = std::move(listeners.sockets), problem](WorkerThread& each) {
     proxy::ProxyOnWorker* on_worker = each.worker->find_proxy(index_of(id));
     if (on_worker == nullptr) return;
-    on_worker->settings = settings;
     on_worker->open = true;
     for (const auto& socket : sockets) {
       auto acceptor = std::make_unique<proxy::Acceptor>(*each.worker, *on_worker, socket);
@@ -102,14 +111,14 @@ auto Engine::open_proxy(ProxyId id) -> Result<std::string> {
       }
     }
   });
-  proxy.unix_paths = std::move(listeners->unix_paths);
+  proxy.unix_paths = std::move(listeners.unix_paths);
   proxy.open = true;
   const std::lock_guard lock(problem->first);
   if (problem->second) {
     close_proxy(id, "it could not be opened");
     return tl::make_unexpected(*problem->second);
   }
-  return listeners->text;
+  return std::move(listeners.where);
 }
 
 auto Engine::close_proxy(ProxyId id, const std::string& why) -> bool {
@@ -132,7 +141,14 @@ auto Engine::close_proxy(ProxyId id, const std::string& why) -> bool {
   return deaf && ended;
 }
 
-void Engine::change_proxy(ProxyId id, ProxySpec spec) { proxy_of(id).spec = std::move(spec); }
+auto Engine::set_rules(ProxyId id, proxy::ProxyRules rules) -> bool {
+  Proxy& proxy = proxy_of(id);
+  proxy.spec.rules = std::move(rules);
+  proxy.settings = make_settings(id, proxy.spec);
+  return tell_workers([id, settings = proxy.settings](WorkerThread& each) {
+    if (auto* on_worker = each.worker->find_proxy(index_of(id))) each.worker->set_settings(*on_worker, settings);
+  });
+}
 
 void Engine::remove_proxy(ProxyId id) {
   (void)close_proxy(id, "its proxy was removed");

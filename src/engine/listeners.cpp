@@ -38,26 +38,15 @@ auto bind_all(const ListenAddress& wanted, net::SocketFactory& sockets, const ne
 
 }  // namespace
 
-auto make_listeners(const ProxySpec& spec, const net::StreamOptions& options) -> Result<Listeners> {
+auto make_listeners(const ListenAddress& wanted, std::optional<int> network_namespace,
+                    const net::StreamOptions& options) -> Result<Listeners> {
   Listeners listeners;
-  if (const auto* given = std::get_if<GivenListener>(&spec.listen)) {
-    if (!given->socket) return failure("the listening socket that was given has been closed");
-    listeners.sockets.push_back(given->socket);
-    const auto address = net::local_address(given->socket->get());
-    if (!address) return tl::make_unexpected(address.error());
-    listeners.text = address->to_string();
-    return listeners;
-  }
-  const ListenAddress& wanted = std::get<BindAddress>(spec.listen).address;
-  net::KernelSockets sockets(spec.network_namespace);
+  net::KernelSockets sockets(network_namespace);
   std::vector<Listeners> taken;  // kept meanwhile, so that the kernel picks another port each time
   while (true) {
     const auto bound = bind_all(wanted, sockets, options, listeners);
     if (bound) {
-      listeners.text =
-          wanted.addresses.size() == 1
-              ? bound->to_string()
-              : fmt::format("{}:{}", std::string_view(wanted.text).substr(0, wanted.text.rfind(':')), bound->port());
+      listeners.where = wanted.at_port(bound->port());
       return listeners;
     }
     // The port that was free in one family may be in use in the other.

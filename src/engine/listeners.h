@@ -1,12 +1,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
-#include "engine/proxy_spec.h"
+#include "net/socket.h"
 
 namespace weir::engine {
 
@@ -14,10 +15,11 @@ namespace weir::engine {
 struct Listeners {
   std::vector<std::shared_ptr<const Fd>> sockets;
   std::vector<std::string> unix_paths;  // to be unlinked when they close
-  std::string text;                     // where, with the real port: "127.0.0.1:8888", ":8888", "unix:/path"
+  ListenAddress where;                  // with the real port
 };
 
-// Binds what the spec asks for, or takes the socket it gives. Any thread.
-[[nodiscard]] auto make_listeners(const ProxySpec& spec, const net::StreamOptions& options) -> Result<Listeners>;
+// Binds and listens, in a network namespace if one is given (see net::KernelSockets). Any thread.
+[[nodiscard]] auto make_listeners(const ListenAddress& wanted, std::optional<int> network_namespace,
+                                  const net::StreamOptions& options) -> Result<Listeners>;
 
 }  // namespace weir::engine

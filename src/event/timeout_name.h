@@ -38,6 +38,7 @@ struct TimeoutInfo {
   std::string_view text;               // "idle.client"
   std::optional<Nanos> default_value;  // none: off
   bool may_be_off;                     // "off" is a legal value
+  bool in_open_sessions;               // a change of it reaches sessions that are open; else only new ones
   std::string_view meaning;            // one line for --help and docs/timeouts.md
 };
 

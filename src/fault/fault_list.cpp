@@ -60,4 +60,9 @@ auto FaultList::without(std::string_view name) const -> Result<FaultList> {
   return FaultList(std::move(entries), revision_ + 1);
 }
 
+auto same(const FaultList& a, const FaultList& b) -> bool {
+  return std::ranges::equal(a.entries(), b.entries(),
+                            [](const FaultList::Entry& x, const FaultList::Entry& y) { return same(*x, *y); });
+}
+
 }  // namespace weir::fault

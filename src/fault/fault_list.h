@@ -47,4 +47,7 @@ class FaultList {
   std::uint64_t revision_ = 0;
 };
 
+// The same faults in the same order, whatever their revisions.
+[[nodiscard]] auto same(const FaultList& a, const FaultList& b) -> bool;
+
 }  // namespace weir::fault

@@ -109,6 +109,23 @@ auto apply_stream_options(int fd, int family, const StreamOptions& options) -> R
   return outcome;
 }
 
+void change_stream_options(int fd, const StreamOptions& options) {
+  const auto own = local_address(fd);
+  if (!own || !own->is_ip()) return;
+  if (!options.user_timeout) set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 0);
+  if (!options.keepalive_idle) set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 0);
+  if (!options.keepalive_count) {
+    // 0 is no value for it: the default is what a new socket has.
+    const Fd fresh(::socket(own->family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+    int count = 0;
+    socklen_t size = sizeof count;
+    if (fresh && ::getsockopt(fresh.get(), IPPROTO_TCP, TCP_KEEPCNT, &count, &size) == 0) {
+      set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, count);
+    }
+  }
+  (void)apply_stream_options(fd, own->family(), options);
+}
+
 auto KernelSockets::make(int family) -> Result<Fd> {
   const InNamespace inside(namespace_fd_);
   if (inside.error() != 0) {

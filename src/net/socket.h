@@ -25,6 +25,10 @@ struct StreamOptions {
 // and an accept costs no further call.
 [[nodiscard]] auto apply_stream_options(int fd, int family, const StreamOptions& options) -> Result<void>;
 
+// The same for a socket that had others before: what is none in `options` gets the system's default back.
+// Best effort; a Unix socket takes none. For a listener, it is what sockets accepted from then on inherit.
+void change_stream_options(int fd, const StreamOptions& options);
+
 // Where the sockets of a proxy come from: one for the listening and the connecting ones, so that a
 // proxy can stand in another network namespace. Not thread-safe: one per worker.
 class SocketFactory {

@@ -32,7 +32,7 @@ void Acceptor::on_ready(std::uint32_t) {
 }
 
 auto Acceptor::at_capacity() const -> bool {
-  const auto most = proxy_.settings->max_sessions;
+  const auto most = proxy_.settings->rules.max_sessions;
   return (most && proxy_.shared->places.load(std::memory_order_relaxed) >= *most) ||
          !proxy_.observers.accepts_sessions();
 }
@@ -50,7 +50,7 @@ auto Acceptor::claim_number() -> std::uint64_t {
 auto Acceptor::accept_one() -> bool {
   ProxyShared& shared = *proxy_.shared;
   // Before accepting: who cannot be served yet stays in the kernel's queue.
-  if (at_capacity() || !shared.take_place(proxy_.settings->max_sessions)) {
+  if (at_capacity() || !shared.take_place(proxy_.settings->rules.max_sessions)) {
     wait(true);
     return false;
   }
@@ -157,6 +157,12 @@ void Acceptor::on_timer() {
     return;
   }
   waiting_for_capacity_ = false;
+}
+
+void Acceptor::settings_changed() {
+  if (!listener_) return;
+  net::change_stream_options(listener_->get(), proxy_.settings->rules.stream_options());
+  capacity_freed();
 }
 
 void Acceptor::capacity_freed() {

@@ -20,6 +20,8 @@ class Acceptor final : private net::ReadyHandler, private net::Timer {
   ~Acceptor() override;
 
   [[nodiscard]] auto start() -> Result<void>;
+  // The listener takes the settings that the kernel keeps (accepted sockets inherit them), and looks again.
+  void settings_changed();
   // A session ended or an observer caught up: look again if that was what it waited for.
   void capacity_freed();
 

@@ -39,7 +39,7 @@ class Relay {
   using Context = PumpContext<typename ClientEnd::Pipe>;
 
   Relay(Context& context, const Timeouts& timeouts, Observation observation)
-      : context_(context), timeouts_(timeouts), observation_(observation) {}
+      : context_(context), timeouts_(&timeouts), observation_(observation) {}
   Relay(const Relay&) = delete;
   auto operator=(const Relay&) -> Relay& = delete;
 
@@ -52,6 +52,12 @@ class Relay {
   // Both legs are connected: bytes flow. `accepted`: when the session began, for max_duration.
   // `prefilled`: read from the client already.
   void start(MonoTime now, MonoTime accepted, Slice prefilled = {});
+
+  // Other timeouts, which stay where they are; clocks that run count from when they began.
+  void set_timeouts(const Timeouts& timeouts) {
+    timeouts_ = &timeouts;
+    deadline_closer_ = true;
+  }
 
   // News of a leg. Before start() it is only noted.
   void on_ready(LegName leg, const Readiness& news, MonoTime now);
@@ -108,7 +114,7 @@ class Relay {
   }
 
   Context& context_;
-  const Timeouts& timeouts_;
+  const Timeouts* timeouts_;
   Observation observation_;
   Leg<ClientEnd> client_;
   Leg<ServerEnd> server_;

@@ -106,7 +106,7 @@ void Relay<C, S>::note_activity(std::uint64_t upstream_moved, std::uint64_t down
   last_byte_from_client_ = from_client;
   // The clock that this starts may be shorter than the one that it stops.
   deadline_closer_ |=
-      timeouts_[from_client ? event::TimeoutName::idle_server : event::TimeoutName::idle_client].has_value();
+      (*timeouts_)[from_client ? event::TimeoutName::idle_server : event::TimeoutName::idle_client].has_value();
 }
 
 // A pump that has just become blocked starts a clock; one that goes on needs no announcement.
@@ -180,7 +180,7 @@ void Relay<C, S>::hand_on(MonoTime now) {
   const LegName sink = other(broken_leg_);
   const bool moved_all = broken_leg_ == LegName::client ? upstream_.ended() : downstream_.ended();
   const std::size_t unsent = sink == LegName::client ? client_.end.unsent() : server_.end.unsent();
-  const auto grace = timeouts_[event::TimeoutName::reset_grace];
+  const auto grace = (*timeouts_)[event::TimeoutName::reset_grace];
   if (parked_ && grace) handing_on_since_ = now;  // our observer is what it waits for, not the peer
   const bool expired = !grace || now - handing_on_since_ >= *grace;
   const bool delivered = moved_all && unsent == 0;
@@ -206,7 +206,7 @@ auto Relay<C, S>::cause_of_break(LegName leg, MonoTime now) const -> event::Clos
   } else if (error == ETIMEDOUT) {
     // Both of the kernel's clocks say ETIMEDOUT; keepalive runs only while nothing is unacknowledged.
     const std::size_t unacknowledged = client ? client_.end.unsent() : server_.end.unsent();
-    const auto user_timeout = timeouts_[event::TimeoutName::tcp_user_timeout];
+    const auto user_timeout = (*timeouts_)[event::TimeoutName::tcp_user_timeout];
     if (unacknowledged == 0) {
       cause.reason = CloseReason::keepalive;
       cause.after = now - last_activity_;
@@ -242,7 +242,7 @@ auto Relay<C, S>::wants_alarm() const -> CompactOptional<MonoTime> {
   sooner(downstream_.alarm());
   if (phase_ == RelayPhase::handing_on) {
     sooner(next_poll_);
-    if (const auto grace = timeouts_[event::TimeoutName::reset_grace]) sooner(handing_on_since_ + *grace);
+    if (const auto grace = (*timeouts_)[event::TimeoutName::reset_grace]) sooner(handing_on_since_ + *grace);
   }
   return when;
 }
@@ -271,7 +271,7 @@ template <class Visit>
 void Relay<C, S>::each_clock(Visit visit) const {
   using enum event::TimeoutName;
   const auto clock = [&](event::TimeoutName name, MonoTime since) {
-    if (const auto value = timeouts_[name]) visit(name, since + *value, *value);
+    if (const auto value = (*timeouts_)[name]) visit(name, since + *value, *value);
   };
   if (phase_ != RelayPhase::relaying) return;
   clock(max_duration, accepted_);

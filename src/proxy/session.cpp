@@ -51,6 +51,7 @@ auto reason_of_connect_error(int error) -> CloseReason {
 Session::Session(Worker& worker, ProxyOnWorker& proxy, Fd client, Address client_address, SessionNumber number)
     : worker_(worker),
       proxy_(proxy),
+      settings_(proxy.settings),
       number_(number),
       accepted_(worker.loop().now()),
       timer_at_(never),
@@ -58,7 +59,7 @@ Session::Session(Worker& worker, ProxyOnWorker& proxy, Fd client, Address client
       server_watch_(*this, LegName::server),
       client_address_(std::move(client_address)),
       setup_(std::make_unique<Setup>()),
-      relay_(worker.context(), proxy.settings->timeouts, Observation{proxy.fanout(), proxy.settings->id, number}) {
+      relay_(worker.context(), settings_->rules.timeouts, Observation{proxy.fanout(), settings_->id, number}) {
   relay_.client().end = SocketEnd(std::move(client), client_address_.is_ip());
 }
 
@@ -81,8 +82,8 @@ void Session::begin() {
 }
 
 void Session::after_accept() {
-  if (proxy_.settings->make_preface) {
-    setup_->preface = proxy_.settings->make_preface();
+  if (settings_->make_preface) {
+    setup_->preface = settings_->make_preface();
     phase_ = SessionPhase::preface;
     setup_->phase_deadline = setup_->attempt_deadline = never;
     arm_setup_timer();
@@ -94,10 +95,12 @@ void Session::after_accept() {
 void Session::choose_upstream() {
   std::optional<UpstreamAddress> chosen;
   if (setup_->preface) chosen = setup_->preface->upstream();
-  const UpstreamAddress upstream = chosen ? *std::move(chosen) : proxy_.settings->upstream->select(client_address_);
+  const UpstreamAddress upstream = chosen                ? *std::move(chosen)
+                                   : settings_->upstream ? settings_->upstream->select(client_address_)
+                                                         : settings_->rules.upstream;
   if (const auto* address = std::get_if<Address>(&upstream.target)) return start_connecting({*address});
   phase_ = SessionPhase::resolving;
-  setup_->phase_deadline = after(now(), proxy_.settings->timeouts[TimeoutName::resolve]);
+  setup_->phase_deadline = after(now(), settings_->rules.timeouts[TimeoutName::resolve]);
   setup_->attempt_deadline = never;
   arm_setup_timer();
   setup_->lookup_ticket = worker_.lookup_started(*this);
@@ -116,14 +119,14 @@ void Session::on_resolved(const Result<net::Addresses>& answer) {
 void Session::start_connecting(net::Addresses addresses) {
   phase_ = SessionPhase::connecting;
   setup_->addresses = std::move(addresses);
-  setup_->phase_deadline = after(now(), proxy_.settings->timeouts[TimeoutName::connect]);
+  setup_->phase_deadline = after(now(), settings_->rules.timeouts[TimeoutName::connect]);
   if (!held_by_fault(fault::FaultPhase::connect, now())) connect_next();
 }
 
 void Session::connect_next() {
   while (setup_->next_address < setup_->addresses.size()) {
     upstream_address_ = setup_->addresses[setup_->next_address++];
-    auto attempt = proxy_.sockets->connect(upstream_address_, proxy_.settings->stream_options());
+    auto attempt = proxy_.sockets->connect(upstream_address_, settings_->rules.stream_options());
     setup_->last_attempt_timed_out = false;
     if (!attempt && attempt.error().code == EAGAIN && upstream_address_.unix_path() != nullptr) {
       // The listener's queue is full: ask again, within the time for one attempt.
@@ -137,8 +140,7 @@ void Session::connect_next() {
       attempt_failed(attempt.error().code, attempt.error().message);
       continue;
     }
-    if (proxy_.settings->forbidden &&
-        net::leads_to(attempt->fd.get(), upstream_address_, *proxy_.settings->forbidden)) {
+    if (settings_->forbidden && net::leads_to(attempt->fd.get(), upstream_address_, *settings_->forbidden)) {
       attempt_failed(EACCES, fmt::format("{}: Weir's own API is no upstream", upstream_address_.to_string()));
       continue;
     }
@@ -157,7 +159,7 @@ void Session::connect_next() {
 // Sets how long the attempt under way may take: connect.attempt, or a fair share of what connect has
 // left, 2 s at least (Go's Dialer does the same), for all but the last address.
 void Session::attempt_in_progress() {
-  const auto own = proxy_.settings->timeouts[TimeoutName::connect_attempt];
+  const auto own = settings_->rules.timeouts[TimeoutName::connect_attempt];
   const auto left = static_cast<std::int64_t>(setup_->addresses.size() - setup_->next_address) + 1;
   if (own) {
     setup_->attempt_wait = *own;
@@ -224,8 +226,7 @@ void Session::connected() {
     opened->client = client_address_;
     opened->upstream = upstream_address_;
     opened->connect_time = took;
-    fanout->push(event::Event{now(), proxy_.settings->id, number_, std::move(opened)},
-                 event::EventKind::session_opened);
+    fanout->push(event::Event{now(), settings_->id, number_, std::move(opened)}, event::EventKind::session_opened);
   }
   apply_faults();
   relay_.start(now(), accepted_, std::move(prefilled));
@@ -257,7 +258,7 @@ void Session::settle() {
                              ? errno_text(relay_.error())
                              : std::string();
     if (relay_.grace_expired()) {
-      const auto grace = proxy_.settings->timeouts[TimeoutName::reset_grace];
+      const auto grace = settings_->rules.timeouts[TimeoutName::reset_grace];
       detail += fmt::format("{}passed on when reset_grace ({}) ended", detail.empty() ? "" : "; ",
                             grace ? format_duration(*grace) : "off");
     }
@@ -291,7 +292,7 @@ void Session::on_timer() {
 }
 
 void Session::arm_setup_timer() {
-  const MonoTime longest = after(accepted_, proxy_.settings->timeouts[TimeoutName::max_duration]);
+  const MonoTime longest = after(accepted_, settings_->rules.timeouts[TimeoutName::max_duration]);
   const MonoTime deadline = std::min({setup_->phase_deadline, setup_->attempt_deadline, longest});
   if (deadline == never || deadline == timer_at_) return;
   timer_at_ = deadline;
@@ -299,7 +300,7 @@ void Session::arm_setup_timer() {
 }
 
 void Session::on_setup_timer() {
-  const auto& timeouts = proxy_.settings->timeouts;
+  const auto& timeouts = settings_->rules.timeouts;
   const auto timed_out = [&](TimeoutName name) {
     return CloseCause{.reason = CloseReason::timeout, .timeout = name, .after = timeouts[name].value_or(Nanos{0})};
   };
@@ -344,6 +345,13 @@ void Session::on_rerun() {
 
 void Session::resume() { on_rerun(); }
 
+void Session::settings_changed(std::shared_ptr<const ProxySettings> settings) {
+  settings_ = std::move(settings);
+  relay_.set_timeouts(settings_->rules.timeouts);
+  if (phase_ == SessionPhase::relaying) return settle();
+  if (phase_ != SessionPhase::closing) arm_setup_timer();
+}
+
 auto Session::age_cause(CloseReason reason, std::optional<LegName> leg) const -> CloseCause {
   return {.reason = reason, .leg = leg, .after = now() - accepted_};
 }
@@ -354,7 +362,7 @@ void Session::fail(CloseCause cause, std::string detail) {
     ++worker_.counters().connect_failures;
     ++proxy_.counters.connect_failures;
   }
-  relay_.end(cause, proxy_.settings->on_connect_failure == OnConnectFailure::reset, now());
+  relay_.end(cause, settings_->rules.on_connect_failure == OnConnectFailure::reset, now());
   finish(std::move(detail));
 }
 
@@ -390,8 +398,7 @@ void Session::finish(std::string detail) {
     closed->age = now() - accepted_;
     closed->longest_silence = relay_.longest_silence();
     closed->totals = relay_.totals();
-    fanout->push(event::Event{now(), proxy_.settings->id, number_, std::move(closed)},
-                 event::EventKind::session_closed);
+    fanout->push(event::Event{now(), settings_->id, number_, std::move(closed)}, event::EventKind::session_closed);
   }
   worker_.ended(*this);
 }

@@ -45,8 +45,12 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   void resume();
   // The proxy has another list of faults.
   void faults_changed();
+  // Its own settings, with what its proxy's new ones change in open sessions.
+  void settings_changed(std::shared_ptr<const ProxySettings> settings);
 
   [[nodiscard]] auto phase() const -> SessionPhase { return phase_; }
+  // What it runs under: those that its proxy had when it was accepted, but for settings_changed().
+  [[nodiscard]] auto settings() const -> const std::shared_ptr<const ProxySettings>& { return settings_; }
   [[nodiscard]] auto number() const -> SessionNumber { return number_; }
   [[nodiscard]] auto proxy() const -> ProxyOnWorker& { return proxy_; }
   [[nodiscard]] auto client_address() const -> const Address& { return client_address_; }
@@ -133,6 +137,7 @@ class Session final : public net::Disposable, private net::Timer, private net::A
 
   Worker& worker_;
   ProxyOnWorker& proxy_;
+  std::shared_ptr<const ProxySettings> settings_;  // before relay_, which uses its timeouts
   SessionNumber number_;
   SessionPhase phase_ = SessionPhase::accepted;
   bool parked_listed_ = false;

@@ -60,7 +60,7 @@ auto Session::tells_of_faults() const -> bool {
 void Session::tell_of(const fault::FaultSpec& spec, MonoTime when) {
   auto told = std::make_shared<const event::FaultBegan>(
       event::FaultBegan{.fault = spec.name, .type = std::string(spec.type->type)});
-  proxy_.fanout()->push({when, proxy_.settings->id, number_, std::move(told)}, event::EventKind::fault_began);
+  proxy_.fanout()->push({when, settings_->id, number_, std::move(told)}, event::EventKind::fault_began);
 }
 
 void Session::apply_faults() {
@@ -81,7 +81,7 @@ void Session::apply_faults_to(auto& pump, Direction direction, const fault::Sess
     // A direction whose source has ended has no more bytes to be at fault with.
     if (wanted.empty() || pump.state() != PumpState::flowing) return;
     pump.set_stage(std::make_unique<fault::Chain>(direction, worker_.blocks(), accepted_, pump.bytes()), now(),
-                   proxy_.settings->fault_queue_limit, proxy_.fault_budget);
+                   settings_->rules.fault_queue_limit, proxy_.fault_budget);
   }
   pump.change_stage(now(), [&](fault::Stage& stage, fault::StageContext& context) {
     static_cast<fault::Chain&>(stage).set(context, wanted, change.changed);  // a session's stages are chains

@@ -10,17 +10,9 @@
 #include "base/address.h"
 #include "base/ids.h"
 #include "event/ring.h"
-#include "fault/byte_budget.h"
-#include "net/socket.h"
-#include "proxy/timeouts.h"
+#include "proxy/rules.h"
 
 namespace weir::proxy {
-
-// What the client feels when the upstream cannot be reached.
-enum class OnConnectFailure : std::uint8_t {
-  reset,  // RST, as a direct connect would have been refused
-  close,  // FIN, as toxiproxy does
-};
 
 // Asked per session where to connect. Fixed now; the original destination or a TLS server name can
 // answer later. Called on workers' threads: must be safe to share.
@@ -56,27 +48,16 @@ class Preface {
   static constexpr std::size_t limit = 16 * 1024;
 };
 
-// A proxy's rules as its sessions see them; immutable while it runs.
+// A proxy as its sessions see it. A value that never changes: a change of the proxy is another one, and a
+// session keeps the one that it has until its worker gives it the next (Session::settings_changed).
 struct ProxySettings {
   ProxyId id{};
   std::string name;
-  std::shared_ptr<const UpstreamSelector> upstream;
+  ProxyRules rules;
+  std::shared_ptr<const UpstreamSelector> upstream;        // null: rules.upstream
   std::function<std::unique_ptr<Preface>()> make_preface;  // may be empty
-  Timeouts timeouts;
-  std::optional<int> keepalive_count;
-  OnConnectFailure on_connect_failure = OnConnectFailure::reset;
-  std::optional<std::uint64_t> max_sessions;                     // live at a time, over all workers
-  std::uint64_t fault_queue_limit = fault::default_queue_limit;  // bytes that faults may hold in one direction
-  std::optional<std::uint64_t> accept_limit;                     // accepted in all, then the listener closes (--once)
+  std::optional<std::uint64_t> accept_limit;               // accepted in all, then the listener closes (--once)
   std::optional<Address> forbidden;  // never connected to: Weir's own API, whatever name leads there
-
-  [[nodiscard]] auto stream_options() const -> net::StreamOptions {
-    using enum event::TimeoutName;
-    return {.user_timeout = timeouts[tcp_user_timeout],
-            .keepalive_idle = timeouts[tcp_keepalive_idle],
-            .keepalive_interval = *timeouts[tcp_keepalive_interval],
-            .keepalive_count = keepalive_count};
-  }
 };
 
 // The little that the workers of one proxy share, all atomic.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proxy/acceptor.h"
+#include "proxy/setting_catalog.h"
 
 namespace weir::proxy {
 
@@ -131,6 +132,23 @@ void Worker::resume_parked() {
   for (const auto& [index, proxy] : proxies_) {
     for (const auto& acceptor : proxy->acceptors) acceptor->capacity_freed();
   }
+}
+
+void Worker::set_settings(ProxyOnWorker& proxy, std::shared_ptr<const ProxySettings> settings) {
+  proxy.settings = std::move(settings);
+  // Sessions that began under the same settings go on sharing one value.
+  std::map<std::shared_ptr<const ProxySettings>, std::shared_ptr<const ProxySettings>> merged;
+  each_session([&](Session& session) {
+    if (&session.proxy() != &proxy) return;
+    auto& next = merged[session.settings()];
+    if (!next) {
+      auto own = std::make_shared<ProxySettings>(*session.settings());
+      own->rules = rules_of_open_session(own->rules, proxy.settings->rules);
+      next = own->rules == session.settings()->rules ? session.settings() : std::move(own);
+    }
+    if (next != session.settings()) session.settings_changed(next);
+  });
+  for (const auto& acceptor : proxy.acceptors) acceptor->settings_changed();
 }
 
 void Worker::set_faults(ProxyOnWorker& proxy, std::shared_ptr<const fault::FaultList> faults) {

@@ -98,6 +98,8 @@ class Worker {
   void close_sessions(const ProxyOnWorker& proxy, const std::string& detail);
   // With its sessions, at the end of the turn.
   void remove_proxy(std::size_t index);
+  // For the sessions that it accepts from then on; open ones take over what takes effect in open sessions.
+  void set_settings(ProxyOnWorker& proxy, std::shared_ptr<const ProxySettings> settings);
   // Open sessions take the list at once; it is in force when this returns.
   void set_faults(ProxyOnWorker& proxy, std::shared_ptr<const fault::FaultList> faults);
   void stop_accepting();

@@ -1,7 +1,7 @@
 // Any bytes as the body of a request: toxiproxy's shapes and our own are read, or refused with a sentence.
 #include <cstdlib>
 
-#include "control/proxy_rule.h"
+#include "control/proxy_json.h"
 #include "control/toxiproxy_json.h"
 
 extern "C" auto LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) -> int {

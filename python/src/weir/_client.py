@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 from ._errors import NotFound, WeirError
 from ._event import Canceller, Event, EventStream, Waiter, Wanted, last_event, past_events
@@ -12,10 +12,10 @@ from ._http import Api, Endpoint, part
 from ._lease import Lease
 from ._proxy import Proxy
 from ._session import Session
-from ._text import Duration, as_duration
+from ._settings import ProxyMethod
 
 
-class Client(Held):
+class Client(Held, ProxyMethod[Proxy]):
     """Rules a running `weir serve`; from create() to close() it has a lease, which all that it makes carries."""
 
     _goes_when_lost = True
@@ -39,20 +39,8 @@ class Client(Held):
 
     # --- proxies ---
 
-    def proxy(self, name: str, upstream: str, *, listen: str = "127.0.0.1:0", enabled: bool = True,
-              on_connect_failure: str = "reset", max_sessions: Optional[int] = None,
-              timeouts: Optional[Mapping[str, Duration]] = None) -> Proxy:
-        """A proxy of this client's; its port is the kernel's choice unless `listen` says another.
-
-        `timeouts` are weir's named ones, such as {"connect": "500ms", "idle": "off"}.
-        """
-        wish: Dict[str, Any] = {"name": name, "upstream": upstream, "listen": listen, "enabled": enabled,
-                                "on_connect_failure": on_connect_failure}
-        if max_sessions is not None:
-            wish["max_sessions"] = max_sessions
-        if timeouts:
-            wish["timeouts"] = {key: as_duration(value) for key, value in timeouts.items()}
-        return Proxy(self, name, wish)
+    def _make_proxy(self, name: str, wish: Dict[str, Any]) -> Proxy:
+        return Proxy(self, name, {"name": name, **wish})
 
     def find(self, name: str) -> Proxy:
         """A proxy that is there already, whoever made it. It stays when the object is closed; faults and holds

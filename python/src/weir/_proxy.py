@@ -73,7 +73,8 @@ class Proxy(Held, FaultMethods[Fault]):
         return self._make_fault(type, {"direction": DIRECTIONS.get(type), **attributes})
 
     def update(self, **changes: Any) -> None:
-        """Changes its rule for good: update(upstream="127.0.0.1:5433"). A change may end its sessions."""
+        """Changes its rule for good: update(upstream="127.0.0.1:5433"). Only another
+        `listen` and `enabled=False` end its sessions; docs/settings.md says what else reaches open ones."""
         answer = self.api.ask("PATCH", self.path, changes, {"Weir-Id": self._id} if self._own else None)
         self._listen = answer["listen"]
 

@@ -22,6 +22,7 @@ from ._event import Canceller, Event, Wanted
 from ._faults import FaultMethods
 from ._held import Held, note
 from ._session import Session
+from ._settings import ProxyMethod
 
 __all__ = ["Client", "Fault", "Hold", "Proxy", "Server", "connect"]
 
@@ -218,14 +219,13 @@ class Proxy(_AsyncHeld[_proxy.Proxy], FaultMethods[Fault], _Observed):
 ClientSync = TypeVar("ClientSync", bound=_client.Client)
 
 
-class _AsyncClient(_AsyncHeld[ClientSync], _Observed):
+class _AsyncClient(_AsyncHeld[ClientSync], ProxyMethod[Proxy], _Observed):
     @property
     def url(self) -> str:
         return self._sync.url
 
-    def proxy(self, name: str, upstream: str, **wish: Any) -> Proxy:
-        """See weir.Client.proxy."""
-        return Proxy(self._sync.proxy(name, upstream, **wish))
+    def _make_proxy(self, name: str, wish: Dict[str, Any]) -> Proxy:
+        return Proxy(self._sync._make_proxy(name, wish))
 
     async def find(self, name: str) -> Proxy:
         return Proxy(await _run(lambda: self._sync.find(name)))

@@ -28,18 +28,18 @@ latency = "100ms"
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->seed, 42u);
   ASSERT_EQ(config->proxies.size(), 1u);
-  const ProxyRule& rule = config->proxies[0];
-  EXPECT_EQ(rule.wish.timeouts[event::TimeoutName::idle], std::chrono::minutes{5});
-  EXPECT_EQ(rule.wish.timeouts[event::TimeoutName::connect], std::chrono::seconds{1});
-  ASSERT_NE(rule.faults.find("latency_downstream"), nullptr);
-  EXPECT_EQ(rule.faults.find("latency_downstream")->time("latency"), std::chrono::milliseconds{100});
+  const ProxyDefinition& proxy = config->proxies[0];
+  EXPECT_EQ(proxy.rules.timeouts[event::TimeoutName::idle], std::chrono::minutes{5});
+  EXPECT_EQ(proxy.rules.timeouts[event::TimeoutName::connect], std::chrono::seconds{1});
+  ASSERT_NE(proxy.faults.find("latency_downstream"), nullptr);
+  EXPECT_EQ(proxy.faults.find("latency_downstream")->time("latency"), std::chrono::milliseconds{100});
 }
 
 TEST(Config, ErrorsNameFileLineAndKey) {
   EXPECT_EQ(error("seed = 1\nworkrs = 2\n"), "f:2: workrs: there is no key \"workrs\" here; did you mean \"workers\"?");
   EXPECT_EQ(error("seed = -1"), "f:1: seed: write a whole number from 0 to 9007199254740991, not -1");
   EXPECT_EQ(error("\n[[proxies]]\nname = \"x\"\n"),
-            "f:2: proxies[0].upstream: write where to connect to, such as \"db:5432\"");
+            "f:2: proxies[0].upstream: it is missing: write host:port or unix:/path, as a text");
   EXPECT_TRUE(error("[[proxies]]\nname=\"a\"\nupstream=\"x:1\"\n[[proxies]]\nname=\"a\"\nupstream=\"x:1\"")
                   .starts_with("f:5: proxies[1].name: there is a proxy \"a\" already"));
   EXPECT_TRUE(error("[[proxies]]\nname=\"a\"\nupstream=\"x:1\"\n[[proxies.faults]]\ntype=\"latency\"\nlatency=\"soon\"")
@@ -49,9 +49,18 @@ TEST(Config, ErrorsNameFileLineAndKey) {
   EXPECT_TRUE(error("\nseed = 4\u00fc").starts_with("f:2: ")) << "toml++ takes it for impossible";
 }
 
+TEST(Config, ADrainTimeIsOfTheProcessAlone) {
+  EXPECT_EQ(parse_config("[timeouts]\ndrain = \"5s\"", "f")->timeouts[event::TimeoutName::drain],
+            std::chrono::seconds{5});
+  EXPECT_TRUE(error("[[proxies]]\nname=\"a\"\nupstream=\"x:1\"\ntimeouts = { drain = \"5s\" }")
+                  .starts_with("f:4: proxies[0].timeouts.drain: drain is of the whole process"));
+}
+
 TEST(Config, TheEffectiveOneSaysTheSame) {
   for (const std::string_view text :
-       {"[[proxies]]\nname=\"a\"\nupstream=\"x:1\"\nfaults=[{type=\"stall\",direction=\"both\"}]",
+       {"[timeouts]\ndrain = "
+        "\"5s\"\n[[proxies]]\nname=\"a\"\nupstream=\"x:1\"\nmax_sessions=7\nfaults=[{type=\"stall\",direction=\"both\"}"
+        "]",
         "[api]\nlisten = \"unix:a'''b\\nc\"", "[api]\nlisten = \"unix:a\\nb\"",
         "[api]\nlisten = \"unix:\\u0001\\u007f\"", "[api]\nlisten = \"unix:a\\tb'\\\"\\\\\""}) {
     const auto config = parse_config(text, "f");

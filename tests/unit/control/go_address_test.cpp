@@ -13,8 +13,10 @@ auto error(std::string_view text) -> std::string {
 }
 
 TEST(GoAddress, NoHostIsAllAddresses) {
-  for (const char* text : {":80", "0.0.0.0:80", "[::]:80"}) EXPECT_EQ(parse_go_listen(text)->text, ":80") << text;
-  EXPECT_EQ(parse_go_listen("")->text, ":0");
+  for (const char* text : {":80", "0.0.0.0:80", "[::]:80"})
+    EXPECT_EQ(parse_go_listen(text)->canonical(), ":80") << text;
+  EXPECT_EQ(parse_go_listen("")->canonical(), ":0");
+  EXPECT_EQ(parse_go_listen("[::]:80")->text, "[::]:80") << "as written";
   EXPECT_EQ(shown_listen(":80"), "[::]:80");
   EXPECT_EQ(shown_listen("127.0.0.1:80"), "127.0.0.1:80");
 }
@@ -22,7 +24,7 @@ TEST(GoAddress, NoHostIsAllAddresses) {
 TEST(GoAddress, LocalhostIsIPv4) {
   const auto listen = parse_go_listen("localhost:3310");
   ASSERT_EQ(listen->addresses.size(), 1u);
-  EXPECT_EQ(listen->text, "127.0.0.1:3310");
+  EXPECT_EQ(listen->canonical(), "127.0.0.1:3310");
 }
 
 TEST(GoAddress, RefusesInGosWords) {

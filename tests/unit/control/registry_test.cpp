@@ -11,13 +11,10 @@
 namespace weir::control {
 namespace {
 
-auto wish(std::string name) -> ProxyWish {
-  ProxyWish wish;
-  wish.name = std::move(name);
-  wish.listen_text = "127.0.0.1:0";
-  wish.listen = *ListenAddress::parse(wish.listen_text);
-  wish.upstream = *UpstreamAddress::parse("127.0.0.1:1");
-  return wish;
+auto rules() -> proxy::ProxyRules {
+  proxy::ProxyRules rules;
+  rules.upstream = *UpstreamAddress::parse("127.0.0.1:1");
+  return rules;
 }
 
 // An engine with one worker, and what the registry told of.
@@ -36,9 +33,9 @@ class RegistryTest : public testing::Test {
     return names;
   }
   auto port(const std::string& proxy) -> std::uint16_t {
-    return registry_.find(proxy)->wish.listen.addresses[0].port();
+    return registry_.find(proxy)->rules.listen.addresses[0].port();
   }
-  auto is_open(const std::string& proxy) -> bool { return registry_.find(proxy)->enabled; }
+  auto is_open(const std::string& proxy) -> bool { return registry_.find(proxy)->listening; }
 
   std::unique_ptr<engine::Engine> engine_ = *engine::Engine::create({});
   std::vector<std::string> told_;
@@ -63,7 +60,7 @@ auto can_bind(std::uint16_t port) -> bool {
 }
 
 TEST_F(RegistryTest, AProxyListensWhenItIsWishedAndNobodyHoldsIt) {
-  ASSERT_TRUE(registry_.create(wish("db")));
+  ASSERT_TRUE(registry_.create("db", rules()));
   ASSERT_TRUE(registry_.hold("db", {"one", "L"}));
   ASSERT_TRUE(registry_.hold("db", {"two", "M"}));
   EXPECT_FALSE(can_connect(port("db")));
@@ -74,15 +71,15 @@ TEST_F(RegistryTest, AProxyListensWhenItIsWishedAndNobodyHoldsIt) {
 }
 
 TEST_F(RegistryTest, WhatIsWishedMeanwhileCountsWhenTheLastHoldGoes) {
-  ASSERT_TRUE(registry_.create(wish("db")));
+  ASSERT_TRUE(registry_.create("db", rules()));
   ASSERT_TRUE(registry_.hold("db", {"h", "L"}));
-  auto disabled = registry_.find("db")->wish;
+  auto disabled = registry_.find("db")->rules;
   disabled.enabled = false;
   ASSERT_TRUE(registry_.change("db", disabled));
   ASSERT_TRUE(registry_.release("db", "h"));
   EXPECT_FALSE(is_open("db"));
   ASSERT_TRUE(registry_.hold("db", {"h", "L"}));
-  auto enabled = registry_.find("db")->wish;
+  auto enabled = registry_.find("db")->rules;
   enabled.enabled = true;
   ASSERT_TRUE(registry_.change("db", enabled));
   EXPECT_FALSE(is_open("db"));
@@ -93,7 +90,7 @@ TEST_F(RegistryTest, WhatIsWishedMeanwhileCountsWhenTheLastHoldGoes) {
 }
 
 TEST_F(RegistryTest, APortIsKeptWhileItsProxyIsHeldDown) {
-  ASSERT_TRUE(registry_.create(wish("db")));
+  ASSERT_TRUE(registry_.create("db", rules()));
   const auto before = port("db");
   ASSERT_TRUE(registry_.hold("db", {"h", "L"}));
   EXPECT_FALSE(can_bind(before));
@@ -105,7 +102,7 @@ TEST_F(RegistryTest, APortIsKeptWhileItsProxyIsHeldDown) {
 }
 
 TEST_F(RegistryTest, AHoldIsMadeAndReleasedOnce) {
-  ASSERT_TRUE(registry_.create(wish("db")));
+  ASSERT_TRUE(registry_.create("db", rules()));
   ASSERT_TRUE(registry_.hold("db", {"h", "L"}));
   EXPECT_EQ(registry_.hold("db", {"h", "L"}).error().status, 409);
   ASSERT_TRUE(registry_.release("db", "h"));
@@ -113,9 +110,9 @@ TEST_F(RegistryTest, AHoldIsMadeAndReleasedOnce) {
 }
 
 TEST_F(RegistryTest, ALeaseTakesItsProxiesAndItsFaultsAndHoldsOnOthers) {
-  ASSERT_TRUE(registry_.create(wish("own"), nullptr, {.lease = "L"}));
-  ASSERT_TRUE(registry_.create(wish("anothers"), nullptr, {.lease = "M"}));
-  ASSERT_TRUE(registry_.create(wish("nobodys")));
+  ASSERT_TRUE(registry_.create("own", rules(), nullptr, {.lease = "L"}));
+  ASSERT_TRUE(registry_.create("anothers", rules(), nullptr, {.lease = "M"}));
+  ASSERT_TRUE(registry_.create("nobodys", rules()));
   for (const auto* proxy : {"own", "anothers", "nobodys"}) {
     add_fault(proxy, "l", "L");
     add_fault(proxy, "m", "M");
@@ -137,7 +134,7 @@ TEST_F(RegistryTest, ALeaseTakesItsProxiesAndItsFaultsAndHoldsOnOthers) {
 }
 
 TEST_F(RegistryTest, ALeaseThatHasNothingTakesNothing) {
-  ASSERT_TRUE(registry_.create(wish("db")));
+  ASSERT_TRUE(registry_.create("db", rules()));
   add_fault("db", "f", "");
   told_.clear();
   const LeaseEnd end = registry_.end_lease("L");
@@ -146,7 +143,7 @@ TEST_F(RegistryTest, ALeaseThatHasNothingTakesNothing) {
 }
 
 TEST_F(RegistryTest, WhatTookTheNameOfALeasedFaultStays) {
-  ASSERT_TRUE(registry_.create(wish("db")));
+  ASSERT_TRUE(registry_.create("db", rules()));
   add_fault("db", "f", "L");
   const std::string first = registry_.find("db")->fault_marks.at("f").id;
   registry_.set_faults("db", *registry_.find("db")->faults->without("f"), {"fault.removed", "db", "f", 0});
@@ -157,7 +154,7 @@ TEST_F(RegistryTest, WhatTookTheNameOfALeasedFaultStays) {
 }
 
 TEST_F(RegistryTest, EachFaultThatWentWithItsLeaseIsTold) {
-  ASSERT_TRUE(registry_.create(wish("db")));
+  ASSERT_TRUE(registry_.create("db", rules()));
   add_fault("db", "a", "L");
   add_fault("db", "b", "L");
   told_.clear();
@@ -166,9 +163,9 @@ TEST_F(RegistryTest, EachFaultThatWentWithItsLeaseIsTold) {
 }
 
 TEST_F(RegistryTest, AProxyThatCannotListenAgainIsToldAndStaysWished) {
-  ASSERT_TRUE(registry_.create(wish("db")));
+  ASSERT_TRUE(registry_.create("db", rules()));
   ASSERT_TRUE(registry_.hold("db", {"h", "L"}));
-  auto moved = registry_.find("db")->wish;
+  auto moved = registry_.find("db")->rules;
   const Fd taken(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_storage storage;
   socklen_t length = Address::parse_ip("127.0.0.1", 0)->to_sockaddr(storage);
@@ -176,14 +173,57 @@ TEST_F(RegistryTest, AProxyThatCannotListenAgainIsToldAndStaysWished) {
   ASSERT_EQ(::listen(taken.get(), 1), 0);
   ASSERT_EQ(::getsockname(taken.get(), reinterpret_cast<sockaddr*>(&storage), &length), 0);
   const auto port = Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), length)->port();
-  moved.listen_text = fmt::format("127.0.0.1:{}", port);
-  moved.listen = *ListenAddress::parse(moved.listen_text);
+  moved.listen = *ListenAddress::parse(fmt::format("127.0.0.1:{}", port));
   ASSERT_TRUE(registry_.change("db", moved));
   const LeaseEnd end = registry_.end_lease("L");
   ASSERT_EQ(end.failed.size(), 1u);
-  EXPECT_NE(end.failed[0].message.find("address already in use"), std::string::npos) << end.failed[0].message;
+  EXPECT_NE(end.failed[0].message.find("Address already in use"), std::string::npos) << end.failed[0].message;
   EXPECT_FALSE(is_open("db"));
-  EXPECT_TRUE(registry_.find("db")->wish.enabled);
+  EXPECT_TRUE(registry_.find("db")->rules.enabled);
+}
+
+TEST_F(RegistryTest, AListenerThatIsTakenChangesNothing) {
+  ASSERT_TRUE(registry_.create("db", rules()));
+  ASSERT_TRUE(registry_.create("other", rules()));
+  auto moved = registry_.find("db")->rules;
+  moved.listen = registry_.find("other")->rules.listen;
+  moved.max_sessions = 3;
+  const auto before = registry_.find("db")->rules;
+  const auto changed = registry_.change("db", moved);
+  ASSERT_FALSE(changed);
+  EXPECT_EQ(changed.error().status, 409);
+  EXPECT_EQ(changed.error().field, "listen");
+  EXPECT_EQ(registry_.find("db")->rules, before);
+  EXPECT_TRUE(can_connect(before.listen.addresses[0].port()));
+}
+
+TEST_F(RegistryTest, AListenerMovesToAnAddressThatCoversItsOwn) {
+  ASSERT_TRUE(registry_.create("db", rules()));
+  const auto before = port("db");
+  auto moved = registry_.find("db")->rules;
+  moved.listen = *ListenAddress::parse(fmt::format(":{}", before));
+  ASSERT_TRUE(registry_.change("db", moved));
+  EXPECT_EQ(registry_.find("db")->listen, fmt::format("[::]:{}", before));
+  EXPECT_TRUE(can_connect(before));
+  moved.listen = *ListenAddress::parse("127.0.0.1:0");
+  ASSERT_TRUE(registry_.change("db", moved));
+  EXPECT_FALSE(can_connect(before));
+  EXPECT_TRUE(can_connect(port("db")));
+}
+
+TEST_F(RegistryTest, OnlyAnotherListenerClosesTheOldOne) {
+  ASSERT_TRUE(registry_.create("db", rules()));
+  const auto before = port("db");
+  auto changed = registry_.find("db")->rules;
+  changed.upstream = *UpstreamAddress::parse("127.0.0.1:2");
+  changed.timeouts.set(event::TimeoutName::idle, std::chrono::seconds{2});
+  changed.fault_queue_limit = 1 << 20;
+  ASSERT_TRUE(registry_.change("db", changed));
+  EXPECT_EQ(port("db"), before);
+  EXPECT_TRUE(is_open("db"));
+  EXPECT_EQ(registry_.find("db")->rules, changed);
+  ASSERT_TRUE(registry_.change_as_toxiproxy("db", changed));
+  EXPECT_EQ(port("db"), before);
 }
 
 TEST(Ids, AreNeverGivenTwice) {

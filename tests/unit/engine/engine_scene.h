@@ -110,14 +110,14 @@ class EngineScene : public testing::Test {
   }
   auto spec(std::string_view listen = "0") -> ProxySpec {
     ProxySpec spec;
-    spec.listen = BindAddress{ListenAddress::parse(listen).value()};
-    spec.upstream = {upstream_address_, upstream_address_.to_string()};
+    spec.rules.listen = ListenAddress::parse(listen).value();
+    spec.rules.upstream = {upstream_address_, upstream_address_.to_string()};
     return spec;
   }
   auto add(ProxySpec spec) -> std::string {
     auto where = engine_->add_proxy(std::move(spec));
     EXPECT_TRUE(where) << where.error().message;
-    return where.value_or("");
+    return where ? where->text : "";
   }
   auto server() -> Peer {
     Fd accepted;

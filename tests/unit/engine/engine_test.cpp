@@ -50,9 +50,9 @@ TEST_F(Listening, OneIPv6AddressStandsInBrackets) {
   make();
   const auto where = engine_->add_proxy(spec("[::1]:0"));
   if (!where) GTEST_SKIP() << where.error().message;
-  EXPECT_THAT(*where, MatchesRegex("\\[::1\\]:[1-9][0-9]*"));
+  EXPECT_THAT(where->text, MatchesRegex("\\[::1\\]:[1-9][0-9]*"));
   engine_->start();
-  expect_it_relays(*where);
+  expect_it_relays(where->text);
 }
 
 TEST_F(Listening, AUnixPathIsRemovedAtTheEnd) {
@@ -80,7 +80,7 @@ TEST_F(Listening, AGivenSocketIsUsedAsItIs) {
   auto given = kernel_.listen(Address::parse_ip("127.0.0.1", 0).value(), {}).value();
   const std::string address = net::local_address(given.get()).value().to_string();
   ProxySpec inherited = spec();
-  inherited.listen = GivenListener{std::make_shared<const Fd>(std::move(given))};
+  inherited.given_listener = std::make_shared<const Fd>(std::move(given));
   make();
   EXPECT_EQ(add(std::move(inherited)), address);
   engine_->start();
@@ -109,7 +109,7 @@ TEST_F(Listening, APickedPortIsFreeInBothFamilies) {
       const Fd other = here.listen(Address::parse_ip("0.0.0.0", taken).value(), {}).value();
       auto engine = Engine::create({}).value();
       const auto listening = engine->add_proxy(spec(":0"));
-      where += listening.value_or("") + " ";
+      where += (listening ? listening->text : "") + " ";
       if (!listening) error = listening.error().message;
     }
   });
@@ -321,7 +321,7 @@ TEST_F(Running, AnEngineMayGoWithALookupUnderWay) {
   names.close_gate();
   make();
   ProxySpec named = spec();
-  named.upstream = UpstreamAddress::parse("db.test:80").value();
+  named.rules.upstream = UpstreamAddress::parse("db.test:80").value();
   const std::string where = add(std::move(named));
   engine_->start();
   const Peer client = Peer::connected_to(where);

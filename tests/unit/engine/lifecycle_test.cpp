@@ -41,7 +41,7 @@ class Lifecycle : public test::EngineScene {
     auto listener = std::make_shared<const Fd>(kernel_.listen(Address::parse_ip("127.0.0.1", 0).value(), {}).value());
     listener_ = listener;
     ProxySpec given = spec();
-    given.listen = GivenListener{std::move(listener)};
+    given.given_listener = std::move(listener);
     where_ = add(std::move(given));
     engine_->start();
     client_ = Peer::connected_to(where_);

@@ -22,7 +22,7 @@ class RunningProxies : public test::EngineScene {
   auto open(ProxyId id) -> std::string {
     auto where = engine_->open_proxy(id);
     EXPECT_TRUE(where) << where.error().message;
-    return where.value_or("");
+    return where ? where->text : "";
   }
 };
 
@@ -61,12 +61,61 @@ TEST_F(RunningProxies, ReopenedTheyGoOnCounting) {
 
 TEST_F(RunningProxies, ChangedWhileClosedTheyConnectElsewhere) {
   ProxySpec elsewhere = spec();
-  elsewhere.upstream = UpstreamAddress::parse("127.0.0.1:1").value();
+  elsewhere.rules.upstream = UpstreamAddress::parse("127.0.0.1:1").value();
   const ProxyId id = engine_->create_proxy(std::move(elsewhere));
   (void)open(id);
   (void)engine_->close_proxy(id, "");
-  engine_->change_proxy(id, spec());
+  EXPECT_TRUE(engine_->set_rules(id, spec().rules));
   expect_it_relays(open(id));
+}
+
+TEST_F(RunningProxies, OtherRulesEndNoSessionAndHoldForThoseThatCome) {
+  const ProxyId id = engine_->create_proxy(spec());
+  const std::string where = open(id);
+  const Peer early = Peer::connected_to(where);
+  const Peer early_server = server();
+  auto rules = spec().rules;
+  rules.upstream = UpstreamAddress::parse("127.0.0.1:1").value();
+  EXPECT_TRUE(engine_->set_rules(id, rules));
+  EXPECT_EQ(Peer::connected_to(where).read(), "RST") << "nobody listens there";
+  early.send("still");
+  EXPECT_EQ(early_server.read(), "still");
+  EXPECT_TRUE(engine_->set_rules(id, spec().rules));
+  expect_it_relays(where);
+}
+
+TEST_F(RunningProxies, AnOpenSessionTakesAnotherIdleTimeoutAtOnce) {
+  const ProxyId id = engine_->create_proxy(spec());
+  const std::string where = open(id);
+  std::vector<Peer> clients;
+  std::vector<Peer> servers;
+  for (int i = 0; i < 9; ++i) {  // on every worker
+    clients.push_back(Peer::connected_to(where));
+    servers.push_back(server());
+  }
+  auto rules = spec().rules;
+  rules.timeouts.set(event::TimeoutName::idle, 50ms);
+  rules.on_connect_failure = proxy::OnConnectFailure::close;
+  EXPECT_TRUE(engine_->set_rules(id, rules));
+  for (const Peer& client : clients) EXPECT_EQ(client.read(), "FIN");
+  EXPECT_TRUE(wait_until([&] { return journal_->number_of_closes() == 9; }));
+  for (const auto& close : journal_->closes) EXPECT_EQ(close, "idle");
+}
+
+TEST_F(RunningProxies, MorePlacesLetThoseInWhoWait) {
+  ProxySpec narrow = spec();
+  narrow.rules.max_sessions = 1;
+  const ProxyId id = engine_->create_proxy(narrow);
+  const std::string where = open(id);
+  const Peer first = Peer::connected_to(where);
+  const Peer first_server = server();
+  const Peer second = Peer::connected_to(where);  // into the kernel's queue
+  EXPECT_EQ(engine_->live_sessions(), 1u);
+  narrow.rules.max_sessions = 2;
+  EXPECT_TRUE(engine_->set_rules(id, narrow.rules));
+  const Peer second_server = server();
+  second.send("here");
+  EXPECT_EQ(second_server.read(), "here");
 }
 
 TEST_F(RunningProxies, ARemovedOneLeavesTheOthersAlone) {

@@ -207,6 +207,23 @@ TEST_F(SocketTest, WhatIsOffIsLeftAsTheSystemHasIt) {
   EXPECT_EQ(option(ours, SOL_SOCKET, SO_OOBINLINE), 1);
 }
 
+TEST_F(SocketTest, AListenerThatIsChangedGivesNewOptionsToWhomItAccepts) {
+  const Fd fresh = listen();
+  const auto come = [&](const Fd& listener) {
+    const auto client = sockets_.connect(local_address(listener.get()).value(), {}).value();
+    return accept_one(listener);
+  };
+  change_stream_options(fresh.get(), all_options);
+  expect_all_options(come(fresh));
+  change_stream_options(fresh.get(), {});
+  const Fd plain(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const Fd accepted = come(fresh);
+  EXPECT_EQ(option(accepted, SOL_SOCKET, SO_KEEPALIVE), 0);
+  EXPECT_EQ(option(accepted, IPPROTO_TCP, TCP_USER_TIMEOUT), option(plain, IPPROTO_TCP, TCP_USER_TIMEOUT));
+  EXPECT_EQ(option(accepted, IPPROTO_TCP, TCP_KEEPCNT), option(plain, IPPROTO_TCP, TCP_KEEPCNT));
+  EXPECT_EQ(option(accepted, IPPROTO_TCP, TCP_NODELAY), 1);
+}
+
 TEST_F(SocketTest, AnOptionTheKernelRefusesIsNamed) {
   const auto refused = sockets_.listen(loopback(), {.user_timeout = {}, .keepalive_idle = 10h, .keepalive_count = {}});
   ASSERT_FALSE(refused);

@@ -122,7 +122,7 @@ TEST_F(Accepting, AListenerThatAnotherProcessShutDownIsNoReasonToSpin) {
 }
 
 TEST_F(Accepting, OverMaxSessionsTheNextWaitsInTheQueueUntilOneEnds) {
-  settings_->max_sessions = 2;
+  settings_->rules.max_sessions = 2;
   start();
   std::vector<Peer> clients;
   for (int i = 0; i < 3; ++i) clients.push_back(connect());
@@ -217,7 +217,7 @@ class TwoWorkers : public testing::Test {
     auto settings = std::make_shared<ProxySettings>();
     const Address to = net::local_address(upstream_.get()).value();
     settings->upstream = std::make_shared<FixedUpstream>(UpstreamAddress{to, to.to_string()});
-    settings->max_sessions = max_sessions;
+    settings->rules.max_sessions = max_sessions;
     settings->accept_limit = accept_limit;
     auto listener = std::make_shared<const Fd>(kernel_.listen(live::loopback(), {}).value());
     address_ = net::local_address(listener->get()).value();

@@ -52,7 +52,7 @@ TEST_F(Connecting, ARefusalIsFeltAsAReset) {
 }
 
 TEST_F(Connecting, OrAsAnEndWhereThatIsAskedFor) {
-  settings_->on_connect_failure = OnConnectFailure::close;
+  settings_->rules.on_connect_failure = OnConnectFailure::close;
   set_upstream(refusing());
   Peer client = this->client();
   EXPECT_EQ(ends(), "closed by connect.refused after 0s");

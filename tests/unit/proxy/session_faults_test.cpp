@@ -146,7 +146,7 @@ TEST_F(Faulty, AResetIsPassedOnBehindWhatAFaultHoldsWithinItsGrace) {
 }
 
 TEST_F(Faulty, RefuseResetsAtOnceAndAsksNobody) {
-  settings_->on_connect_failure = OnConnectFailure::close;
+  settings_->rules.on_connect_failure = OnConnectFailure::close;
   set_faults({"refuse"});
   Peer client = this->client();
   EXPECT_TRUE(feels(client, Felt::reset)) << "whatever on_connect_failure says";
@@ -199,7 +199,7 @@ TEST_F(Faulty, AClientThatGoesWhileItsAcceptIsDelayedIsLetGo) {
 }
 
 TEST_F(Faulty, ReadsNoMoreThanTheQueueLimitAndCountsIt) {
-  settings_->fault_queue_limit = 64 * 1024;
+  settings_->rules.fault_queue_limit = 64 * 1024;
   set_faults({"latency latency=1h"});
   Peer client = this->client();
   Peer server = this->server();

@@ -161,7 +161,7 @@ class SessionScene : public testing::Test {
   // --- before the first client ---
   void set_upstream(const Address& address) { selector_->upstream = {address, address.to_string()}; }
   void set_upstream_name() { selector_->upstream = UpstreamAddress::parse("db.example:5432").value(); }
-  void set(TimeoutName name, std::optional<Nanos> value) { settings_->timeouts.set(name, value); }
+  void set(TimeoutName name, std::optional<Nanos> value) { settings_->rules.timeouts.set(name, value); }
 
   auto proxy() -> ProxyOnWorker& {
     if (proxy_ != nullptr) return *proxy_;

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "proxy/setting_catalog.h"
+
+namespace weir::cli {
+
+// The settings of a proxy as options: one for each row of the catalog that stands in no group (--max-sessions N),
+// but for the addresses, which are words of their own, and --timeout NAME=DURATION for the rest.
+class SettingOptions {
+ public:
+  // Lives as long as the command.
+  void add_to(CLI::App& command);
+  // Sets what was given. The error begins with the option.
+  [[nodiscard]] auto apply(proxy::ProxyRules& rules) const -> Result<void>;
+  [[nodiscard]] auto given(std::string_view setting) const -> bool;
+
+ private:
+  std::vector<std::string> timeouts_;
+  std::map<const proxy::SettingInfo*, std::string> values_;  // an empty one was not given
+};
+
+// The part of a command's help that lists the timeouts, or all settings.
+[[nodiscard]] auto timeouts_help() -> std::string;
+[[nodiscard]] auto settings_help() -> std::string;
+
+}  // namespace weir::cli
