@@ -35,7 +35,7 @@ _weir() {
     case $each in
       =) ;;
       -*) case "$path:$each" in
-          'weir tap:-s'|'weir tap:--show'|'weir tap:-o'|'weir tap:--output'|'weir tap:--only'|'weir tap:--limit'|'weir tap:--color'|'weir tap:--filter-client'|'weir tap:--when-slow'|'weir tap:-t'|'weir tap:--timeout'|'weir tap:--fault'|'weir tap:--seed'|'weir tap:--keepalive-count'|'weir tap:--workers'|'weir tap:--max-sessions'|'weir tap:--log'|'weir tap:--log-level'|'weir tap:--log-format'|'weir tap:--ready-fd'|'weir demo:--color'|'weir demo:--naive-relay'|'weir check:-c'|'weir check:--config'|'weir serve:-c'|'weir serve:--config'|'weir serve:--api'|'weir serve:--seed'|'weir serve:--workers'|'weir serve:--drain'|'weir serve:--log'|'weir serve:--log-level'|'weir serve:--log-format'|'weir serve:--ready-fd'|'weir serve:--exit-on-eof'|'weir proxy list:--url'|'weir proxy show:--url'|'weir proxy add:--url'|'weir proxy set:--url'|'weir proxy remove:--url'|'weir proxy enable:--url'|'weir proxy disable:--url'|'weir fault catalog:--url'|'weir fault list:--url'|'weir fault add:--url'|'weir fault set:--url'|'weir fault remove:--url'|'weir sessions:--url'|'weir sessions:--proxy'|'weir events:--url'|'weir events:--after') option=$each ;;
+          'weir tap:-s'|'weir tap:--show'|'weir tap:-o'|'weir tap:--output'|'weir tap:--only'|'weir tap:--limit'|'weir tap:--color'|'weir tap:--filter-client'|'weir tap:--when-slow'|'weir tap:-t'|'weir tap:--timeout'|'weir tap:--on-connect-failure'|'weir tap:--max-sessions'|'weir tap:--fault-queue-limit'|'weir tap:--keepalive-count'|'weir tap:--fault'|'weir tap:--seed'|'weir tap:--workers'|'weir tap:--log'|'weir tap:--log-level'|'weir tap:--log-format'|'weir tap:--ready-fd'|'weir demo:--color'|'weir demo:--naive-relay'|'weir check:-c'|'weir check:--config'|'weir serve:-c'|'weir serve:--config'|'weir serve:--api'|'weir serve:--seed'|'weir serve:--workers'|'weir serve:--drain'|'weir serve:--log'|'weir serve:--log-level'|'weir serve:--log-format'|'weir serve:--ready-fd'|'weir serve:--exit-on-eof'|'weir proxy list:--url'|'weir proxy show:--url'|'weir proxy add:--url'|'weir proxy set:--url'|'weir proxy remove:--url'|'weir proxy enable:--url'|'weir proxy disable:--url'|'weir fault catalog:--url'|'weir fault list:--url'|'weir fault add:--url'|'weir fault set:--url'|'weir fault remove:--url'|'weir sessions:--url'|'weir sessions:--proxy'|'weir events:--url'|'weir events:--after') option=$each ;;
           *) option='' ;;
         esac ;;
       *) if [[ -n $option ]]; then
@@ -58,6 +58,7 @@ _weir() {
     'weir tap:--color') _weir_words 'auto always never' ;;
     'weir tap:--when-slow') _weir_words 'block drop' ;;
     'weir tap:-t'|'weir tap:--timeout') _weir_words 'resolve= connect= connect.attempt= first_byte.client= first_byte.server= idle= idle.client= idle.server= write_stall= half_close= max_duration= reset_grace= drain= tcp.user_timeout= tcp.keepalive.idle= tcp.keepalive.interval=' ;;
+    'weir tap:--on-connect-failure') _weir_words 'reset close' ;;
     'weir tap:--fault') _weir_words 'latency bandwidth slow_close timeout reset_peer slicer limit_data noop stall loss packet_loss corrupt first_byte_delay half_close accept_delay connect_delay refuse' ;;
     'weir tap:--workers') _weir_words 'auto' ;;
     'weir tap:--log') _weir_words 'stderr stdout file: syslog:local0 syslog:daemon syslog+udp:// syslog+tcp://' ;;
@@ -75,7 +76,7 @@ _weir() {
   fi
   case "$path" in
     'weir') if [[ $word == -* ]]; then _weir_words '-V --version -h --help'; else _weir_words 'tap demo check serve proxy fault sessions events syslog'; fi ;;
-    'weir tap') if [[ $word == -* ]]; then _weir_words '-h --help -s --show -o --output --only --limit --color --filter-client --when-slow -t --timeout --fault --seed --keepalive-count --workers --max-sessions --once --log --log-level --log-format -q --quiet --ready-fd'; fi ;;
+    'weir tap') if [[ $word == -* ]]; then _weir_words '-h --help -s --show -o --output --only --limit --color --filter-client --when-slow -t --timeout --on-connect-failure --max-sessions --fault-queue-limit --keepalive-count --fault --seed --workers --once --log --log-level --log-format -q --quiet --ready-fd'; fi ;;
     'weir demo') if [[ $word == -* ]]; then _weir_words '-h --help --color --naive-relay'; fi ;;
     'weir check') if [[ $word == -* ]]; then _weir_words '-h --help -c --config'; fi ;;
     'weir serve') if [[ $word == -* ]]; then _weir_words '-h --help -c --config --api --seed --workers --drain --compat-open --log --log-level --log-format -q --quiet --ready-fd --exit-on-eof'; fi ;;
@@ -83,7 +84,7 @@ _weir() {
     'weir proxy list') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
     'weir proxy show') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
     'weir proxy add') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
-    'weir proxy set') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
+    'weir proxy set') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; *) _weir_words 'listen= upstream= enabled= on_connect_failure= max_sessions= fault_queue_limit= keepalive_count= timeouts.resolve= timeouts.connect= timeouts.connect.attempt= timeouts.first_byte.client= timeouts.first_byte.server= timeouts.idle= timeouts.idle.client= timeouts.idle.server= timeouts.write_stall= timeouts.half_close= timeouts.max_duration= timeouts.reset_grace= timeouts.tcp.user_timeout= timeouts.tcp.keepalive.idle= timeouts.tcp.keepalive.interval=' ;; esac; fi ;;
     'weir proxy remove') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
     'weir proxy enable') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
     'weir proxy disable') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;

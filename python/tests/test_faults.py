@@ -21,7 +21,7 @@ GENERATOR = Path(__file__).parents[1] / "tools" / "generate_faults.py"
 GENERATORS = (GENERATOR, GENERATOR.with_name("generate_settings.py"))
 
 
-@pytest.mark.parametrize("generator", GENERATORS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("generator", GENERATORS, ids=["faults", "settings"])
 def test_the_methods_are_what_the_live_catalog_says(generator: Path) -> None:
     checked = subprocess.run([sys.executable, generator, "--check"], capture_output=True, text=True,
                              env={"WEIR_BIN": find_binary()})

@@ -56,13 +56,13 @@ def page(settings: List[Dict[str, Any]]) -> str:
     doc = ["A proxy of this client's. Nothing happens before the result is entered, or created.", ""]
     doc += [f"{each['name']}: {each['doc']}." for each in own]
     doc += ['timeouts: By name, such as {"connect": "500ms", "idle": "off"}.']
-    lines = [f"Timeout = Literal[{wrapped([json.dumps(name) for name in timeouts], 23)}]", "", "",
+    lines = [f"Timeout = Literal[{wrapped([json.dumps(name) for name in timeouts], 22)}]", "", "",
              "class ProxyMethod(Generic[Made]):", '    """How a client makes a proxy."""', "",
              "    def _make_proxy(self, name: str, wish: Dict[str, Any]) -> Made:",
              "        raise NotImplementedError", "",
              textwrap.indent(f"def proxy({wrapped(signature, 14)}) -> Made:", "    "), '        """' + doc[0], ""]
-    for each in doc[2:]:
-        lines += textwrap.wrap(each, 116, initial_indent=" " * 8, subsequent_indent=" " * 12)
+    for line in doc[2:]:
+        lines += textwrap.wrap(line, 116, initial_indent=" " * 8, subsequent_indent=" " * 12)
     lines += ['        """', "        wish: Dict[str, Any] = {"]
     lines += [f'            "{each["name"]}": {each["name"]},' for each in own if each["required"] or not each["may_be_off"]]
     lines += ["        }"]

@@ -41,7 +41,7 @@ def test_a_proxy_with_its_faults_is_made_at_once(start):
 
 @pytest.mark.parametrize("body,field,part", [
     ({"name": "x", "upstream": "y:1", "lisen": 1}, "lisen", 'did you mean "listen"?'),
-    ({"name": "x"}, "upstream", "write where to connect to"),
+    ({"name": "x"}, "upstream", "it is missing: write host:port"),
     ({"name": "x", "upstream": "nonsense"}, "upstream", "nonsense"),
     ({"name": "x", "upstream": "y:1", "enabled": "yes"}, "enabled", "write true or false"),
     ({"name": "x", "upstream": "y:1", "timeouts": {"idel": "1s"}}, "timeouts.idel", 'did you mean "idle"?'),
@@ -296,12 +296,14 @@ def test_what_failed_is_tried_again_with_the_next_sighup(start, tmp_path):
         assert hang_up(1) == {}
         assert "SIGHUP tries it again" in serve.stderr()
         assert hang_up(2) == {}
-    assert hang_up(3)["new"]["enabled"]
+    was = hang_up(3)["new"]
+    assert was["enabled"]
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         file.write_text(f'[[proxies]]\nname = "new"\nlisten = "127.0.0.1:{port}"\nupstream = "x:1"\n')
-        assert not hang_up(4)["new"]["enabled"]
+        stays = hang_up(4)["new"]
+        assert stays["enabled"] and stays["listen"] == was["listen"]
     moved = hang_up(5)["new"]
     assert moved["enabled"] and moved["listen"] == f"127.0.0.1:{port}"
 
