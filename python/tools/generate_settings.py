@@ -64,7 +64,8 @@ def page(settings: List[Dict[str, Any]]) -> str:
     for line in doc[2:]:
         lines += textwrap.wrap(line, 116, initial_indent=" " * 8, subsequent_indent=" " * 12)
     lines += ['        """', "        wish: Dict[str, Any] = {"]
-    lines += [f'            "{each["name"]}": {each["name"]},' for each in own if each["required"] or not each["may_be_off"]]
+    always = [each for each in own if each["required"] or not each["may_be_off"]]
+    lines += [f'            "{each["name"]}": {each["name"]},' for each in always]
     lines += ["        }"]
     for each in own:
         if each["may_be_off"]:
@@ -84,7 +85,8 @@ def main() -> int:
     there = TARGET.read_text() if TARGET.exists() else ""
     if there == text:
         return 0
-    sys.stdout.writelines(difflib.unified_diff(there.splitlines(True), text.splitlines(True), str(TARGET), "the catalog"))
+    changes = difflib.unified_diff(there.splitlines(True), text.splitlines(True), str(TARGET), "the catalog")
+    sys.stdout.writelines(changes)
     print(f"{TARGET} is not what {binary} knows of settings: run python/tools/generate_settings.py", file=sys.stderr)
     return 1
 
