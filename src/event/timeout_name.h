@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "event/clock_rule.h"
 
 namespace weir::event {
 
@@ -38,13 +39,18 @@ struct TimeoutInfo {
   std::string_view text;               // "idle.client"
   std::optional<Nanos> default_value;  // none: off
   bool may_be_off;                     // "off" is a legal value
-  bool in_open_sessions;               // a change of it reaches sessions that are open; else only new ones
   std::string_view meaning;            // one line for --help and docs/timeouts.md
+  ClockPhase phase;
+  Blame blames;
+  ClockRule rule{};
 };
 
-// One row per TimeoutName, in enum order: --help, docs and validation are generated from it.
+// One row per TimeoutName, in enum order: --help, docs and validation are generated from it, and the
+// session's clocks run by it. The rows stand in timeout_catalog.h.
 [[nodiscard]] auto timeout_catalog() -> const std::array<TimeoutInfo, timeout_count>&;
 [[nodiscard]] auto to_string(TimeoutName name) -> std::string_view;
+// Is the leg to blame part of the text, as in "idle.client"?
+[[nodiscard]] auto says_its_leg(TimeoutName name) -> bool;
 [[nodiscard]] auto find_timeout(std::string_view text) -> const TimeoutInfo*;
 
 }  // namespace weir::event

@@ -7,6 +7,7 @@
 
 #include "event/close_cause.h"
 #include "proxy/pump.h"
+#include "proxy/session_clocks.h"
 #include "proxy/timeouts.h"
 
 namespace weir::proxy {
@@ -20,18 +21,18 @@ struct Readiness {
   bool notice = false;   // EPOLLERR: an error, or a notice in the error queue
 };
 
-// The relaying and closing of one session: two legs, two pumps, the clocks that run meanwhile, and
-// how it ends. Sans-io but for its ends: time is given, and what it wants next is asked of it after
-// every call. Runs on the worker's thread; lives in its Session.
+// The relaying and closing of one session: two legs, two pumps, how it ends, and the facts that its
+// clocks (session_clocks.h) run by. Sans-io but for its ends: time is given, and what it wants next is asked of it
+// after every call. Runs on the worker's thread; lives in its Session.
 //
-//   relaying --both directions finished---------------------------> closed   (FIN each way)
-//      |-----a leg broken--> handing_on --all delivered, or grace--> closed   (RST to the other leg)
-//      '-----a timeout, a stage, or the worker ends it------------> closed   (FIN, or RST if asked)
+//   relaying --both directions finished----------------------------------------> closed   (FIN each way)
+//      |-----a leg broken--> delivering_before_reset --all delivered, or grace--> closed   (RST to the other leg)
+//      '-----a timeout, a stage, or the worker ends it--------------------------> closed   (FIN, or RST if asked)
 //
 // A stage's session_fin ends both directions as two FINs would, so that what is due still goes out.
-// handing_on: a reset is passed on only after delivery. Linger 0 at once discards what the sink's
-// kernel has not sent: it delivered 113 KB of 4.2 MB (measured).
-enum class RelayPhase : std::uint8_t { relaying, handing_on, closed };
+// delivering_before_reset: a reset is passed on only after delivery. Linger 0 at once discards what the
+// sink's kernel has not sent: it delivered 113 KB of 4.2 MB (measured).
+enum class RelayPhase : std::uint8_t { relaying, delivering_before_reset, closed };
 
 template <Endpoint ClientEnd, Endpoint ServerEnd>
 class Relay {
@@ -56,7 +57,7 @@ class Relay {
   // Other timeouts, which stay where they are; clocks that run count from when they began.
   void set_timeouts(const Timeouts& timeouts) {
     timeouts_ = &timeouts;
-    deadline_closer_ = true;
+    clocks_.timeouts_changed();
   }
 
   // News of a leg. Before start() it is only noted.
@@ -77,15 +78,15 @@ class Relay {
   // No clock runs out before this; later activity may move it on (that is not announced), only
   // `deadline_moved_closer` announces that it came closer. None: no clock runs.
   [[nodiscard]] auto deadline() const -> std::optional<MonoTime>;
-  [[nodiscard]] auto take_deadline_moved_closer() -> bool { return std::exchange(deadline_closer_, false); }
+  [[nodiscard]] auto take_deadline_moved_closer() -> bool { return clocks_.take_moved_closer(); }
 
   // After phase() is closed.
   [[nodiscard]] auto cause() const -> const event::CloseCause& { return cause_; }
   // errno behind a broken leg, or 0.
-  [[nodiscard]] auto error() const -> int { return error_; }
+  [[nodiscard]] auto error() const -> int { return cause_.leg == LegName::server ? server_.error : client_.error; }
   // A reset was passed on before everything was delivered, as reset_grace had passed.
   [[nodiscard]] auto grace_expired() const -> bool { return grace_expired_; }
-  [[nodiscard]] auto longest_silence() const -> Nanos { return longest_silence_; }
+  [[nodiscard]] auto longest_silence() const -> Nanos { return clocks_.longest_silence(); }
   [[nodiscard]] auto totals() const -> std::array<event::DirectionTotals, 2>;
   // Steps in a row that moved nothing reached this bound so often: the watchdog of a spinning loop.
   [[nodiscard]] auto watchdog_trips() const -> unsigned { return watchdog_trips_; }
@@ -94,21 +95,16 @@ class Relay {
 
  private:
   void step(MonoTime now);
-  void note_activity(std::uint64_t upstream_moved, std::uint64_t downstream_moved, MonoTime now);
-  void note_blocking();
   void note_fins(MonoTime now);
-  void note_pause(MonoTime now);
   void look_for_silent_death(LegName leg);
   [[nodiscard]] auto carry_out_stage_end(MonoTime now) -> bool;
-  void begin_handing_on(LegName broken, MonoTime now);
+  void deliver_before_reset(LegName broken, MonoTime now);
   void poll_anew(MonoTime now);
-  void hand_on(MonoTime now);
+  void pass_reset_on_when_delivered(MonoTime now);
   void close(const event::CloseCause& cause, bool reset, MonoTime now);
   [[nodiscard]] auto cause_of_break(LegName leg, MonoTime now) const -> event::CloseCause;
-  // The clocks that run now, each as (name, when it runs out); calls visit for each.
-  template <class Visit>
-  void each_clock(Visit visit) const;
   [[nodiscard]] auto held_back() const -> bool;
+  [[nodiscard]] auto age(MonoTime now) const -> Nanos { return now - clocks_.accepted(); }
   [[nodiscard]] auto leg_broken(LegName leg) const -> bool {
     return leg == LegName::client ? client_.broken : server_.broken;
   }
@@ -121,35 +117,26 @@ class Relay {
   Pump<ClientEnd, ServerEnd> upstream_{Direction::upstream};
   Pump<ServerEnd, ClientEnd> downstream_{Direction::downstream};
 
-  MonoTime accepted_{};
-  MonoTime last_activity_{};  // a byte moved
-  // The clocks of silence count from these; a pause of ours moves them on by its length.
-  MonoTime started_{};
-  MonoTime idle_since_{};
-  MonoTime fin_at_{};
-  MonoTime paused_at_{};
-  MonoTime handing_on_since_{};
+  using PollStep = std::chrono::duration<std::uint16_t, std::milli>;  // a session is kept small
+
+  SessionClocks clocks_;
+  // While a reset waits for the delivery of what came before it.
+  MonoTime delivering_since_{};
   MonoTime next_poll_{};
-  Nanos poll_step_{};
-  Nanos longest_silence_{};
+  std::uint64_t left_in_kernel_ = 0;  // unsent when the reset was passed on, in the direction from broken_leg_
   event::CloseCause cause_;
-  int error_ = 0;
   unsigned idle_steps_ = 0;
   unsigned watchdog_trips_ = 0;
+  PollStep poll_step_{};
   RelayPhase phase_ = RelayPhase::relaying;
   LegName broken_leg_{};
   std::optional<LegName> first_fin_;
   bool relaying_started_ = false;
   bool wants_rerun_ = false;
   bool parked_ = false;
-  bool deadline_closer_ = false;
   bool grace_expired_ = false;
-  bool last_byte_from_client_ = false;
   bool half_close_told_ = false;
-  bool paused_ = false;
   bool ended_by_fault_ = false;
-  std::array<bool, 2> was_blocked_{};
-  std::array<std::uint64_t, 2> left_in_kernel_{};  // unsent when a reset was passed on
 };
 
 }  // namespace weir::proxy

@@ -10,11 +10,12 @@ namespace weir::proxy {
 template <Endpoint C, Endpoint S>
 void Relay<C, S>::start(MonoTime now, MonoTime accepted, Slice prefilled) {
   relaying_started_ = true;
-  accepted_ = accepted;
-  started_ = last_activity_ = idle_since_ = now;
+  clocks_.connected(accepted, now);
   client_.writable = server_.writable = true;
-  deadline_closer_ = true;
-  if (!prefilled.empty()) upstream_.prefill(std::move(prefilled), observation_, now);
+  if (!prefilled.empty()) {
+    upstream_.prefill(std::move(prefilled), observation_, now);
+    clocks_.prefilled(LegName::client);
+  }
   step(now);
 }
 
@@ -31,7 +32,7 @@ void Relay<C, S>::on_ready(LegName leg, const Readiness& news, MonoTime now) {
   step(now);
   if ((news.hang_up || news.notice) && phase_ == RelayPhase::relaying) {
     look_for_silent_death(leg);
-    if (leg_broken(leg)) begin_handing_on(leg, now);
+    if (leg_broken(leg)) deliver_before_reset(leg, now);
   }
 }
 
@@ -72,49 +73,28 @@ void Relay<C, S>::step(MonoTime now) {
   const std::uint64_t down_moved = progress(downstream_) - down;
   if (up_moved + down_moved > 0 || up_state != upstream_.state() || down_state != downstream_.state()) {
     idle_steps_ = 0;
-    if (up_moved + down_moved > 0) note_activity(up_moved, down_moved, now);
-    if (phase_ == RelayPhase::handing_on) poll_anew(now);
+    if (up_moved + down_moved > 0) clocks_.bytes_moved(up_moved, down_moved, *timeouts_, now);
+    if (phase_ == RelayPhase::delivering_before_reset) poll_anew(now);
   } else if (!parked_ && ++idle_steps_ >= idle_steps_allowed) {
     idle_steps_ = 0;
     ++watchdog_trips_;
   }
-  note_blocking();
+  clocks_.write_blocked(upstream_.blocked_since(), downstream_.blocked_since(), *timeouts_);
   if (carry_out_stage_end(now)) return;
   note_fins(now);
-  note_pause(now);
+  clocks_.held_back(held_back(), *timeouts_, now);
   if (phase_ == RelayPhase::relaying) {
     if (client_.broken || server_.broken) {
-      begin_handing_on(client_.broken ? LegName::client : LegName::server, now);
+      deliver_before_reset(client_.broken ? LegName::client : LegName::server, now);
     } else if (upstream_.ended() && downstream_.ended()) {
       using event::CloseReason;
       const auto fin = first_fin_ == LegName::client ? CloseReason::client_fin : CloseReason::server_fin;
       const auto leg = ended_by_fault_ ? std::nullopt : first_fin_;
-      close({.reason = ended_by_fault_ ? CloseReason::fault : fin, .leg = leg, .after = now - accepted_}, false, now);
+      close({.reason = ended_by_fault_ ? CloseReason::fault : fin, .leg = leg, .after = age(now)}, false, now);
     }
-  } else if (phase_ == RelayPhase::handing_on) {
-    hand_on(now);
+  } else if (phase_ == RelayPhase::delivering_before_reset) {
+    pass_reset_on_when_delivered(now);
   }
-}
-
-template <Endpoint C, Endpoint S>
-void Relay<C, S>::note_activity(std::uint64_t upstream_moved, std::uint64_t downstream_moved, MonoTime now) {
-  longest_silence_ = std::max(longest_silence_, now - last_activity_);
-  last_activity_ = idle_since_ = now;
-  // When both moved in one step the server's bytes were relayed last.
-  const bool from_client = downstream_moved == 0 && upstream_moved > 0;
-  if (from_client == last_byte_from_client_) return;
-  last_byte_from_client_ = from_client;
-  // The clock that this starts may be shorter than the one that it stops.
-  deadline_closer_ |=
-      (*timeouts_)[from_client ? event::TimeoutName::idle_server : event::TimeoutName::idle_client].has_value();
-}
-
-// A pump that has just become blocked starts a clock; one that goes on needs no announcement.
-template <Endpoint C, Endpoint S>
-void Relay<C, S>::note_blocking() {
-  const std::array<bool, 2> blocked{upstream_.blocked_since().has_value(), downstream_.blocked_since().has_value()};
-  for (unsigned i = 0; i < 2; ++i) deadline_closer_ |= blocked[i] && !was_blocked_[i];
-  was_blocked_ = blocked;
 }
 
 template <Endpoint C, Endpoint S>
@@ -122,8 +102,7 @@ void Relay<C, S>::note_fins(MonoTime now) {
   const auto fin_read = [](PumpState state) { return state == PumpState::finishing || state == PumpState::finished; };
   if (!first_fin_ && (fin_read(upstream_.state()) || fin_read(downstream_.state()))) {
     first_fin_ = fin_read(upstream_.state()) ? LegName::client : LegName::server;
-    fin_at_ = now;
-    deadline_closer_ = true;
+    clocks_.fin_read(*timeouts_, now);
   }
   const bool one = (upstream_.state() == PumpState::finished) != (downstream_.state() == PumpState::finished);
   if (!one || half_close_told_) return;
@@ -140,7 +119,7 @@ auto Relay<C, S>::carry_out_stage_end(MonoTime now) -> bool {
   for (const auto& end : {upstream_.stage_end(), downstream_.stage_end()}) {
     if (!end || *end == fault::End::fin) continue;
     if (*end == fault::End::session_reset) {
-      close({.reason = event::CloseReason::fault, .after = now - accepted_}, true, now);
+      close({.reason = event::CloseReason::fault, .after = age(now)}, true, now);
       return true;
     }
     if (std::exchange(ended_by_fault_, true)) continue;
@@ -152,10 +131,10 @@ auto Relay<C, S>::carry_out_stage_end(MonoTime now) -> bool {
 }
 
 template <Endpoint C, Endpoint S>
-void Relay<C, S>::begin_handing_on(LegName broken, MonoTime now) {
-  phase_ = RelayPhase::handing_on;
+void Relay<C, S>::deliver_before_reset(LegName broken, MonoTime now) {
+  phase_ = RelayPhase::delivering_before_reset;
   broken_leg_ = broken;
-  handing_on_since_ = now;
+  delivering_since_ = now;
   poll_anew(now);
   // Its kernel queue may still hold what it sent before: read on until it says so itself.
   if (broken == LegName::client) {
@@ -172,26 +151,26 @@ void Relay<C, S>::begin_handing_on(LegName broken, MonoTime now) {
 template <Endpoint C, Endpoint S>
 void Relay<C, S>::poll_anew(MonoTime now) {
   next_poll_ = now;
-  poll_step_ = std::chrono::milliseconds{1};
+  poll_step_ = PollStep{1};
 }
 
 template <Endpoint C, Endpoint S>
-void Relay<C, S>::hand_on(MonoTime now) {
+void Relay<C, S>::pass_reset_on_when_delivered(MonoTime now) {
   const LegName sink = other(broken_leg_);
   const bool moved_all = broken_leg_ == LegName::client ? upstream_.ended() : downstream_.ended();
   const std::size_t unsent = sink == LegName::client ? client_.end.unsent() : server_.end.unsent();
   const auto grace = (*timeouts_)[event::TimeoutName::reset_grace];
-  if (parked_ && grace) handing_on_since_ = now;  // our observer is what it waits for, not the peer
-  const bool expired = !grace || now - handing_on_since_ >= *grace;
+  if (parked_ && grace) delivering_since_ = now;  // our observer is what it waits for, not the peer
+  const bool expired = !grace || now - delivering_since_ >= *grace;
   const bool delivered = moved_all && unsent == 0;
   if (!delivered && !expired && !leg_broken(sink)) {
     if (next_poll_ > now) return;
     next_poll_ = now + poll_step_;
-    poll_step_ = std::min<Nanos>(poll_step_ * 2, std::chrono::milliseconds{256});
+    poll_step_ = std::min(PollStep{poll_step_ * 2}, PollStep{256});
     return;
   }
   grace_expired_ = !delivered && !leg_broken(sink);
-  if (grace_expired_) left_in_kernel_[index(direction_from(broken_leg_))] = unsent;
+  if (grace_expired_) left_in_kernel_ = unsent;
   close(cause_of_break(broken_leg_, now), true, now);
 }
 
@@ -200,7 +179,7 @@ auto Relay<C, S>::cause_of_break(LegName leg, MonoTime now) const -> event::Clos
   using event::CloseReason;
   const bool client = leg == LegName::client;
   const int error = client ? client_.error : server_.error;
-  event::CloseCause cause{.leg = leg, .after = now - accepted_};
+  event::CloseCause cause{.leg = leg, .after = age(now)};
   if (error == ECONNRESET || error == EPIPE || error == 0) {
     cause.reason = client ? CloseReason::client_reset : CloseReason::server_reset;
   } else if (error == ETIMEDOUT) {
@@ -209,7 +188,7 @@ auto Relay<C, S>::cause_of_break(LegName leg, MonoTime now) const -> event::Clos
     const auto user_timeout = (*timeouts_)[event::TimeoutName::tcp_user_timeout];
     if (unacknowledged == 0) {
       cause.reason = CloseReason::keepalive;
-      cause.after = now - last_activity_;
+      cause.after = clocks_.silence(now);
     } else if (user_timeout) {
       cause.reason = CloseReason::timeout;
       cause.timeout = event::TimeoutName::tcp_user_timeout;
@@ -240,9 +219,9 @@ auto Relay<C, S>::wants_alarm() const -> CompactOptional<MonoTime> {
   if (phase_ == RelayPhase::closed) return when;
   sooner(upstream_.alarm());
   sooner(downstream_.alarm());
-  if (phase_ == RelayPhase::handing_on) {
+  if (phase_ == RelayPhase::delivering_before_reset) {
     sooner(next_poll_);
-    if (const auto grace = (*timeouts_)[event::TimeoutName::reset_grace]) sooner(handing_on_since_ + *grace);
+    if (const auto grace = (*timeouts_)[event::TimeoutName::reset_grace]) sooner(delivering_since_ + *grace);
   }
   return when;
 }
@@ -253,63 +232,18 @@ auto Relay<C, S>::held_back() const -> bool {
   return parked_ || upstream_.held_by_stage() > 0 || downstream_.held_by_stage() > 0;
 }
 
-// While bytes wait for us the clocks of silence stand still.
-template <Endpoint C, Endpoint S>
-void Relay<C, S>::note_pause(MonoTime now) {
-  if (held_back() == paused_) return;
-  paused_ = !paused_;
-  if (paused_) {
-    paused_at_ = now;
-    return;
-  }
-  for (MonoTime* since : {&started_, &idle_since_, &fin_at_}) *since = now - std::max(paused_at_ - *since, Nanos{0});
-  deadline_closer_ = true;
-}
-
-template <Endpoint C, Endpoint S>
-template <class Visit>
-void Relay<C, S>::each_clock(Visit visit) const {
-  using enum event::TimeoutName;
-  const auto clock = [&](event::TimeoutName name, MonoTime since) {
-    if (const auto value = (*timeouts_)[name]) visit(name, since + *value, *value);
-  };
-  if (phase_ != RelayPhase::relaying) return;
-  clock(max_duration, accepted_);
-  if (const auto since = upstream_.blocked_since()) clock(write_stall, *since);
-  if (const auto since = downstream_.blocked_since()) clock(write_stall, *since);
-  if (held_back()) return;
-  if (upstream_.bytes() == 0 && !first_fin_) clock(first_byte_client, started_);
-  if (downstream_.bytes() == 0 && !first_fin_) clock(first_byte_server, started_);
-  clock(last_byte_from_client_ ? idle_server : idle_client, idle_since_);
-  if (first_fin_) clock(half_close, std::max(idle_since_, fin_at_));
-  clock(idle, idle_since_);
-}
-
 template <Endpoint C, Endpoint S>
 auto Relay<C, S>::deadline() const -> std::optional<MonoTime> {
-  std::optional<MonoTime> soonest;
-  each_clock([&soonest](event::TimeoutName, MonoTime when, Nanos) {
-    if (!soonest || when < *soonest) soonest = when;
-  });
-  return soonest;
+  return phase_ == RelayPhase::relaying ? clocks_.deadline(*timeouts_) : std::nullopt;
 }
 
 template <Endpoint C, Endpoint S>
 void Relay<C, S>::on_deadline(MonoTime now) {
   if (phase_ != RelayPhase::relaying) return;
-  event::CloseCause cause{.reason = event::CloseReason::timeout};
-  std::optional<MonoTime> soonest;
-  each_clock([&](event::TimeoutName name, MonoTime when, Nanos value) {
-    if (when > now || (soonest && when >= *soonest)) return;
-    soonest = when;
-    cause.timeout = name;
-    cause.after = value;
-  });
-  if (!soonest) return;
-  if (cause.timeout == event::TimeoutName::write_stall) {
-    const auto up = upstream_.blocked_since();
-    cause.leg = up && *up + cause.after <= now ? LegName::server : LegName::client;
-  }
+  const auto clock = clocks_.ran_out(*timeouts_, now);
+  if (!clock) return;
+  event::CloseCause cause{.reason = event::CloseReason::timeout, .timeout = clock->name, .after = clock->value};
+  if (!event::says_its_leg(clock->name)) cause.leg = clock->leg;
   // Bytes that will not be delivered are followed by a reset: after a FIN the reader would take the
   // part it got for the whole.
   close(cause, upstream_.undelivered() + downstream_.undelivered() > 0, now);
@@ -324,8 +258,7 @@ template <Endpoint C, Endpoint S>
 void Relay<C, S>::close(const event::CloseCause& cause, bool reset, MonoTime now) {
   phase_ = RelayPhase::closed;
   cause_ = cause;
-  error_ = cause.leg == LegName::server ? server_.error : client_.error;
-  if (relaying_started_) longest_silence_ = std::max(longest_silence_, now - last_activity_);
+  clocks_.ended(now);
   client_.end.probe(ProbePoint::close);
   server_.end.probe(ProbePoint::close);
   // Totals stay readable: cut() gives the bytes back, not the counters.
@@ -338,7 +271,8 @@ void Relay<C, S>::close(const event::CloseCause& cause, bool reset, MonoTime now
 template <Endpoint C, Endpoint S>
 auto Relay<C, S>::totals() const -> std::array<event::DirectionTotals, 2> {
   const auto of = [this](const auto& pump, Direction direction) {
-    return event::DirectionTotals{pump.bytes(), pump.chunks(), pump.undelivered() + left_in_kernel_[index(direction)]};
+    const std::uint64_t in_kernel = direction == direction_from(broken_leg_) ? left_in_kernel_ : 0;
+    return event::DirectionTotals{pump.bytes(), pump.chunks(), pump.undelivered() + in_kernel};
   };
   return {of(upstream_, Direction::upstream), of(downstream_, Direction::downstream)};
 }

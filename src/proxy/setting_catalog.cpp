@@ -69,6 +69,22 @@ auto names_of_timeouts() -> const std::vector<std::string>& {
   return names;
 }
 
+// A session looks at its own clocks whenever it asks what is next; what came before, and what the kernel was
+// told, is settled.
+auto takes_effect(event::ClockPhase phase) -> TakesEffect {
+  using enum event::ClockPhase;
+  switch (phase) {
+    case session:
+    case relaying:
+    case delivering_before_reset: return TakesEffect::open_sessions;
+    case resolving:
+    case connecting:
+    case stopping:
+    case kernel: break;
+  }
+  return TakesEffect::new_sessions;
+}
+
 auto make_catalog() -> std::vector<SettingInfo> {
   auto all = own_settings();
   for (const auto& info : event::timeout_catalog()) {
@@ -76,7 +92,7 @@ auto make_catalog() -> std::vector<SettingInfo> {
     if (info.name == TimeoutName::drain) continue;
     all.push_back({.name = names_of_timeouts()[static_cast<std::size_t>(info.name)],
                    .kind = SettingKind::duration,
-                   .takes_effect = info.in_open_sessions ? TakesEffect::open_sessions : TakesEffect::new_sessions,
+                   .takes_effect = takes_effect(info.phase),
                    .place = info.name,
                    .doc = info.meaning,
                    .may_be_off = info.may_be_off});

@@ -164,7 +164,7 @@ TEST(RelayReset, OfALegThatIsNotReadIsSeen) {
   ASSERT_TRUE(world.up().blocked_since()) << "the client is not read while the server stalls";
   world.client.resets();
   world.settles();
-  EXPECT_EQ(world.relay().phase(), RelayPhase::handing_on);
+  EXPECT_EQ(world.relay().phase(), RelayPhase::delivering_before_reset);
   world.passes(seconds{1});
   EXPECT_EQ(reason(world), "client.reset");
   EXPECT_TRUE(world.server.saw_reset());
@@ -246,7 +246,7 @@ TEST(RelayReset, OfBothLegsEndsAtOnce) {
   world.settles();
   world.client.resets();
   world.settles();
-  EXPECT_EQ(world.relay().phase(), RelayPhase::handing_on);
+  EXPECT_EQ(world.relay().phase(), RelayPhase::delivering_before_reset);
   world.passes(milliseconds{10});
   world.server.resets();
   world.settles();

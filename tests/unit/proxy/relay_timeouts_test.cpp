@@ -1,4 +1,4 @@
-// The clocks of a session: each one fired, and just missed.
+// The clocks of a session through its relay: each one fired, and just missed. Alone: session_clocks_test.cpp.
 #include <gtest/gtest.h>
 
 #include "proxy/relay.h"
@@ -262,7 +262,7 @@ TEST(Timeouts, AnEarlyLookEndsNothing) {
   EXPECT_FALSE(world.closed());
 }
 
-TEST(Timeouts, DoNotRunWhileAResetIsHandedOn) {
+TEST(Timeouts, DoNotRunWhileAResetWaitsForDelivery) {
   Clocks world{{TimeoutName::idle, seconds{3}},
                {TimeoutName::max_duration, seconds{4}},
                {TimeoutName::write_stall, seconds{2}},
