@@ -58,8 +58,8 @@ void ObserverThread::run() {
 
 auto ObserverThread::finish(std::chrono::milliseconds patience) -> bool {
   const auto deadline = std::chrono::steady_clock::now() + patience;
-  // What did not fit into the rings is handed on as the observer makes room.
-  const auto handed_over = [this] {
+  // What did not fit into the rings follows as the observer makes room.
+  const auto all_given = [this] {
     bool all = true;
     for (const auto& ring : rings_) {
       ring->publish();
@@ -67,7 +67,7 @@ auto ObserverThread::finish(std::chrono::milliseconds patience) -> bool {
     }
     return all;
   };
-  while (!handed_over() && std::chrono::steady_clock::now() < deadline) {
+  while (!all_given() && std::chrono::steady_clock::now() < deadline) {
     std::unique_lock lock(mutex_);
     ended_signal_.wait_for(lock, std::chrono::milliseconds{5});
   }

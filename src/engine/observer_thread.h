@@ -25,7 +25,7 @@ class ObserverThread {
   // Before start(): a ring for one more worker.
   auto add_ring(const event::RingOptions& options) -> event::EventRing&;
   void start();
-  // After the workers have stopped (the caller is then the rings' only producer): hands over what is
+  // After the workers have stopped (the caller is then the rings' only producer): gives it what is
   // left and ends the thread. False: the observer did not take it within `patience`, as its output
   // is stuck; the thread is left behind and the process should end without unwinding it.
   [[nodiscard]] auto finish(std::chrono::milliseconds patience) -> bool;

@@ -113,7 +113,7 @@ class Observer {
   virtual ~Observer() = default;
   // Handles one event. wall_offset: add it to a MonoTime to get the wall time.
   virtual void on_event(const Event& event, Nanos wall_offset) = 0;
-  // Everything that is due so far was handed over; a good moment to flush. false: the observer can
+  // The observer has been given everything that is due so far; a good moment to flush. false: the observer can
   // take no more (its output is closed); it is not called again.
   [[nodiscard]] virtual auto flush() -> bool = 0;
 };

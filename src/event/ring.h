@@ -74,7 +74,7 @@ class EventRing {
   [[nodiscard]] auto reserve(std::size_t bytes) -> bool;
   // Adds an event of a kind that wants() says yes to; seen by the consumer after publish().
   void push(Event event, EventKind kind);
-  // At the end of the loop's turn: hands over what was pushed and wakes the consumer if it sleeps.
+  // At the end of the loop's turn: publishes what was pushed and wakes the consumer if it sleeps.
   void publish();
   [[nodiscard]] auto accepts_sessions() const -> bool { return overflow_.size() < overflow_limit; }
   // Nothing is left on this side: all was published.

@@ -48,7 +48,7 @@ class Chain final : public Stage {
   auto operator=(const Chain&) -> Chain& = delete;
 
   // The faults from now on, in order. One that was there keeps its stage and what that holds; `changed`
-  // holds those whose spec is another now. One that is gone hands on what it holds, at once and in order.
+  // holds those whose spec is another now. One that is gone releases what it holds, at once and in order.
   // If those that stay change their order, all of them do.
   void set(StageContext& outer, std::span<SessionFault* const> faults, std::span<SessionFault* const> changed);
 

@@ -12,7 +12,7 @@ namespace weir::fault {
 // What a stage that only paces holds before it asks for no more: a link's buffer, not a disk.
 inline constexpr std::size_t enough_held = 128 * 1024;
 
-// A stage that hands each chunk on at a moment of its own, in order, and the end behind the last.
+// A stage that releases each chunk at a moment of its own, in order, and the end behind the last.
 class HoldingStage : public Stage {
  public:
   void on_end(StageContext& context) override {
@@ -22,7 +22,7 @@ class HoldingStage : public Stage {
   void on_alarm(StageContext& context) override { release_due(context); }
   void on_remove(StageContext& context) override {
     context.disarm();
-    while (!held_.empty()) hand_on_front(context);
+    while (!held_.empty()) release_front(context);
     if (ended_) context.end(End::fin);
   }
 
@@ -53,7 +53,7 @@ class HoldingStage : public Stage {
     release_due(context);
   }
   void release_due(StageContext& context) {
-    while (!held_.empty() && held_.front().due <= context.now()) hand_on_front(context);
+    while (!held_.empty() && held_.front().due <= context.now()) release_front(context);
     if (!held_.empty()) {
       context.arm(held_.front().due);
     } else if (ended_) {
@@ -62,7 +62,7 @@ class HoldingStage : public Stage {
   }
 
  private:
-  void hand_on_front(StageContext& context) {
+  void release_front(StageContext& context) {
     Slice bytes = std::move(held_.front().bytes);
     held_.pop_front();
     context.emit(std::move(bytes));

@@ -21,7 +21,7 @@ namespace weir::fault {
 // How often a fault applied; since the proxy began, through all changes of the fault.
 struct FaultCounters {
   std::atomic<std::uint64_t> sessions{0};       // in which it was in force
-  std::atomic<std::uint64_t> bytes_dropped{0};  // taken in and never handed on
+  std::atomic<std::uint64_t> bytes_dropped{0};  // taken in and never released
 };
 
 // What the workers of one proxy share of its faults: the seed, the states of scopes wider than a

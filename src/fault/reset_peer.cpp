@@ -57,7 +57,7 @@ const FaultInfo reset_peer_fault{
         "meanwhile. Then both legs get RST at once: what the kernel has not sent is discarded.",
     .differs =
         "Sessions that were already open get RST too, not a FIN. Where probability says no, nothing is changed. "
-        "Removing the fault before its time hands on what waited; toxiproxy's DELETE waits for the reset.",
+        "Removing the fault before its time releases what waited; toxiproxy's DELETE waits for the reset.",
     .attributes = {{.name = "timeout",
                     .kind = AttributeKind::duration,
                     .default_value = std::int64_t{0},

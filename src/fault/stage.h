@@ -56,7 +56,7 @@ class Stage {
   // The fault was changed; what the stage has counted and drawn stays. What it holds and would release
   // sooner now is released sooner.
   virtual void on_update(StageContext&, const FaultSpec&) {}
-  // The last call: hands on at once and in order all that the stage holds, and the end if it holds that.
+  // The last call: releases at once and in order all that the stage holds, and the end if it holds that.
   virtual void on_remove(StageContext&) {}
   // To the stage that the pump has: the session is being ended in order.
   virtual void on_session_end(StageContext& context) { on_end(context); }
