@@ -426,7 +426,7 @@ def test_keepalive_is_content_with_a_client_that_is_back_in_time(scene, room):
 
 
 def names_in_the_source():
-    source = (REPOSITORY / "src" / "event" / "timeout_name.cpp").read_text()
+    source = (REPOSITORY / "src" / "event" / "timeout_catalog.h").read_text()
     return re.findall(r'\{TimeoutName::\w+, "([\w.]+)"', source)
 
 
@@ -436,8 +436,8 @@ def test_every_clock_has_a_test_that_fires_it_and_one_that_just_misses_it():
 
 def test_help_lists_every_clock_with_its_default(weir_binary):
     page = subprocess.run([BINARY, "tap", "--help"], capture_output=True, text=True, timeout=10, check=True).stdout
-    defaults = dict(re.findall(r'\{TimeoutName::\w+, "([\w.]+)",\s*(std::nullopt|\w+\{\d+\})',
-                               (REPOSITORY / "src" / "event" / "timeout_name.cpp").read_text()))
+    defaults = dict(re.findall(r'\{TimeoutName::\w+, "([\w.]+)",\s*(std::nullopt|std::chrono::\w+\{\d+\})',
+                               (REPOSITORY / "src" / "event" / "timeout_catalog.h").read_text()))
     units = {"seconds": 1, "minutes": 60, "hours": 3600, "s": 1, "m": 60, "h": 3600}
     for name in names_in_the_source():
         lines = [line for line in page.splitlines() if re.match(rf"\s*{re.escape(name)}\s+(off|\d+[smh])\s", line)]
@@ -446,6 +446,6 @@ def test_help_lists_every_clock_with_its_default(weir_binary):
         if defaults[name] == "std::nullopt":
             assert shown == "off"
             continue
-        unit, count = re.fullmatch(r"(\w+)\{(\d+)\}", defaults[name]).groups()
+        unit, count = re.fullmatch(r"std::chrono::(\w+)\{(\d+)\}", defaults[name]).groups()
         number, shown_unit = re.fullmatch(r"(\d+)([smh])", shown).groups()
         assert int(number) * units[shown_unit] == int(count) * units[unit], lines[0]
