@@ -36,6 +36,12 @@ class ClockFacts {
   constexpr void set(ClockFact fact, bool holds) {
     bits_ = static_cast<std::uint16_t>((bits_ & ~bit(fact)) | (holds ? bit(fact) : 0));
   }
+  // Those of one and those of the other that they do not share.
+  [[nodiscard]] constexpr auto differing_from(ClockFacts others) const -> ClockFacts {
+    ClockFacts differing;
+    differing.bits_ = static_cast<std::uint16_t>(bits_ ^ others.bits_);
+    return differing;
+  }
   constexpr auto operator==(const ClockFacts&) const -> bool = default;
 
  private:
