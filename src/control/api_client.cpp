@@ -16,7 +16,7 @@
 namespace weir::control {
 namespace {
 
-namespace http = boost::beast::http;
+namespace beast_http = boost::beast::http;
 
 auto nested_too_deep(const std::string& url) -> std::string {
   return fmt::format("what the API at {} answered is nested deeper than {} levels", url, most_json_levels);
@@ -32,16 +32,6 @@ auto connect_to(const sockaddr* address, socklen_t length) -> Fd {
 }
 
 }  // namespace
-
-auto percent_encode(std::string_view text) -> std::string {
-  std::string out;
-  for (const char c : text) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
-                       c == '_' || c == '.' || c == '~';
-    out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
-  }
-  return out;
-}
 
 auto ApiClient::create(std::string_view url, std::string token, std::string user_agent) -> Result<ApiClient> {
   ApiClient client;
@@ -113,7 +103,7 @@ auto ApiClient::request(const std::string& method, const std::string& path, cons
   auto fd = connect();
   if (!fd) return tl::make_unexpected(fd.error());
   if (auto sent = send(fd->get(), method, path, body); !sent) return tl::make_unexpected(sent.error());
-  http::response_parser<http::string_body> parser;
+  beast_http::response_parser<beast_http::string_body> parser;
   parser.body_limit(most_answer_bytes);
   parser.eager(true);
   std::string buffer;
@@ -130,7 +120,7 @@ auto ApiClient::request(const std::string& method, const std::string& path, cons
     }
     buffer.append(piece.data(), static_cast<std::size_t>(n));
     buffer.erase(0, parser.put(boost::asio::buffer(buffer), error));
-    if (error && error != http::error::need_more) {
+    if (error && error != beast_http::error::need_more) {
       return failure(fmt::format("what answers at {} does not speak HTTP: {}", url_, error.message()));
     }
   }

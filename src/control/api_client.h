@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/result.h"
+#include "control/http.h"
 
 namespace weir::control {
 
@@ -48,8 +49,5 @@ class ApiClient {
   std::string token_;
   std::string user_agent_;
 };
-
-// One part of a path.
-[[nodiscard]] auto percent_encode(std::string_view text) -> std::string;
 
 }  // namespace weir::control

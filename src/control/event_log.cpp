@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "http/event_stream.h"
+
 namespace weir::control {
 
 namespace {
@@ -9,9 +11,9 @@ namespace {
 // The last id written goes to `seen`.
 auto as_text(const std::vector<EventLog::Entry>& entries, std::uint64_t missed, std::uint64_t& seen) -> std::string {
   std::string text;
-  if (missed > 0) text += fmt::format("event: gap\ndata: {{\"missed\":{}}}\n\n", missed);
+  if (missed > 0) http::append_gap(text, missed);
   for (const auto& entry : entries) {
-    text += fmt::format("id: {}\nevent: {}\ndata: {}\n\n", entry.id, entry.type, entry.data);
+    http::append_event(text, {.id = entry.id, .type = entry.type, .data = entry.data});
     seen = entry.id;
   }
   return text;
@@ -19,7 +21,7 @@ auto as_text(const std::vector<EventLog::Entry>& entries, std::uint64_t missed, 
 
 }  // namespace
 
-class EventLog::Follower final : public HttpStream {
+class EventLog::Follower final : public http::BodyStream {
  public:
   Follower(EventLog& log, std::uint64_t seen) : log_(log), seen_(seen) { log_.followers_.push_back(this); }
   ~Follower() override { std::erase(log_.followers_, this); }
@@ -72,7 +74,7 @@ auto EventLog::so_far(std::uint64_t id) const -> std::string {
   return as_text(entries, missed, id);
 }
 
-auto EventLog::follow(std::uint64_t id) -> std::unique_ptr<HttpStream> {
+auto EventLog::follow(std::uint64_t id) -> std::unique_ptr<http::BodyStream> {
   if (followers_.size() >= most_streams) return nullptr;
   // A number from another run of the process: begin anew.
   return std::make_unique<Follower>(*this, std::min(id, last_id_));

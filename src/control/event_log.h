@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "control/go_json.h"
-#include "control/http.h"
+#include "http/message.h"
 
 namespace weir::control {
 
@@ -31,7 +31,7 @@ class EventLog {
   [[nodiscard]] auto last_id() const -> std::uint64_t { return last_id_; }
 
   // Server-sent events from after `id` on. Null: most_streams are there already.
-  [[nodiscard]] auto follow(std::uint64_t id) -> std::unique_ptr<HttpStream>;
+  [[nodiscard]] auto follow(std::uint64_t id) -> std::unique_ptr<http::BodyStream>;
   // Session events that were lost before they came here.
   void count_missed(std::uint64_t events) { missed_ += events; }
   [[nodiscard]] auto missed() const -> std::uint64_t { return missed_; }

@@ -5,11 +5,12 @@
 #include <utility>
 
 #include "control/registry.h"
+#include "http/event_stream.h"
 
 namespace weir::control {
 
 // Server-sent events: the lease's id once, then comments.
-class Leases::Stream final : public HttpStream, private net::Timer {
+class Leases::Stream final : public http::BodyStream, private net::Timer {
  public:
   Stream(Leases& leases, std::string id) : leases_(leases), id_(std::move(id)) {}
   ~Stream() override { leases_.closed(id_); }
@@ -19,9 +20,13 @@ class Leases::Stream final : public HttpStream, private net::Timer {
   auto begin(std::function<void()> wake) -> std::string override {
     wake_ = std::move(wake);
     arm();
-    return fmt::format("event: lease\ndata: {{\"lease\":\"{}\"}}\n\n", id_);
+    std::string text;
+    http::append_event(text, {.type = "lease", .data = fmt::format("{{\"lease\":\"{}\"}}", id_)});
+    return text;
   }
-  auto more(std::size_t) -> std::string override { return std::exchange(due_, false) ? ":\n" : ""; }
+  auto more(std::size_t) -> std::string override {
+    return std::string(std::exchange(due_, false) ? http::event_comment : "");
+  }
   [[nodiscard]] auto patience() const -> std::optional<Nanos> override { return Leases::patience; }
 
  private:

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "control/http.h"
+#include "http/message.h"
 #include "net/event_loop.h"
 
 namespace weir::control {
@@ -27,7 +27,7 @@ class Leases {
 
   struct Opened {
     std::string id;
-    std::unique_ptr<HttpStream> stream;
+    std::unique_ptr<http::BodyStream> stream;
   };
   // A null stream: most_leases are held.
   [[nodiscard]] auto open() -> Opened;

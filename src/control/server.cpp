@@ -14,7 +14,6 @@
 #include "control/access.h"
 #include "control/config.h"
 #include "control/event_log.h"
-#include "control/http_server.h"
 #include "control/leases.h"
 #include "control/metrics.h"
 #include "control/native_routes.h"
@@ -26,6 +25,7 @@
 #include "engine/lifecycle.h"
 #include "engine/listeners.h"
 #include "engine/usable_cores.h"
+#include "http/server.h"
 
 namespace weir::control {
 namespace {
@@ -67,7 +67,9 @@ class Server final : private net::Timer {
         leases_(*loop_, [this](const std::string& lease) { on_lease_end(lease); }),
         native_(registry_, events_, leases_, log_, options.version),
         http_(
-            *loop_, [this](const HttpRequest& request) { return handle(request); }, log_),
+            *loop_,
+            [this](const http::Request& request, http::Responder responder) { responder.answer(handle(request)); },
+            log_),
         signal_watch_(*loop_, [this] { on_signal(); }),
         eof_watch_(*loop_, [this] { on_eof_readable(); }),
         news_watch_(*loop_, [this] { on_news(); }) {}
@@ -108,7 +110,7 @@ class Server final : private net::Timer {
   NativeRoutes native_;
   ListenAddress api_;
   AccessRules rules_;
-  HttpServer http_;
+  http::Server http_;
   Fd signals_;
   Readable signal_watch_;
   Readable eof_watch_;

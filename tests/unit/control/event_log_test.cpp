@@ -29,7 +29,7 @@ TEST(EventLog, WhatIsForgottenIsAGapThatIsCountedOnce) {
 
 TEST(EventLog, StreamsAreLimited) {
   EventLog log;
-  std::vector<std::unique_ptr<HttpStream>> streams;
+  std::vector<std::unique_ptr<http::BodyStream>> streams;
   for (std::size_t i = 0; i < EventLog::most_streams; ++i) streams.push_back(log.follow(0));
   EXPECT_EQ(log.follow(0), nullptr);
   streams.pop_back();

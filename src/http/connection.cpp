@@ -1,0 +1,266 @@
+#include "http/connection.h"
+
+#include <fmt/format.h>
+#include <sys/epoll.h>
+
+#include <array>
+#include <exception>
+#include <utility>
+
+#include "base/duration.h"
+
+namespace weir::http {
+namespace {
+
+constexpr int reads_per_turn = 4;
+using Status = IoResult::Status;
+
+auto plain(int status, std::string_view sentence) -> Response {
+  Response response{.status = status};
+  response.set("Content-Type", "text/plain; charset=utf-8");
+  response.body = fmt::format("{}\n", sentence);
+  return response;
+}
+
+}  // namespace
+
+Connection::Connection(ServerContext& server, std::unique_ptr<Transport> transport)
+    : server_(server), transport_(std::move(transport)), parser_(server.limits) {}
+
+Connection::~Connection() = default;
+
+auto Connection::start() -> bool {
+  if (!transport_->watch(server_.loop, *this)) return false;
+  idle_since_ = server_.loop.now();
+  arm(server_.limits.idle_timeout);
+  return true;
+}
+
+void Connection::arm(Nanos timeout) { server_.loop.wheel().arm(*this, server_.loop.now() + timeout); }
+
+auto Connection::waits_since() const -> std::optional<MonoTime> {
+  if (phase_ != Phase::reading) return std::nullopt;
+  return idle_since_;
+}
+
+void Connection::end() {
+  if (phase_ == Phase::ended) return;
+  phase_ = Phase::ended;
+  stop_waiting();
+  count_waiting(0);
+  transport_->unwatch(server_.loop);
+  server_.loop.wheel().disarm(*this);
+  server_.loop.cancel(*this);
+  stream_.reset();
+  transport_.reset();
+  server_.on_end(*this);
+}
+
+void Connection::stop() {
+  if (phase_ == Phase::streaming || (phase_ == Phase::reading && !parser_.began())) end();
+}
+
+void Connection::on_timer() {
+  if (phase_ != Phase::handling) return end();
+  stop_waiting();
+  server_.log.error(fmt::format("{}: no answer within {}", what_, format_duration(server_.limits.answer_timeout)));
+  keep_alive_ = false;
+  send_response(plain(503, "the answer takes too long; ask again later"));
+}
+
+void Connection::on_ready(std::uint32_t events) {
+  if (phase_ == Phase::ended) return;
+  if ((events & EPOLLOUT) != 0 && !out_.empty()) {
+    if (phase_ == Phase::streaming) {
+      feed_stream();
+    } else {
+      flush();
+    }
+  }
+  if (phase_ != Phase::ended) read();
+}
+
+void Connection::on_rerun() {
+  if (phase_ == Phase::streaming) {
+    feed_stream();
+  } else {
+    digest();
+  }
+  if (phase_ != Phase::ended) read();
+}
+
+void Connection::read() {
+  std::array<char, 16384> buffer;
+  for (int i = 0; i < reads_per_turn; ++i) {
+    const bool throw_away = phase_ == Phase::streaming || phase_ == Phase::lingering;
+    // Who sends requests and takes no answer is not read any more.
+    if (peer_ended_ || (!throw_away && in_.size() > server_.limits.header_bytes)) return;
+    const IoResult got = transport_->read(buffer);
+    if (got.status == Status::would_block) return;
+    if (got.status == Status::broken || (got.status == Status::end && throw_away)) return end();
+    if (got.status == Status::end) {
+      peer_ended_ = true;  // it may still read: what it asked for is answered first
+    } else if (!throw_away) {
+      in_.append(buffer.data(), got.bytes);
+    }
+    digest();
+    if (phase_ == Phase::ended) return;
+  }
+  server_.loop.run_again(*this);
+}
+
+void Connection::digest() {
+  while (phase_ == Phase::reading) {
+    if (in_.empty() && !peer_ended_) return;
+    const bool had_begun = parser_.began();
+    const auto progress = parser_.feed(in_);
+    if (parser_.began() && !had_begun) arm(server_.limits.read_timeout);
+    switch (progress) {
+      case RequestParser::Progress::needs_more:
+        if (peer_ended_) end();
+        return;
+      case RequestParser::Progress::wants_continue:
+        out_ += "HTTP/1.1 100 Continue\r\n\r\n";
+        flush();
+        break;
+      case RequestParser::Progress::complete: return hand_over();
+      case RequestParser::Progress::failed: return refuse(parser_.refusal().status, parser_.refusal().why);
+    }
+  }
+}
+
+void Connection::hand_over() {
+  auto taken = parser_.take();
+  keep_alive_ = taken.keep_alive;
+  head_ = taken.request.method == "HEAD";
+  what_ = fmt::format("{} {}", taken.request.method, taken.request.path);
+  phase_ = Phase::handling;
+  arm(server_.limits.answer_timeout);
+  in_handler_ = true;
+  std::string failed;
+  try {
+    server_.handler(std::move(taken.request), make_responder());
+  } catch (const std::exception& error) {
+    // A defect of ours must not end everybody's sessions.
+    failed = error.what();
+    if (failed.empty()) failed = "an exception without a word";
+  }
+  in_handler_ = false;
+  if (!failed.empty()) server_.log.error(fmt::format("{} failed: {}", what_, failed));
+  if (phase_ == Phase::handling && !is_waiting()) {
+    if (failed.empty()) server_.log.error(fmt::format("{} failed: its handler gave no answer", what_));
+    send_response(Response{.status = 500, .body = "internal error\n"});
+  }
+}
+
+void Connection::on_response(Response response) { send_response(std::move(response)); }
+
+void Connection::on_no_response() {
+  if (in_handler_) return;  // hand_over() looks when the handler has returned, and knows more
+  server_.log.error(fmt::format("{} failed: its handler gave no answer", what_));
+  send_response(Response{.status = 500, .body = "internal error\n"});
+}
+
+void Connection::refuse(int status, std::string_view why) {
+  in_.clear();
+  keep_alive_ = false;
+  head_ = false;
+  send_response(plain(status, why));
+}
+
+void Connection::count_waiting(std::size_t bytes) {
+  server_.waiting_bytes += bytes - counted_;
+  counted_ = bytes;
+}
+
+void Connection::send_response(Response response) {
+  const Limits& limits = server_.limits;
+  if (server_.waiting_bytes > 0 && server_.waiting_bytes + response.body.size() > limits.waiting_bytes) {
+    response = {.status = 503};
+    response.body = fmt::format("{} MiB of answers wait for who asked for them: read them, or ask again later\n",
+                                limits.waiting_bytes >> 20U);
+  }
+  if (server_.stopping) keep_alive_ = false;
+  out_ += fmt::format("HTTP/1.1 {} {}\r\n", response.status, status_text(response.status));
+  for (const auto& [name, value] : response.headers) out_ += fmt::format("{}: {}\r\n", name, value);
+  if (response.stream && !head_) return send_stream(std::move(response.stream));
+  const bool has_body = response.status != 204 && response.status != 304;
+  if (response.stream) {
+    keep_alive_ = false;  // as it is with GET
+  } else if (has_body) {
+    out_ += fmt::format("Content-Length: {}\r\n", response.body.size());
+  }
+  if (!keep_alive_) out_ += "Connection: close\r\n";
+  out_ += "\r\n";
+  if (has_body && !head_) out_ += response.body;
+  count_waiting(out_.size());
+  phase_ = Phase::writing;
+  arm(limits.write_timeout);
+  flush();
+}
+
+void Connection::send_stream(std::unique_ptr<BodyStream> stream) {
+  out_ += "Connection: close\r\n\r\n";
+  phase_ = Phase::streaming;
+  stream_ = std::move(stream);
+  in_.clear();
+  if (const auto patience = stream_->patience()) transport_->set_patience(*patience);
+  out_ += stream_->begin([this] { server_.loop.run_again(*this); });
+  arm(server_.limits.write_timeout);
+  if (peer_ended_) return end();  // nobody is left to read a body without an end
+  server_.loop.run_again(*this);  // it may have stopped reading
+  feed_stream();
+}
+
+void Connection::feed_stream() {
+  const std::size_t most = server_.limits.stream_bytes;
+  while (phase_ == Phase::streaming) {
+    const std::size_t waiting = out_.size() - sent_;
+    const std::string more = waiting < most ? stream_->more(most - waiting) : std::string();
+    if (out_.empty() && !more.empty()) arm(server_.limits.write_timeout);
+    out_ += more;
+    flush();
+    if (!out_.empty()) return;                   // until the peer takes more
+    if (waiting < most && more.empty()) return;  // until there is more
+  }
+}
+
+void Connection::flush() {
+  bool moved = false;
+  while (sent_ < out_.size()) {
+    const IoResult took = transport_->write(std::string_view(out_).substr(sent_));
+    if (took.status == Status::would_block) break;
+    if (took.status != Status::moved) return end();
+    sent_ += took.bytes;
+    moved = true;
+  }
+  if (sent_ == out_.size()) return all_is_sent();
+  if (phase_ == Phase::streaming && sent_ >= server_.limits.stream_bytes) {
+    out_.erase(0, std::exchange(sent_, 0));  // a reader that never catches up would make it grow for ever
+  }
+  if (moved && (phase_ == Phase::writing || phase_ == Phase::streaming)) arm(server_.limits.write_timeout);
+}
+
+void Connection::all_is_sent() {
+  out_.clear();
+  out_.shrink_to_fit();  // an answer may have had megabytes
+  sent_ = 0;
+  count_waiting(0);
+  if (phase_ == Phase::streaming) return server_.loop.wheel().disarm(*this);
+  if (phase_ != Phase::writing) return;  // it was a "100 Continue"
+  if (!keep_alive_) {
+    // What the peer still sends would turn a close into a reset, which takes the answer away: its end is
+    // waited for, a little, and what it sends meanwhile is thrown away.
+    if (peer_ended_) return end();
+    transport_->close_write();
+    phase_ = Phase::lingering;
+    server_.loop.run_again(*this);  // it may have stopped reading
+    return arm(server_.limits.linger);
+  }
+  phase_ = Phase::reading;
+  idle_since_ = server_.loop.now();
+  arm(server_.limits.idle_timeout);
+  if (!in_.empty() || peer_ended_) server_.loop.run_again(*this);
+}
+
+}  // namespace weir::http

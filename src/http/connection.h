@@ -1,0 +1,96 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/log.h"
+#include "http/handler.h"
+#include "http/limits.h"
+#include "http/parser.h"
+#include "http/transport.h"
+#include "net/event_loop.h"
+
+namespace weir::http {
+
+class Connection;
+
+// What the connections of a server share. It outlives them.
+struct ServerContext {
+  net::EventLoop& loop;
+  Log& log;
+  Handler handler;
+  Limits limits;
+  std::function<void(Connection&)> on_end;  // once for each; the connection must live to the end of the turn
+  std::size_t waiting_bytes = 0;            // of responses that are not sent yet
+  bool stopping = false;
+};
+
+// One connection of the HTTP server. It answers one request at a time, in the order in which they came; what a client
+// sends before it has its answer waits, and beyond the header's limit it is not read. Loop thread only.
+//
+//   reading -> handling -> writing -> reading ...
+//                 |           '-> lingering -> ended     the last answer is out; the peer's end is waited for
+//                 '-> streaming -> ended                 a body without an end
+//
+// Any phase ends when its clock runs out (Limits), when the peer is gone, or by end().
+class Connection final : public net::Disposable,
+                         private net::ReadyHandler,
+                         private net::Timer,
+                         private net::Rerun,
+                         private ResponseReceiver {
+ public:
+  Connection(ServerContext& server, std::unique_ptr<Transport> transport);
+  ~Connection() override;
+
+  // False: it could not be watched.
+  [[nodiscard]] auto start() -> bool;
+  // Idle ones and streams end now, others after the answer to the request that they have begun.
+  void stop();
+  void end();
+  // Since when it has had no complete request; nothing while it has one, or streams.
+  [[nodiscard]] auto waits_since() const -> std::optional<MonoTime>;
+  // Of what was read and of what is to be sent.
+  [[nodiscard]] auto held_bytes() const -> std::size_t { return in_.capacity() + out_.capacity(); }
+
+ private:
+  enum class Phase : std::uint8_t { reading, handling, writing, streaming, lingering, ended };
+
+  void on_ready(std::uint32_t events) override;
+  void on_timer() override;
+  void on_rerun() override;
+  void on_response(Response response) override;
+  void on_no_response() override;
+
+  void read();
+  // Goes on with what was read. One request a call, so that a client that sends many at once waits for its turn.
+  void digest();
+  void hand_over();
+  void refuse(int status, std::string_view why);
+  void send_response(Response response);
+  void send_stream(std::unique_ptr<BodyStream> stream);
+  void feed_stream();
+  void flush();
+  void all_is_sent();
+  void count_waiting(std::size_t bytes);
+  void arm(Nanos timeout);
+
+  ServerContext& server_;
+  std::unique_ptr<Transport> transport_;
+  RequestParser parser_;
+  MonoTime idle_since_{};
+  Phase phase_ = Phase::reading;
+  bool keep_alive_ = true;   // after the answer that is under way
+  bool head_ = false;        // its body is not sent
+  bool in_handler_ = false;  // the handler is being called
+  bool peer_ended_ = false;  // its FIN was read
+  std::string what_;         // of the request that is handled, for the log: "GET /proxies"
+  std::string in_;           // read and not parsed
+  std::string out_;
+  std::size_t sent_ = 0;     // of out_
+  std::size_t counted_ = 0;  // of out_, in the server's sum
+  std::unique_ptr<BodyStream> stream_;
+};
+
+}  // namespace weir::http

@@ -1,0 +1,57 @@
+// Room http/, floor 3: HTTP/1.1 on net/'s loop - parser, connections, server, event streams, static files. It knows
+// nothing of proxies, JSON or the API. Includes base/ and net/ only. Start with this file, then handler.h, server.h
+// and connection.h.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+
+namespace weir::http {
+
+struct Request {
+  std::string method{};                          // as sent: "GET"
+  std::string path{};                            // without the query, still percent-encoded
+  std::map<std::string, std::string> query{};    // decoded
+  std::map<std::string, std::string> headers{};  // names in lower case; repeated ones joined by ", "
+  std::string body{};
+
+  // Empty if it is not there. `name` in lower case.
+  [[nodiscard]] auto header(const std::string& name) const -> std::string_view;
+};
+
+// A body without an end: what is fed is sent as it comes (server-sent events). The connection owns it;
+// its end is the end of the connection. Loop thread only.
+class BodyStream {
+ public:
+  virtual ~BodyStream() = default;
+  // Called once: bytes to send first. `wake` tells the connection that more() has more; it may be called as
+  // long as the stream lives.
+  [[nodiscard]] virtual auto begin(std::function<void()> wake) -> std::string = 0;
+  // More to send, at most about `room` bytes; empty: nothing now.
+  [[nodiscard]] virtual auto more(std::size_t room) -> std::string = 0;
+  // How long the peer's kernel may leave what is sent unacknowledged before the connection counts as gone;
+  // none: as long as the system lets it.
+  [[nodiscard]] virtual auto patience() const -> std::optional<Nanos> { return std::nullopt; }
+};
+
+struct Response {
+  int status = 200;
+  std::vector<std::pair<std::string, std::string>> headers{};  // beside Content-Length and Connection
+  std::string body{};
+  std::unique_ptr<BodyStream> stream{};  // instead of the body
+
+  void set(std::string name, std::string value) { headers.emplace_back(std::move(name), std::move(value)); }
+};
+
+// "Not Found" for 404; "Unknown" for a status that nobody here answers.
+[[nodiscard]] auto status_text(int status) -> std::string_view;
+
+}  // namespace weir::http

@@ -1,0 +1,144 @@
+#include "http/parser.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <cctype>
+
+#include "http/percent.h"
+
+namespace weir::http {
+namespace {
+
+namespace beast_http = boost::beast::http;
+using BeastRequest = beast_http::request<beast_http::string_body>;
+
+auto lower(std::string_view text) -> std::string {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return out;
+}
+
+// "http://host/path" is how a client writes a target that takes us for a proxy; every server has to
+// understand it, and its host counts, not the header's (RFC 9112, 3.2.2).
+auto without_authority(std::string_view target, Request& out) -> std::string_view {
+  constexpr std::string_view scheme = "http://";
+  if (!lower(target.substr(0, scheme.size())).starts_with(scheme)) return target;
+  target.remove_prefix(scheme.size());
+  const auto path = std::min(target.find('/'), target.size());
+  out.headers["host"] = target.substr(0, path);
+  return path == target.size() ? "/" : target.substr(path);
+}
+
+void split_target(std::string_view target, Request& out) {
+  const auto mark = target.find('?');
+  out.path = target.substr(0, mark);
+  if (mark == std::string_view::npos) return;
+  std::string_view left = target.substr(mark + 1);
+  while (!left.empty()) {
+    const auto end = std::min(left.find('&'), left.size());
+    const auto pair = left.substr(0, end);
+    const auto equals = std::min(pair.find('='), pair.size());
+    out.query[percent_decode(pair.substr(0, equals))] =
+        equals < pair.size() ? percent_decode(pair.substr(equals + 1)) : "";
+    left.remove_prefix(std::min(end + 1, left.size()));
+  }
+}
+
+auto to_request(BeastRequest&& from) -> Request {
+  Request out;
+  out.method = std::string(from.method_string());
+  for (const auto& field : from) {
+    const auto name = field.name_string();
+    const auto value = field.value();
+    auto& slot = out.headers[lower({name.data(), name.size()})];
+    if (!slot.empty()) slot += ", ";
+    slot.append(value.data(), value.size());
+  }
+  const auto target = from.target();
+  split_target(without_authority({target.data(), target.size()}, out), out);
+  out.body = std::move(from.body());
+  return out;
+}
+
+// "16 KiB", "1 MiB"
+auto binary_size(std::uint64_t bytes) -> std::string {
+  constexpr std::uint64_t kib = 1024;
+  if (bytes >= kib * kib && bytes % (kib * kib) == 0) return fmt::format("{} MiB", bytes / (kib * kib));
+  return bytes % kib == 0 ? fmt::format("{} KiB", bytes / kib) : fmt::format("{} bytes", bytes);
+}
+
+}  // namespace
+
+struct RequestParser::Beast {
+  explicit Beast(const Limits& limits) {
+    request.header_limit(static_cast<std::uint32_t>(limits.header_bytes));
+    request.body_limit(limits.body_bytes);
+    request.eager(true);
+  }
+  beast_http::request_parser<beast_http::string_body> request;
+};
+
+RequestParser::RequestParser(const Limits& limits) : limits_(limits), beast_(std::make_unique<Beast>(limits)) {}
+RequestParser::~RequestParser() = default;
+
+auto RequestParser::fail(int status, std::string why) -> Progress {
+  refusal_ = {status, std::move(why)};
+  return Progress::failed;
+}
+
+auto RequestParser::refuse_header() -> Progress {
+  return fail(431, fmt::format("the headers are longer than {}", binary_size(limits_.header_bytes)));
+}
+
+// Beast's own limit holds for the first line and for the rest, or for both together, depending on the pieces in which
+// they come.
+auto RequestParser::header_is_too_long(std::string_view bytes) const -> bool {
+  if (beast_->request.is_header_done() || header_taken_ + bytes.size() <= limits_.header_bytes) return false;
+  const bool ends_here = header_taken_ > 0 && bytes.starts_with("\r\n");
+  const auto end = ends_here ? 0 : bytes.find("\r\n\r\n");
+  return end == std::string_view::npos || header_taken_ + end + (ends_here ? 2 : 4) > limits_.header_bytes;
+}
+
+auto RequestParser::feed(std::string& bytes) -> Progress {
+  auto& request = beast_->request;
+  std::size_t used = bytes.size();
+  while (!bytes.empty() && used > 0) {
+    began_ = true;
+    boost::beast::error_code error;
+    if (header_is_too_long(bytes)) error = beast_http::error::header_limit;
+    used = error ? 0 : request.put(boost::asio::buffer(bytes), error);
+    bytes.erase(0, used);
+    header_taken_ += used;
+    if (error == beast_http::error::body_limit) {
+      return fail(413, fmt::format("the body is longer than {}", binary_size(limits_.body_bytes)));
+    }
+    if (error == beast_http::error::header_limit) return refuse_header();
+    if (error && error != beast_http::error::need_more) {
+      return fail(400, "malformed HTTP request: " + error.message());
+    }
+    if (request.is_done()) return Progress::complete;
+    if (request.is_header_done() && !continued_ &&
+        boost::beast::iequals(request.get()[beast_http::field::expect], "100-continue")) {
+      continued_ = true;
+      return Progress::wants_continue;
+    }
+  }
+  // Beast keeps a chunk's first line and the trailer there until they are complete, without a limit.
+  return bytes.size() > limits_.header_bytes ? refuse_header() : Progress::needs_more;
+}
+
+auto RequestParser::take() -> Taken {
+  Taken taken{.request = {}, .keep_alive = beast_->request.keep_alive()};
+  taken.request = to_request(beast_->request.release());
+  beast_ = std::make_unique<Beast>(limits_);
+  began_ = false;
+  continued_ = false;
+  header_taken_ = 0;
+  return taken;
+}
+
+}  // namespace weir::http

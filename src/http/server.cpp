@@ -1,0 +1,71 @@
+#include "http/server.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+namespace weir::http {
+
+Server::Server(net::EventLoop& loop, Handler handler, Log& log, const Limits& limits)
+    : context_{.loop = loop, .log = log, .handler = std::move(handler), .limits = limits, .on_end = {}} {
+  context_.on_end = [this](Connection& connection) {
+    context_.loop.free_later(std::move(connections_.extract(&connection).mapped()));
+  };
+}
+
+Server::~Server() {
+  listeners_.clear();
+  while (!connections_.empty()) connections_.begin()->first->end();
+}
+
+auto Server::listen(Fd socket) -> Result<void> {
+  listeners_.push_back(std::make_unique<Listener>(context_.loop, std::move(socket),
+                                                  Listener::Owner{.has_room = [this] { return has_room(); },
+                                                                  .on_accepted =
+                                                                      [this](Fd client) {
+                                                                        const int one = 1;
+                                                                        ::setsockopt(client.get(), IPPROTO_TCP,
+                                                                                     TCP_NODELAY, &one, sizeof one);
+                                                                        adopt(make_transport(std::move(client)));
+                                                                      }}));
+  return listeners_.back()->start();
+}
+
+void Server::adopt(std::unique_ptr<Transport> transport) {
+  auto connection = std::make_unique<Connection>(context_, std::move(transport));
+  if (!connection->start()) return;
+  Connection* key = connection.get();
+  connections_.emplace(key, std::move(connection));
+}
+
+auto Server::has_room() -> bool {
+  if (connections_.size() < context_.limits.connections) return true;
+  Connection* longest = nullptr;
+  MonoTime since = MonoTime::max();
+  for (const auto& [connection, owned] : connections_) {
+    const auto waits = connection->waits_since();
+    if (!waits || *waits >= since) continue;
+    longest = connection;
+    since = *waits;
+  }
+  if (longest == nullptr) return false;
+  longest->end();
+  return true;
+}
+
+auto Server::held_bytes() const -> std::size_t {
+  std::size_t sum = 0;
+  for (const auto& [connection, owned] : connections_) sum += connection->held_bytes();
+  return sum;
+}
+
+void Server::stop() {
+  context_.stopping = true;
+  listeners_.clear();
+  std::vector<Connection*> all;
+  all.reserve(connections_.size());
+  for (const auto& [connection, owned] : connections_) all.push_back(connection);
+  for (Connection* connection : all) connection->stop();
+}
+
+}  // namespace weir::http

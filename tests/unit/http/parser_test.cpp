@@ -1,0 +1,181 @@
+#include "http/parser.h"
+
+#include <gtest/gtest.h>
+
+namespace weir::http {
+namespace {
+
+using Progress = RequestParser::Progress;
+
+// Feeds `first` and `second` as two reads; a wait for "100 Continue" is passed over.
+struct Outcome {
+  std::vector<Request> requests;
+  Progress last = Progress::needs_more;
+  RequestParser::Refusal refusal;
+};
+auto parse(const std::vector<std::string>& reads, const Limits& limits = {}) -> Outcome {
+  RequestParser parser(limits);
+  Outcome out;
+  std::string buffer;
+  for (const auto& read : reads) {
+    buffer += read;
+    do {
+      out.last = parser.feed(buffer);
+      if (out.last == Progress::complete) out.requests.push_back(parser.take().request);
+    } while (out.last == Progress::complete || out.last == Progress::wants_continue);
+    if (out.last == Progress::failed) break;
+  }
+  out.refusal = parser.refusal();
+  return out;
+}
+
+constexpr std::string_view two_requests =
+    "POST /a%20b?x=1&y=%20&z HTTP/1.1\r\nHost: here\r\nX-Two: 1\r\nx-two: 2\r\nContent-Length: 5\r\n\r\nhello"
+    "PUT /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;q=1\r\nabc\r\n2\r\nde\r\n0\r\nTrailer: t\r\n\r\n";
+
+TEST(RequestParser, ReadsRequestsInEverySplit) {
+  for (std::size_t cut = 0; cut <= two_requests.size(); ++cut) {
+    SCOPED_TRACE(cut);
+    const auto out = parse({std::string(two_requests.substr(0, cut)), std::string(two_requests.substr(cut))});
+    ASSERT_EQ(out.requests.size(), 2u) << out.refusal.why;
+    const Request& post = out.requests[0];
+    EXPECT_EQ(post.method, "POST");
+    EXPECT_EQ(post.path, "/a%20b");
+    EXPECT_EQ(post.query, (std::map<std::string, std::string>{{"x", "1"}, {"y", " "}, {"z", ""}}));
+    EXPECT_EQ(post.header("x-two"), "1, 2");
+    EXPECT_EQ(post.header("none"), "");
+    EXPECT_EQ(post.body, "hello");
+    EXPECT_EQ(out.requests[1].method, "PUT");
+    EXPECT_EQ(out.requests[1].body, "abcde");
+  }
+}
+
+TEST(RequestParser, ReadsRequestsByteByByte) {
+  std::vector<std::string> bytes;
+  for (std::size_t i = 0; i < two_requests.size(); ++i) bytes.emplace_back(two_requests.substr(i, 1));
+  const auto out = parse(bytes);
+  ASSERT_EQ(out.requests.size(), 2u) << out.refusal.why;
+  EXPECT_EQ(out.requests[1].body, "abcde");
+}
+
+TEST(RequestParser, ATargetWithAHostIsUnderstood) {
+  const auto out =
+      parse({"GET http://other:80/path?q=1 HTTP/1.1\r\nHost: here\r\n\r\nGET HTTP://bare HTTP/1.1\r\n\r\n"});
+  ASSERT_EQ(out.requests.size(), 2u);
+  EXPECT_EQ(out.requests[0].path, "/path");
+  EXPECT_EQ(out.requests[0].header("host"), "other:80");
+  EXPECT_EQ(out.requests[1].path, "/");
+}
+
+TEST(RequestParser, SaysOnceThatTheClientWaitsForAContinue) {
+  RequestParser parser({});
+  std::string buffer = "POST / HTTP/1.1\r\nExpect: 100-Continue\r\nContent-Length: 2\r\n\r\n";
+  EXPECT_EQ(parser.feed(buffer), Progress::wants_continue);
+  EXPECT_EQ(parser.feed(buffer), Progress::needs_more);
+  buffer = "o";
+  EXPECT_EQ(parser.feed(buffer), Progress::needs_more);
+  buffer = "k";
+  EXPECT_EQ(parser.feed(buffer), Progress::complete);
+  EXPECT_EQ(parser.take().request.body, "ok");
+}
+
+TEST(RequestParser, TellsWhetherTheConnectionGoesOn) {
+  const auto keeps = [](std::string text) {
+    RequestParser parser({});
+    EXPECT_EQ(parser.feed(text), Progress::complete);
+    return parser.take().keep_alive;
+  };
+  EXPECT_TRUE(keeps("GET / HTTP/1.1\r\n\r\n"));
+  EXPECT_FALSE(keeps("GET / HTTP/1.1\r\nConnection: close\r\n\r\n"));
+  EXPECT_FALSE(keeps("GET / HTTP/1.0\r\n\r\n"));
+  EXPECT_TRUE(keeps("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"));
+}
+
+TEST(RequestParser, HasBegunFromTheFirstByteToTheLast) {
+  RequestParser parser({});
+  std::string buffer;
+  EXPECT_FALSE(parser.began());
+  buffer = "G";
+  EXPECT_EQ(parser.feed(buffer), Progress::needs_more);
+  EXPECT_TRUE(parser.began());
+  buffer += "ET / HTTP/1.1\r\n\r\n";
+  EXPECT_EQ(parser.feed(buffer), Progress::complete);
+  (void)parser.take();
+  EXPECT_FALSE(parser.began());
+}
+
+TEST(RequestParser, WhatIsMalformedIsRefusedWithASentence) {
+  for (const std::string_view bad : {
+           " / HTTP/1.1\r\n\r\n",
+           "GET\r\n\r\n",
+           "GET / HTTP/2.0\r\n\r\n",
+           "GET / HTTP/1.1\nHost: x\n\n\r\n\r\n",
+           "GET /\x01 HTTP/1.1\r\n\r\n",
+           "GET / HTTP/1.1\r\nNo colon\r\n\r\n",
+           "GET / HTTP/1.1\r\nBad name : x\r\n\r\n",
+           "GET / HTTP/1.1\r\nX: a\x01\r\n\r\n",
+           "POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+           "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+           "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+           "POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+           "POST / HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+           "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+           "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n",
+       }) {
+    const auto out = parse({std::string(bad)});
+    EXPECT_EQ(out.last, Progress::failed) << bad;
+    EXPECT_TRUE(out.requests.empty()) << bad;
+    EXPECT_EQ(out.refusal.status, 400) << bad;
+    EXPECT_TRUE(out.refusal.why.starts_with("malformed HTTP request: ")) << out.refusal.why;
+  }
+}
+
+TEST(RequestParser, HeadersHaveALimit) {
+  const std::string begin = "GET / HTTP/1.1\r\nX: ";
+  const std::string end = "\r\n\r\n";
+  const std::size_t room = Limits{}.header_bytes - begin.size() - end.size();
+  const std::string longest = begin + std::string(room, 'x') + end;
+  const std::string too_long = begin + std::string(room + 1, 'x') + end;
+  const std::string next = "GET /" + std::string(1000, 'y') + " HTTP/1.1\r\n\r\n";
+  for (const std::size_t cut : {0UL, 5UL, 16UL, 18UL, 1000UL, longest.size() - 2}) {
+    SCOPED_TRACE(cut);
+    const auto whole = longest + next;
+    EXPECT_EQ(parse({whole.substr(0, cut), whole.substr(cut)}).requests.size(), 2u);
+    const auto out = parse({too_long.substr(0, cut), too_long.substr(cut)});
+    EXPECT_EQ(out.refusal.status, 431);
+    EXPECT_EQ(out.refusal.why, "the headers are longer than 16 KiB");
+  }
+  const auto many = parse({"GET / HTTP/1.1\r\n", "\r\n" + next + longest});
+  EXPECT_EQ(many.requests.size(), 3u) << "what comes after an end is not counted";
+  EXPECT_EQ(parse({"GET /" + std::string(Limits{}.header_bytes, 'x')}).refusal.status, 431);
+}
+
+TEST(RequestParser, BodiesHaveALimitHoweverTheyCome) {
+  const std::size_t most = Limits{}.body_bytes;
+  const auto with_length = [](std::size_t length) {
+    return "POST / HTTP/1.1\r\nContent-Length: " + std::to_string(length) + "\r\n\r\n";
+  };
+  EXPECT_EQ(parse({with_length(most), std::string(most, 'x')}).requests.size(), 1u);
+  const auto announced = parse({with_length(most + 1)});
+  EXPECT_EQ(announced.refusal.status, 413) << "before a byte of it is read";
+  EXPECT_EQ(announced.refusal.why, "the body is longer than 1 MiB");
+  std::string chunks = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (std::size_t i = 0; i <= most / 0x8000; ++i) chunks += "8000\r\n" + std::string(0x8000, 'x') + "\r\n";
+  EXPECT_EQ(parse({chunks}).refusal.status, 413);
+}
+
+TEST(RequestParser, ChunkLinesAndTrailersHaveTheHeadersLimit) {
+  const std::string begin = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::string long_text(Limits{}.header_bytes, 'x');
+  for (const auto& endless : {"1;" + long_text, "0\r\nX: " + long_text}) {
+    EXPECT_EQ(parse({begin + endless}).refusal.status, 431);
+    EXPECT_EQ(parse({begin, endless}).refusal.status, 431);
+  }
+}
+
+TEST(RequestParser, LimitsAreNamedAsTheyAre) {
+  EXPECT_EQ(parse({std::string(200, 'x')}, {.header_bytes = 100}).refusal.why, "the headers are longer than 100 bytes");
+}
+
+}  // namespace
+}  // namespace weir::http

@@ -1,0 +1,143 @@
+#include "http/server.h"
+
+#include <gtest/gtest.h>
+
+#include "http/scripted_peer.h"
+
+namespace weir::http {
+namespace {
+
+using namespace scripted;
+using namespace std::chrono_literals;
+
+TEST(HttpServer, WhenAllPlacesAreTakenTheLongestIdleHasToGo) {
+  ScriptedWorld world({.connections = 3});
+  world.at_once = echo;
+  auto& first = world.connect();
+  world.pass(1s);
+  auto& second = world.connect();
+  world.pass(1s);
+  world.connect();
+  world.pass(1s);
+  first.sends("GET / HTTP/1.1\r\n\r\n");  // now the second has waited longest
+  world.run();
+  EXPECT_TRUE(world.server.has_room());
+  world.run();
+  EXPECT_TRUE(second.is_closed());
+  EXPECT_EQ(world.server.connections(), 2u);
+  EXPECT_TRUE(world.server.has_room());
+  EXPECT_EQ(world.server.connections(), 2u) << "nobody goes while there is room";
+}
+
+TEST(HttpServer, HalfARequestKeepsNoPlace) {
+  ScriptedWorld world({.connections = 1});
+  auto& peer = world.connect();
+  peer.sends("GET / HT");
+  world.run();
+  EXPECT_TRUE(world.server.has_room());
+  EXPECT_TRUE(peer.is_closed());
+}
+
+TEST(HttpServer, WhoIsBusyStays) {
+  ScriptedWorld world({.connections = 2});
+  auto& waits = world.connect();
+  waits.sends("GET / HTTP/1.1\r\n\r\n");
+  auto& writes = world.connect();
+  writes.stops_reading();
+  writes.send_buffer = 10;
+  writes.sends("GET / HTTP/1.1\r\n\r\n");
+  world.run();
+  std::swap(world.held[0], world.held[1]);
+  world.answer({.body = "long enough for the buffer"});
+  world.run();
+  EXPECT_FALSE(world.server.has_room());
+  EXPECT_EQ(world.server.connections(), 2u);
+  EXPECT_TRUE(world.held.front().responder.is_awaited());
+}
+
+TEST(HttpServer, ResponsesThatNobodyReadsAreBoundedTogether) {
+  ScriptedWorld world({.waiting_bytes = 10UL << 20U});
+  world.at_once = [](const Request&, Responder responder) { responder.answer({.body = std::string(1 << 20, 'x')}); };
+  const auto ask = [&](std::size_t buffer) -> ScriptedPeer& {
+    auto& peer = world.connect();
+    peer.stops_reading();
+    peer.send_buffer = buffer;
+    peer.sends("GET / HTTP/1.1\r\n\r\n");
+    world.run();
+    return peer;
+  };
+  std::vector<ScriptedPeer*> crowd;
+  for (int i = 0; i < 9; ++i) crowd.push_back(&ask(100));
+  auto& refused = ask(1000);
+  refused.reads_on();
+  world.run();
+  const auto seen = responses_in(refused.received());
+  ASSERT_TRUE(seen && seen->size() == 1);
+  EXPECT_EQ(seen->front().status, 503);
+  EXPECT_EQ(seen->front().body, "10 MiB of answers wait for who asked for them: read them, or ask again later\n");
+  for (ScriptedPeer* each : crowd) each->resets();
+  world.run();
+  auto& again = ask(2 << 20);
+  again.reads_on();
+  EXPECT_EQ(responses_in(again.received())->front().status, 200) << "those who left made room";
+}
+
+TEST(HttpServer, AResponseLargerThanTheBoundIsGivenWhenNothingElseWaits) {
+  ScriptedWorld world({.waiting_bytes = 100});
+  world.at_once = [](const Request&, Responder responder) { responder.answer({.body = std::string(1000, 'x')}); };
+  auto& peer = world.connect();
+  peer.sends("GET / HTTP/1.1\r\n\r\n");
+  world.run();
+  EXPECT_EQ(responses_in(peer.received())->front().status, 200);
+}
+
+TEST(HttpServer, StoppingEndsIdleConnectionsAndAnswersTheOthers) {
+  ScriptedWorld world;
+  auto& idle = world.connect();
+  auto& waits = world.connect();
+  waits.sends("GET / HTTP/1.1\r\n\r\nGET /next HTTP/1.1\r\n\r\n");
+  auto& begins = world.connect();
+  begins.sends("GET / HTTP/1.1\r\n");
+  world.run();
+  world.server.stop();
+  world.run();
+  EXPECT_TRUE(idle.is_closed());
+  begins.sends("\r\n");
+  world.run();
+  ASSERT_EQ(world.held.size(), 2u);
+  world.answer({.body = "one"});
+  world.answer({.body = "two"});
+  world.run();
+  for (ScriptedPeer* each : {&waits, &begins}) {
+    const auto seen = responses_in(each->received());
+    ASSERT_TRUE(seen && seen->size() == 1);
+    EXPECT_NE(seen->front().head.find("Connection: close"), std::string::npos);
+    EXPECT_TRUE(each->saw_fin());
+  }
+  EXPECT_TRUE(world.held.empty()) << "no request is begun any more";
+}
+
+TEST(HttpServer, AConnectionThatCannotBeWatchedIsClosed) {
+  ScriptedWorld world;
+  ScriptedPeer peer;
+  peer.can_be_watched = false;
+  world.server.adopt(std::make_unique<ScriptedTransport>(peer));
+  EXPECT_TRUE(peer.is_closed());
+  EXPECT_EQ(world.server.connections(), 0u);
+}
+
+TEST(HttpServer, AHandlerMayStopTheServer) {
+  ScriptedWorld world;
+  world.at_once = [&](const Request&, Responder responder) {
+    world.server.stop();
+    responder.answer({.body = "bye"});
+  };
+  auto& peer = world.connect();
+  peer.sends("GET / HTTP/1.1\r\n\r\n");
+  world.run();
+  EXPECT_EQ(responses_in(peer.received())->front().body, "bye");
+  EXPECT_TRUE(peer.saw_fin());
+}
+
+}  // namespace
+}  // namespace weir::http
