@@ -41,6 +41,12 @@ auto ProxyNames::name(ProxyId id) const -> std::string {
   return found == names_.end() ? std::string() : found->second;
 }
 
+auto ObserverRule::operator==(const ObserverRule& other) const -> bool {
+  return view.kind == other.view.kind && view.only == other.view.only && view.limit == other.view.limit &&
+         view.filter == other.view.filter && output == other.output && proxies == other.proxies &&
+         when_slow == other.when_slow;
+}
+
 auto read_observer(const Json& object, const std::string& path) -> tl::expected<ObserverRule, FieldError> {
   StrictFields fields(object, path, {"show", "output", "proxies", "only", "limit", "filter_client", "when_slow"});
   ObserverRule rule;

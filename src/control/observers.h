@@ -33,6 +33,9 @@ struct ObserverRule {
   std::vector<std::string> proxies;  // by name; none: all
   event::FullPolicy when_slow = event::FullPolicy::drop;
   Json effective;  // all values, as the file says them
+
+  // The same is written, to the same place.
+  auto operator==(const ObserverRule& other) const -> bool;
 };
 [[nodiscard]] auto read_observer(const Json& object, const std::string& path) -> tl::expected<ObserverRule, FieldError>;
 

@@ -305,11 +305,9 @@ void Server::read_again() {
     (void)log_.configure(log_before);
     return log_.error(fmt::format("{}: {}; nothing was changed", options_.config, applied.error().message));
   }
-  const auto effective = [](const ObserverRule& rule) { return rule.effective; };
-  const bool other_observers = !std::ranges::equal(config->observers, config_.observers, {}, effective, effective);
-  const bool restart_needed = other_observers || config->seed != config_.seed || config->workers != config_.workers ||
-                              config->fault_bytes != config_.fault_bytes ||
-                              (config->api ? config->api->text : "") != (config_.api ? config_.api->text : "");
+  const bool restart_needed = config->observers != config_.observers || config->seed != config_.seed ||
+                              config->workers != config_.workers || config->fault_bytes != config_.fault_bytes ||
+                              config->api != config_.api;
   config_ = *std::move(config);
   if (!options_.drain) drain_ = config_.timeouts[event::TimeoutName::drain];
   log_.info(fmt::format("{}: read again{}", options_.config,
