@@ -18,9 +18,9 @@ void ApiCommand::add_options(CLI::App& command) {
   command.add_flag("--json", json_, "Print what the API answers, for scripts");
 }
 
-auto ApiCommand::client() const -> Result<control::ApiClient> {
+auto ApiCommand::client() const -> Result<api::Client> {
   const char* token = std::getenv("WEIR_TOKEN");
-  return control::ApiClient::create(url_, token == nullptr ? "" : token, "weir");
+  return api::Client::create(url_, token == nullptr ? "" : token, "weir");
 }
 
 auto ApiCommand::ask(const std::string& method, const std::string& path, const Json& body,

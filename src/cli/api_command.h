@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "api/client.h"
 #include "cli/command.h"
-#include "control/api_client.h"
 
 namespace weir::cli {
 
@@ -24,7 +24,7 @@ class ApiCommand {
   // `print` a good answer is thrown away.
   auto ask(const std::string& method, const std::string& path, const Json& body,
            const std::function<void(const Json&)>& show, bool print = true) const -> int;
-  [[nodiscard]] auto client() const -> Result<control::ApiClient>;
+  [[nodiscard]] auto client() const -> Result<api::Client>;
 
  private:
   std::string url_ = "http://localhost:8474";

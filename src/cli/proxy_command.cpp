@@ -3,11 +3,12 @@
 
 #include "cli/api_command.h"
 #include "cli/setting_options.h"
+#include "http/percent.h"
 
 namespace weir::cli {
 namespace {
 
-auto proxy_path(const std::string& name) -> std::string { return "/proxies/" + control::percent_encode(name); }
+auto proxy_path(const std::string& name) -> std::string { return "/proxies/" + http::percent_encode(name); }
 
 auto proxy_row(const Json& proxy) -> std::vector<std::string> {
   return {bare(proxy.at("name")), bare(proxy.at("listen")), bare(proxy.at("upstream")),
@@ -218,7 +219,7 @@ void add_fault(CLI::App& app, int& exit_code) {
   Words& w = *words;
   const auto faults_path = [](const Words& from) { return proxy_path(from.proxy) + "/faults"; };
   const auto fault_path = [](const Words& from) {
-    return proxy_path(from.proxy) + "/faults/" + control::percent_encode(from.fault);
+    return proxy_path(from.proxy) + "/faults/" + http::percent_encode(from.fault);
   };
   add(
       *fault, words, "catalog", "Every kind of fault with its attributes",

@@ -5,12 +5,12 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "api/serve.h"
 #include "base/duration.h"
 #include "cli/command.h"
 #include "cli/log_options.h"
 #include "cli/ready_fd.h"
 #include "control/config.h"
-#include "control/server.h"
 #include "event/timeout_name.h"
 
 namespace weir::cli {
@@ -31,7 +31,7 @@ struct ServeArguments {
 
 auto run_serve(const ServeArguments& arguments) -> int {
   if (auto open = check_ready_fd(arguments.ready_fd); !open) return complain(open.error().message, exit_failure);
-  control::ServeOptions options;
+  api::ServeOptions options;
   if (!arguments.api.empty()) {
     auto api = ListenAddress::parse(arguments.api);
     if (!api) return complain("--api: " + api.error().message, exit_usage);
@@ -57,7 +57,7 @@ auto run_serve(const ServeArguments& arguments) -> int {
   options.on_listening = [&](const std::string& where) {
     return tell_ready_fd(arguments.ready_fd, "serving the API on " + where);
   };
-  const auto served = control::serve(options);
+  const auto served = api::serve(std::move(options));
   return served ? exit_ok : complain(served.error().message, exit_failure);
 }
 

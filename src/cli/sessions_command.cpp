@@ -7,6 +7,7 @@
 
 #include "base/duration.h"
 #include "cli/api_command.h"
+#include "http/percent.h"
 
 namespace weir::cli {
 namespace {
@@ -47,7 +48,7 @@ void show_sessions(const Json& answer) {
 }
 
 auto run_sessions(const ApiCommand& api, const std::string& proxy, bool watch) -> int {
-  const std::string path = "/sessions" + (proxy.empty() ? "" : "?proxy=" + control::percent_encode(proxy));
+  const std::string path = "/sessions" + (proxy.empty() ? "" : "?proxy=" + http::percent_encode(proxy));
   // A rate is what came since one has asked before.
   if (const int code = api.ask(
           "GET", path, {}, [](const Json&) {}, false);

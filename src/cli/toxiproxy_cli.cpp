@@ -8,9 +8,10 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "api/toxiproxy_routes.h"
 #include "cli/api_command.h"
 #include "cli/go_flags.h"
-#include "control/toxiproxy_routes.h"
+#include "http/percent.h"
 
 namespace weir::cli {
 namespace {
@@ -36,7 +37,7 @@ constexpr const char* usage =
 
 class Client {
  public:
-  explicit Client(control::ApiClient api) : api_(std::move(api)) {}
+  explicit Client(api::Client api) : api_(std::move(api)) {}
   // Prints what went wrong; empty then.
   auto ask(const std::string& method, const std::string& path, const Json& body = {}) const -> std::optional<Json> {
     const auto text = body_text(body);
@@ -58,10 +59,10 @@ class Client {
   }
 
  private:
-  control::ApiClient api_;
+  api::Client api_;
 };
 
-auto proxy_path(const std::string& name) -> std::string { return "/proxies/" + control::percent_encode(name); }
+auto proxy_path(const std::string& name) -> std::string { return "/proxies/" + http::percent_encode(name); }
 
 auto is_one_of(const std::string& word, std::initializer_list<const char*> names) -> bool {
   return std::find(names.begin(), names.end(), word) != names.end();
@@ -241,7 +242,7 @@ auto toxic(const Client& client, const Words& words) -> int {
     return exit_ok;
   }
   if (name.empty()) return fail("Missing required flag: toxicName");
-  const std::string path = proxy_path(proxy) + "/toxics/" + control::percent_encode(name);
+  const std::string path = proxy_path(proxy) + "/toxics/" + http::percent_encode(name);
   if (is_one_of(what, {"update", "u"})) {
     if (!client.ask("PATCH", path, body)) return exit_failure;
     fmt::print("Updated toxic '{}' on proxy '{}'\n", name, proxy);
@@ -287,7 +288,7 @@ auto run_toxiproxy_cli(const Words& words) -> int {
   const auto flags = parse_go_flags(words, {"host", "h"}, {"help", "version", "v"});
   if (!flags) return fail(flags.error().message);
   if (flags->has("version") || flags->has("v")) {
-    fmt::print("toxiproxy-cli version {}\n", control::ToxiproxyRoutes::version);
+    fmt::print("toxiproxy-cli version {}\n", api::ToxiproxyRoutes::version);
     return exit_ok;
   }
   if (flags->has("help") || flags->rest.empty() || flags->rest.front() == "help") {
@@ -298,8 +299,8 @@ auto run_toxiproxy_cli(const Words& words) -> int {
   const std::string url =
       flags->value("host", flags->value("h", from_environment == nullptr ? "http://localhost:8474" : from_environment));
   const char* token = std::getenv("WEIR_TOKEN");
-  auto api = control::ApiClient::create(url, token == nullptr ? "" : token,
-                                        fmt::format("toxiproxy-cli/{} (weir)", control::ToxiproxyRoutes::version));
+  auto api = api::Client::create(url, token == nullptr ? "" : token,
+                                 fmt::format("toxiproxy-cli/{} (weir)", api::ToxiproxyRoutes::version));
   if (!api) return fail(api.error().message);
   const Client client(*std::move(api));
   try {

@@ -3,10 +3,10 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "api/serve.h"
+#include "api/toxiproxy_routes.h"
 #include "cli/command.h"
 #include "cli/go_flags.h"
-#include "control/server.h"
-#include "control/toxiproxy_routes.h"
 
 namespace weir::cli {
 namespace {
@@ -58,10 +58,10 @@ auto run_toxiproxy_server(const std::vector<std::string>& words) -> int {
     return exit_ok;
   }
   if (flags->has("version")) {
-    fmt::print("toxiproxy-server version {}\n", control::ToxiproxyRoutes::version);
+    fmt::print("toxiproxy-server version {}\n", api::ToxiproxyRoutes::version);
     return exit_ok;
   }
-  control::ServeOptions options;
+  api::ServeOptions options;
   const std::string host = flags->value("host", "localhost");
   const std::string address = (host == "0.0.0.0" || host == "::" ? ""
                                : host == "localhost"             ? "127.0.0.1"
@@ -82,7 +82,7 @@ auto run_toxiproxy_server(const std::vector<std::string>& words) -> int {
   options.log = log_choice();
   options.listening_text = "Starting Toxiproxy HTTP server on";
   options.on_listening = [](const std::string&) { return Result<void>(); };
-  const auto served = control::serve(options);
+  const auto served = api::serve(std::move(options));
   return served ? exit_ok : complain(served.error().message, exit_failure);
 }
 

@@ -1,5 +1,7 @@
 #include "control/event_log.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "http/event_stream.h"

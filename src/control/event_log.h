@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "control/go_json.h"
+#include "control/json.h"
 #include "http/message.h"
 
 namespace weir::control {

@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "base/fd.h"
-#include "control/go_json.h"
+#include "base/result.h"
+#include "control/json.h"
 #include "control/strict_fields.h"
 #include "engine/engine.h"
 #include "view/view.h"

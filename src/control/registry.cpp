@@ -4,8 +4,6 @@
 #include <cerrno>
 #include <random>
 
-#include "control/go_address.h"
-
 namespace weir::control {
 
 auto make_id() -> std::string {
@@ -14,6 +12,10 @@ auto make_id() -> std::string {
 }
 
 auto to_string(Owner owner) -> std::string_view { return owner == Owner::api ? "api" : "config"; }
+
+auto shown_listen(std::string_view text) -> std::string {
+  return text.starts_with(':') ? "[::]" + std::string(text) : std::string(text);
+}
 
 auto Registry::find(std::string_view name) const -> const ProxyEntry* {
   const auto found = proxies_.find(name);

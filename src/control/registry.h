@@ -1,6 +1,6 @@
-// Room control/, floor 9: the proxies and faults of a running process as users see them, and the ways to
-// them: the configuration file, toxiproxy's routes, our own API, metrics. Includes every room below.
-// Start with this file, then server.h for how it is put together, then toxiproxy_routes.h.
+// Room control/, floor 9: the proxies and faults of a running process as users wish them - the registry, the
+// configuration file and its application, observers by name, leases, and `serve`, which runs all of it. How they are
+// asked for over HTTP is api/'s. Includes every room below. Start with this file, then serve.h.
 #pragma once
 
 #include <cstdint>
@@ -35,6 +35,9 @@ using Answer = tl::expected<T, Refusal>;
 
 // 16 random hexadecimal digits.
 [[nodiscard]] auto make_id() -> std::string;
+
+// What the engine says of a bound socket, as clients know it from toxiproxy: ":80" as "[::]:80".
+[[nodiscard]] auto shown_listen(std::string_view text) -> std::string;
 
 // Who made an object, and so who may make it go away: reloading the file leaves what the API made.
 enum class Owner : std::uint8_t { api, config };

@@ -8,7 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "control/go_json.h"
+#include "base/result.h"
+#include "control/json.h"
 
 namespace weir::control {
 

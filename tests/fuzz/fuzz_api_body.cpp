@@ -1,8 +1,8 @@
 // Any bytes as the body of a request: toxiproxy's shapes and our own are read, or refused with a sentence.
 #include <cstdlib>
 
+#include "api/toxiproxy_json.h"
 #include "control/proxy_json.h"
-#include "control/toxiproxy_json.h"
 
 extern "C" auto LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) -> int {
   using namespace weir::control;

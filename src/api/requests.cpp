@@ -1,0 +1,41 @@
+#include "api/requests.h"
+
+#include <charconv>
+
+#include "api/answers.h"
+
+namespace weir::api {
+
+auto read_body(const http::Request& request) -> control::Read<Json> {
+  if (const auto why = control::bad_shape(request.body); !why.empty()) {
+    return tl::make_unexpected(control::FieldError{"", fmt::format("the body is not what belongs here: {}", why)});
+  }
+  try {
+    // The library takes a zero byte, which JSON nowhere allows, for the end of the text.
+    if (request.body.find('\0') == std::string::npos) return Json::parse(request.body);
+  } catch (const nlohmann::json::exception&) {
+  }
+  return tl::make_unexpected(control::FieldError{"", "the body is not JSON: write one JSON object"});
+}
+
+auto is_another(const http::Request& request, const control::Mark& mark) -> bool {
+  const auto wanted = request.header("weir-id");
+  return !wanted.empty() && wanted != mark.id;
+}
+
+auto stale(const http::Request& request, const ProxyEntry& entry) -> std::optional<http::Response> {
+  auto wanted = request.header("if-match");
+  if (wanted.empty() || wanted == "*") return std::nullopt;
+  if (wanted.size() > 2 && wanted.front() == '"') wanted = wanted.substr(1, wanted.size() - 2);
+  if (wanted == std::to_string(entry.revision)) return std::nullopt;
+  return api_refusal(412, fmt::format("the proxy was changed meanwhile: it is at revision {}", entry.revision));
+}
+
+auto parse_number(std::string_view text) -> std::optional<std::uint64_t> {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+}  // namespace weir::api

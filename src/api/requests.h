@@ -1,0 +1,23 @@
+// What our own routes read of a request.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "api/api.h"
+#include "control/proxy_json.h"
+#include "http/message.h"
+
+namespace weir::api {
+
+// The whole body as JSON, nothing after it.
+[[nodiscard]] auto read_body(const http::Request& request) -> control::Read<Json>;
+// Weir-Id: x means this object alone, and not another that has taken its name since.
+[[nodiscard]] auto is_another(const http::Request& request, const control::Mark& mark) -> bool;
+// If-Match: 17 changes nothing if the object is not at revision 17 any more: the refusal then.
+[[nodiscard]] auto stale(const http::Request& request, const ProxyEntry& entry) -> std::optional<http::Response>;
+// Digits alone.
+[[nodiscard]] auto parse_number(std::string_view text) -> std::optional<std::uint64_t>;
+
+}  // namespace weir::api

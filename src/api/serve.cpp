@@ -1,0 +1,64 @@
+#include "api/serve.h"
+
+#include "api/access.h"
+#include "api/metrics.h"
+#include "api/native_routes.h"
+#include "api/toxiproxy_file.h"
+#include "api/toxiproxy_routes.h"
+
+namespace weir::api {
+namespace {
+
+// Who may ask, and who answers: by the beginning of the path.
+class AllRoutes {
+ public:
+  AllRoutes(const control::ApiParts& parts, AccessRules rules, const std::string& version)
+      : parts_(parts),
+        rules_(std::move(rules)),
+        toxiproxy_(parts.registry, version),
+        native_(parts.registry, parts.events, parts.leases, parts.log, version) {}
+
+  [[nodiscard]] auto handle(const http::Request& request) -> http::Response {
+    if (auto refused = why_refused(rules_, request)) return std::move(*refused);
+    if (family_of(request.path) == RouteFamily::toxiproxy) return toxiproxy_.handle(request);
+    if (request.path == "/metrics") {
+      return metrics_answer(parts_.registry, parts_.registry.engine(), parts_.events, parts_.log,
+                            parts_.http_connections());
+    }
+    return native_.handle(request);
+  }
+
+ private:
+  control::ApiParts parts_;
+  AccessRules rules_;
+  ToxiproxyRoutes toxiproxy_;
+  NativeRoutes native_;
+};
+
+auto make_api(const ServeOptions& options, const control::ApiParts& parts) -> Result<control::Api> {
+  auto rules = make_rules(parts.listens_on, options.token, options.compat_open || parts.compat_open);
+  if (!rules) return tl::make_unexpected(rules.error());
+  control::Api api;
+  if (!rules->local && rules->token.empty()) {
+    api.warning = "toxiproxy's routes are open to everybody who reaches this address; the rest of the API is closed";
+  }
+  if (!options.toxiproxy_config.empty()) {
+    api.before_listening = [&options, parts] {
+      return load_toxiproxy_file(options.toxiproxy_config, parts.registry, parts.log);
+    };
+  }
+  const auto routes = std::make_shared<AllRoutes>(parts, *std::move(rules), options.version);
+  api.handler = [routes](const http::Request& request, http::Responder responder) {
+    responder.answer(routes->handle(request));
+  };
+  return api;
+}
+
+}  // namespace
+
+auto serve(ServeOptions options) -> Result<void> {
+  options.make_api = [&options](const control::ApiParts& parts) { return make_api(options, parts); };
+  return control::serve(options);
+}
+
+}  // namespace weir::api

@@ -1,0 +1,157 @@
+#include "api/toxiproxy_json.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+
+#include "api/go_address.h"
+
+namespace weir::api {
+namespace {
+
+// toxiproxy keeps a float32 and prints the shortest text that reads back to it: 0.2, 1.
+auto toxicity_json(double value) -> Json {
+  if (std::floor(value) == value && std::abs(value) < 1e9) return static_cast<std::int64_t>(value);
+  std::array<char, 64> text{};
+  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size() - 1, static_cast<float>(value));
+  return std::strtod(std::string(text.data(), end).c_str(), nullptr);
+}
+
+}  // namespace
+
+namespace {
+
+// Every event and every list repeats them. toxiproxy has no limit, and nobody a use for more.
+auto check_lengths(std::initializer_list<const std::optional<std::string>*> texts) -> Result<void> {
+  constexpr std::size_t most = 1024;
+  const bool good = std::ranges::all_of(texts, [](const auto* each) { return !*each || (*each)->size() <= most; });
+  return good ? Result<void>() : failure(fmt::format("a text is longer than {} bytes", most));
+}
+
+}  // namespace
+
+auto read_proxy(const Json& body) -> Result<ProxyInput> {
+  GoFields fields(body, "Proxy");
+  ProxyInput input{.name = fields.text("name"),
+                   .listen = fields.text("listen"),
+                   .upstream = fields.text("upstream"),
+                   .enabled = fields.flag("enabled")};
+  if (!fields.error().empty()) return failure(fields.error());
+  if (auto good = check_lengths({&input.name, &input.listen, &input.upstream}); !good)
+    return tl::make_unexpected(good.error());
+  return input;
+}
+
+auto read_proxies(const Json& body) -> Answer<std::vector<ProxyInput>> {
+  std::vector<ProxyInput> inputs;
+  if (body.is_null()) return inputs;
+  if (!body.is_array()) {
+    return refuse(
+        400, fmt::format("bad request body: json: cannot unmarshal {} into Go value of type []Proxy", go_kind(body)));
+  }
+  for (const Json& each : body) {
+    auto input = read_proxy(each);
+    if (!input) return refuse(400, "bad request body: " + input.error().message);
+    inputs.push_back(*std::move(input));
+  }
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const auto missing = [&](std::string_view field) {
+      return refuse(400, fmt::format("missing required field: {} at proxy {}", field, i + 1));
+    };
+    if (inputs[i].name.value_or("").empty()) return missing("name");
+    if (inputs[i].upstream.value_or("").empty()) return missing("upstream");
+  }
+  return inputs;
+}
+
+auto make_rules(const ProxyInput& input) -> Result<proxy::ProxyRules> {
+  proxy::ProxyRules rules;
+  rules.enabled = input.enabled.value_or(true);
+  rules.upstream = parse_go_upstream(input.upstream.value_or(""));
+  rules.on_connect_failure = proxy::OnConnectFailure::close;
+  auto listen = parse_go_listen(input.listen.value_or(""));
+  if (!listen) return tl::make_unexpected(listen.error());
+  rules.listen = *std::move(listen);
+  return rules;
+}
+
+auto as_toxiproxy(const Refusal& why) -> Refusal {
+  if (why.listen) return {.status = 500, .message = go_listen_error(*why.listen, {why.message, why.code})};
+  return why.field == "name" ? Refusal{.status = 409, .message = "proxy already exists"} : why;
+}
+
+auto read_toxic(const Json& body) -> Result<ToxicInput> {
+  GoFields fields(body, "ToxicWrapper");
+  ToxicInput input{.name = fields.text("name"),
+                   .type = fields.text("type"),
+                   .stream = fields.text("stream"),
+                   .toxicity = fields.number("toxicity"),
+                   .attributes = fields.value("attributes")};
+  if (!fields.error().empty()) return failure(fields.error());
+  if (auto good = check_lengths({&input.name, &input.type, &input.stream}); !good)
+    return tl::make_unexpected(good.error());
+  return input;
+}
+
+auto parse_stream(std::string_view text) -> std::optional<Direction> {
+  std::string lower(text);
+  std::ranges::transform(lower, lower.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  if (lower == "upstream") return Direction::upstream;
+  if (lower == "downstream") return Direction::downstream;
+  return std::nullopt;
+}
+
+auto set_attributes(fault::FaultSpec& spec, const Json& attributes) -> Answer<void> {
+  GoFields fields(attributes, std::string(spec.type->type));
+  for (const auto& attribute : spec.type->attributes) {
+    if (attribute.classic_unit == 0) continue;
+    const auto value = fields.integer(attribute.name);
+    if (!value) continue;
+    if (auto set = fault::set_classic(spec, attribute.name, *value); !set) return refuse(400, set.error().message);
+  }
+  if (!fields.error().empty()) return refuse(400, "bad request body: " + fields.error());
+  if (auto good = fault::check_fault(spec); !good) return refuse(400, good.error().message);
+  return {};
+}
+
+auto toxiproxy_toxic(const ProxyEntry& entry, const fault::FaultSpec& spec) -> Json {
+  Json attributes = Json::object();
+  if (const auto values = fault::classic_attributes(spec)) {
+    for (const auto& [name, value] : *values) attributes[std::string(name)] = value;
+  }
+  const auto stream = entry.stream_texts.find(spec.name);
+  return {{"attributes", std::move(attributes)},
+          {"name", spec.name},
+          {"type", spec.type->type},
+          {"stream", stream == entry.stream_texts.end() ? std::string(to_string(spec.direction)) : stream->second},
+          {"toxicity", toxicity_json(spec.probability)}};
+}
+
+auto toxiproxy_toxics(const ProxyEntry& entry) -> Json {
+  Json all = Json::array();
+  for (const auto direction : {fault::FaultDirection::upstream, fault::FaultDirection::downstream}) {
+    for (const auto& spec : entry.faults->entries()) {
+      if (spec->direction == direction && fault::classic_attributes(*spec))
+        all.push_back(toxiproxy_toxic(entry, *spec));
+    }
+  }
+  return all;
+}
+
+auto hidden_faults(const ProxyEntry& entry) -> std::size_t {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      entry.faults->entries(), [](const auto& spec) { return !fault::classic_attributes(*spec).has_value(); }));
+}
+
+auto toxiproxy_proxy(const ProxyEntry& entry) -> Json {
+  return {{"name", entry.name},
+          {"listen", entry.listen},
+          {"upstream", entry.rules.upstream.text},
+          {"enabled", entry.listening},
+          {"toxics", toxiproxy_toxics(entry)}};
+}
+
+}  // namespace weir::api

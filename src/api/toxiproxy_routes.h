@@ -1,0 +1,50 @@
+// toxiproxy's HTTP contract (server 2.12) over our registry, so that its clients work unchanged.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "api/api.h"
+#include "http/message.h"
+
+namespace weir::api {
+
+// The root of the API: /proxies, /populate, /reset, /version. Strict clients must survive what toxiproxy
+// never had: these routes show its eight faults only, with its integer attributes; other faults are counted
+// in X-Weir-Hidden-Faults and live under /api/v1. The control thread only.
+class ToxiproxyRoutes {
+ public:
+  ToxiproxyRoutes(Registry& registry, std::string weir_version);
+
+  // Every path is answered: an unknown one with 404, as toxiproxy does.
+  [[nodiscard]] auto handle(const http::Request& request) -> http::Response;
+
+  // A 2.x of at least 2.6: the Ruby client uses PATCH from 2.6 on, the Elixir client insists on 2.
+  static constexpr std::string_view version = "2.12.0";
+
+ private:
+  [[nodiscard]] auto route(const http::Request& request) -> std::optional<http::Response>;
+  [[nodiscard]] auto list() const -> http::Response;
+  [[nodiscard]] auto create(const http::Request& request) -> http::Response;
+  [[nodiscard]] auto populate(const http::Request& request) -> http::Response;
+  [[nodiscard]] auto populate_one(const std::string& name, const proxy::ProxyRules& rules) -> Answer<const ProxyEntry*>;
+  [[nodiscard]] auto one_proxy(const http::Request& request, const ProxyEntry& entry) -> http::Response;
+  [[nodiscard]] auto change(const http::Request& request, const ProxyEntry& entry) -> http::Response;
+  [[nodiscard]] auto toxics(const http::Request& request, const ProxyEntry& entry) -> http::Response;
+  [[nodiscard]] auto add_toxic(const http::Request& request, const ProxyEntry& entry) -> http::Response;
+  [[nodiscard]] auto one_toxic(const http::Request& request, const ProxyEntry& entry, const std::string& name)
+      -> http::Response;
+  [[nodiscard]] auto change_toxic(const http::Request& request, const ProxyEntry& entry, const fault::FaultSpec& now)
+      -> http::Response;
+  [[nodiscard]] auto request_id() -> std::string;
+
+  Registry& registry_;
+  std::string weir_version_;
+  std::uint32_t counter_ = 0;
+};
+
+// A page may not drive us: browsers name themselves, and say where a request comes from.
+// True: answer 403.
+[[nodiscard]] auto comes_from_a_browser(const http::Request& request) -> bool;
+
+}  // namespace weir::api

@@ -1,0 +1,18 @@
+#include "control/json.h"
+
+#include <fmt/format.h>
+
+#include "base/json_shape.h"
+
+namespace weir::control {
+
+auto bad_shape(std::string_view text) -> std::string {
+  switch (judge_json_shape(text, most_json_members)) {
+    case JsonShape::too_deep: return fmt::format("it is nested deeper than {} levels", most_json_levels);
+    case JsonShape::too_wide: return fmt::format("it has an object of more than {} members", most_json_members);
+    case JsonShape::fine: break;
+  }
+  return "";
+}
+
+}  // namespace weir::control

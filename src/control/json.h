@@ -1,0 +1,19 @@
+// JSON as this program holds it: members keep the order in which they were written.
+#pragma once
+
+#include <cstddef>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace weir::control {
+
+using Json = nlohmann::ordered_json;
+
+// Of text that others sent: more would keep the one thread that serves everybody busy. No body has a use
+// for as many; lists are not limited.
+inline constexpr std::size_t most_json_members = 1000;  // of one object
+// Empty: the text may be parsed. Otherwise what is wrong with its shape.
+[[nodiscard]] auto bad_shape(std::string_view text) -> std::string;
+
+}  // namespace weir::control

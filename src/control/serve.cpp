@@ -1,0 +1,361 @@
+#include "control/serve.h"
+
+#include <fcntl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <random>
+
+#include "base/duration.h"
+#include "control/config.h"
+#include "control/event_log.h"
+#include "control/leases.h"
+#include "control/readable.h"
+#include "control/registry.h"
+#include "control/session_watch.h"
+#include "engine/lifecycle.h"
+#include "engine/listeners.h"
+#include "engine/usable_cores.h"
+#include "http/server.h"
+
+namespace weir::control {
+namespace {
+
+auto cannot_end(int fd, const std::string& why) -> tl::unexpected<Error> {
+  return failure(fmt::format("--exit-on-eof {}: {}; give a pipe or a socket that is open", fd, why));
+}
+
+auto random_seed() -> std::uint64_t {
+  std::random_device random;
+  const std::uint64_t seed = (std::uint64_t{random()} << 32) | random();
+  return seed >> 11;  // a JSON number holds 53 bits exactly
+}
+
+auto served_signals() -> sigset_t {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int each : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&set, each);
+  return set;
+}
+
+auto log_settings(const ServeOptions& options, const Config& config) -> syslog::LogSettings {
+  return settle(options.log, config.log, options.quiet);
+}
+
+// The control thread: one loop for the API, signals and the engine's news.
+class Server final : private net::Timer {
+ public:
+  Server(const ServeOptions& options, Config config, syslog::TargetLog& log, std::unique_ptr<net::EventLoop> loop,
+         std::unique_ptr<engine::Engine> engine)
+      : options_(options),
+        config_(std::move(config)),
+        drain_(options.drain.value_or(config_.timeouts[event::TimeoutName::drain])),
+        log_(log),
+        loop_(std::move(loop)),
+        engine_(std::move(engine)),
+        registry_(*engine_, [this](const Change& change) { on_change(change); }),
+        leases_(*loop_, [this](const std::string& lease) { on_lease_end(lease); }),
+        http_(
+            *loop_,
+            [this](http::Request request, http::Responder responder) {
+              served_.handler(std::move(request), std::move(responder));
+            },
+            log_),
+        signal_watch_(*loop_, [this] { on_signal(); }),
+        eof_watch_(*loop_, [this] { on_eof_readable(); }),
+        news_watch_(*loop_, [this] { on_news(); }) {}
+
+  auto start() -> Result<void>;
+  void run();
+  void know(ProxyNames& names) { registry_.set_names(names); }
+  // False: an observer's output is stuck, see ObserverThread::finish.
+  [[nodiscard]] auto stop() -> bool { return engine_->stop(std::chrono::milliseconds{2000}); }
+
+ private:
+  [[nodiscard]] auto apply_first_config() -> Result<void>;
+  [[nodiscard]] auto bind_api() -> Result<std::string>;
+  void on_change(const Change& change);
+  void log_session(const std::string& type, const Json& data);
+  void on_sessions(std::vector<SessionWatch::Item>&& items);
+  void on_lease_end(const std::string& lease);
+  void on_signal();
+  void on_eof_readable();
+  void drain();
+  void on_news();
+  void reload();
+  void read_again();
+  void on_timer() override;
+  void end_now(const event::CloseCause& cause, const std::string& detail);
+
+  const ServeOptions& options_;
+  Config config_;               // as the file was last read
+  std::optional<Nanos> drain_;  // none: no limit
+  syslog::TargetLog& log_;
+  std::unique_ptr<net::EventLoop> loop_;
+  std::unique_ptr<engine::Engine> engine_;
+  EventLog events_;
+  Registry registry_;
+  Leases leases_;
+  ListenAddress api_;
+  Api served_;
+  http::Server http_;
+  Fd signals_;
+  Readable signal_watch_;
+  Readable eof_watch_;
+  Readable news_watch_;
+  std::vector<std::string> unix_paths_;
+  bool draining_ = false;
+  bool ending_ = false;
+};
+
+auto Server::bind_api() -> Result<std::string> {
+  // A Unix socket is born readable to its owner alone.
+  const mode_t mask = ::umask(0177);
+  auto listeners = engine::make_listeners(api_, std::nullopt, {});
+  ::umask(mask);
+  if (!listeners) {
+    return failure(fmt::format("the API cannot listen on {}: {}", api_.text, listeners.error().message));
+  }
+  unix_paths_ = listeners->unix_paths;
+  for (const auto& socket : listeners->sockets) {
+    if (auto address = net::local_address(socket->get())) registry_.forbid(*address);
+    if (auto heard = http_.listen(Fd(::fcntl(socket->get(), F_DUPFD_CLOEXEC, 0))); !heard) {
+      return tl::make_unexpected(heard.error());
+    }
+  }
+  return listeners->where.text;
+}
+
+auto Server::start() -> Result<void> {
+  api_ = options_.api ? *options_.api : config_.api ? *config_.api : *ListenAddress::parse("127.0.0.1:8474");
+  auto made = options_.make_api({.registry = registry_,
+                                 .events = events_,
+                                 .leases = leases_,
+                                 .log = log_,
+                                 .listens_on = api_.addresses,
+                                 .compat_open = config_.compat_open.value_or(false),
+                                 .http_connections = [this] { return http_.connections(); }});
+  if (!made) return tl::make_unexpected(made.error());
+  served_ = *std::move(made);
+  const sigset_t set = served_signals();
+  signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (auto watched = signal_watch_.watch(signals_.get()); !watched) return watched;
+  if (options_.exit_on_eof) {
+    if (auto watched = eof_watch_.watch(*options_.exit_on_eof); !watched) {
+      return cannot_end(*options_.exit_on_eof, watched.error().message);
+    }
+  }
+  if (auto watched = news_watch_.watch(engine_->news_fd()); !watched) return watched;
+  engine_->add_observer(
+      {.observer = std::make_unique<SessionWatch>(
+           *loop_, [this](std::vector<SessionWatch::Item>&& items) { on_sessions(std::move(items)); }),
+       .ring = {.policy = event::FullPolicy::drop,
+                .mask = event::EventKind::session_opened | event::EventKind::session_closed |
+                        event::EventKind::fault_began}});
+  engine_->start();
+  const auto where = bind_api();
+  if (!where) return tl::make_unexpected(where.error());
+  if (auto failed = apply_first_config(); !failed) return failed;
+  if (served_.before_listening) {
+    if (auto done = served_.before_listening(); !done) return done;
+  }
+  if (!served_.warning.empty()) log_.warning(served_.warning);
+  log_.info(fmt::format("{} {}", options_.listening_text, *where));
+  // Whoever waits for the word that we listen may look into the log then.
+  log_.flush(std::chrono::milliseconds{200});
+  return options_.on_listening(*where);
+}
+
+// Unlike later, whatever of it cannot be done is an end: nobody has come to rely on the rest yet.
+auto Server::apply_first_config() -> Result<void> {
+  for (const ProxyDefinition& proxy : config_.proxies) {
+    const auto faults = std::make_shared<fault::FaultList>(proxy.faults);
+    const auto made = registry_.create(proxy.name, proxy.rules, faults, {.owner = Owner::config});
+    if (!made) return failure(fmt::format("{}: proxy {}: {}", options_.config, proxy.name, made.error().message));
+  }
+  return {};
+}
+
+void Server::run() { loop_->run(); }
+
+void Server::on_change(const Change& change) {
+  Json data{{"proxy", change.proxy}, {"revision", change.revision}};
+  if (!change.fault.empty()) data["fault"] = change.fault;
+  events_.add(change.what, data);
+  if (!change.fault.empty()) {
+    log_.info(change.what, {{"proxy", change.proxy}, {"fault", change.fault}});
+  } else {
+    log_.info(change.what, {{"proxy", change.proxy}});
+  }
+}
+
+void Server::log_session(const std::string& type, const Json& data) {
+  if (!log_.wants(LogLevel::debug)) return;
+  std::vector<std::string> values;
+  values.reserve(data.size());
+  std::vector<LogField> fields;
+  for (const auto& [name, value] : data.items()) {
+    if (name == "time" || value.is_null()) continue;
+    values.push_back(value.is_string() ? value.get<std::string>() : value.dump());
+    fields.push_back({name, values.back()});
+  }
+  log_.write(LogLevel::debug, type, fields);
+}
+
+void Server::on_sessions(std::vector<SessionWatch::Item>&& items) {
+  for (auto& item : items) {
+    if (item.type == "sessions.missed") {
+      events_.count_missed(item.data["events"].get<std::uint64_t>());
+      events_.add(std::move(item.type), item.data);
+      continue;
+    }
+    const ProxyEntry* proxy = registry_.find(item.proxy);
+    Json data{{"proxy", proxy == nullptr ? Json() : Json(proxy->name)}};
+    data.update(item.data);
+    log_session(item.type, data);
+    events_.add(std::move(item.type), data);
+  }
+}
+
+void Server::end_now(const event::CloseCause& cause, const std::string& detail) {
+  ending_ = true;
+  engine_->stop_accepting();
+  engine_->end_sessions(cause, detail);
+  on_news();
+}
+
+void Server::on_signal() {
+  signalfd_siginfo info{};
+  while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo == SIGHUP) {
+      reload();
+      continue;
+    }
+    if (draining_) {
+      if (!ending_) end_now({.reason = event::CloseReason::shutdown}, "second signal");
+      continue;
+    }
+    drain();
+  }
+}
+
+void Server::drain() {
+  draining_ = true;
+  leases_.abandon();  // sessions end as they ran
+  http_.stop();
+  engine_->stop_accepting();
+  if (drain_) loop_->wheel().arm(*this, loop_->now() + *drain_);
+  if (const auto live = engine_->live_sessions(); live > 0 && drain_ != Nanos{0}) {
+    log_.info(fmt::format("draining: {} sessions open, {}; a second signal ends them now", live,
+                          drain_ ? "at most " + format_duration(*drain_) : "no limit"));
+  }
+  on_news();
+}
+
+// Level-triggered, so one read does not block, and what else is there is announced again.
+void Server::on_eof_readable() {
+  std::array<char, 4096> ignored;
+  const ssize_t n = ::read(*options_.exit_on_eof, ignored.data(), ignored.size());
+  if (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN))) return;
+  eof_watch_.stop();
+  if (!draining_) drain();
+}
+
+void Server::on_lease_end(const std::string& lease) {
+  const LeaseEnd end = registry_.end_lease(lease);
+  for (const Refusal& why : end.failed) log_.error("a lease ended, but " + why.message);
+  events_.add("lease.ended",
+              {{"lease", lease}, {"proxies", end.proxies}, {"faults", end.faults}, {"holds", end.holds}});
+}
+
+// A defect of ours must not end everybody's sessions.
+void Server::reload() {
+  try {
+    read_again();
+  } catch (const std::exception& error) {
+    log_.error(fmt::format("{}: reading it again failed: {}", options_.config, error.what()));
+  }
+}
+
+void Server::read_again() {
+  log_.reopen();
+  if (options_.config.empty()) return log_.info("SIGHUP: there is no configuration file to read again");
+  auto config = read_config(options_.config);
+  if (!config) return log_.error(config.error().message + "; nothing was changed");
+  const auto log_before = log_.settings();
+  if (auto set = log_.configure(log_settings(options_, *config)); !set) {
+    return log_.error(fmt::format("{}: log: {}; nothing was changed", options_.config, set.error().message));
+  }
+  if (auto applied = apply_config(config_, *config, registry_, log_); !applied) {
+    (void)log_.configure(log_before);
+    return log_.error(fmt::format("{}: {}; nothing was changed", options_.config, applied.error().message));
+  }
+  const bool restart_needed = config->observers != config_.observers || config->seed != config_.seed ||
+                              config->workers != config_.workers || config->fault_bytes != config_.fault_bytes ||
+                              config->api != config_.api;
+  config_ = *std::move(config);
+  if (!options_.drain) drain_ = config_.timeouts[event::TimeoutName::drain];
+  log_.info(fmt::format("{}: read again{}", options_.config,
+                        restart_needed ? "; seed, workers, api, limits and observers change with the next start" : ""));
+}
+
+void Server::on_timer() {
+  end_now(
+      {.reason = event::CloseReason::timeout, .timeout = event::TimeoutName::drain, .after = drain_.value_or(Nanos{0})},
+      "");
+}
+
+void Server::on_news() {
+  const auto news = engine_->take_news();
+  if (news.observer_closed) log_.warning("an observer's output takes no more; it is not written to any longer");
+  if (draining_ && news.all_sessions_ended) loop_->stop();
+}
+
+}  // namespace
+
+auto serve(const ServeOptions& options) -> Result<void> {
+  // Before we open any ourselves, which would get the number of one that is not open.
+  if (options.exit_on_eof && ::fcntl(*options.exit_on_eof, F_GETFD) < 0) {
+    return cannot_end(*options.exit_on_eof, errno_text(errno));
+  }
+  const sigset_t set = served_signals();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  (void)net::raise_descriptor_limit();
+  Config config;
+  if (!options.config.empty()) {
+    auto read = read_config(options.config);
+    if (!read) return tl::make_unexpected(read.error());
+    config = *std::move(read);
+  }
+  syslog::TargetLog log;
+  if (auto configured = log.configure(log_settings(options, config)); !configured) {
+    return failure("the log cannot be written to " + configured.error().message);
+  }
+  const auto workers = options.workers ? options.workers : config.workers;
+  const auto seed = options.seed ? options.seed : config.seed;
+  auto loop = net::EventLoop::create(SystemClock::instance());
+  if (!loop) return tl::make_unexpected(loop.error());
+  auto engine = engine::Engine::create({.workers = workers.value_or(engine::usable_cores()),
+                                        .seed = seed.value_or(random_seed()),
+                                        .fault_bytes = config.fault_bytes.value_or(fault::ByteBudget::default_limit)});
+  if (!engine) return tl::make_unexpected(engine.error());
+  ProxyNames names;
+  auto outputs = add_observers(config.observers, **engine, names);
+  if (!outputs) return tl::make_unexpected(outputs.error());
+  Server server(options, std::move(config), log, *std::move(loop), *std::move(engine));
+  server.know(names);
+  if (auto started = server.start(); !started) return started;
+  server.run();
+  if (server.stop()) return {};
+  // Its thread is stuck in a write that nobody reads; unwinding would wait for it for ever.
+  log.error("the reader of an observer's output did not take its last lines; they are lost");
+  log.flush(std::chrono::milliseconds{200});
+  ::_exit(1);
+}
+
+}  // namespace weir::control
