@@ -16,9 +16,9 @@ class BandwidthStage final : public Stage {
  public:
   explicit BandwidthStage(const Seat& seat) : next_free_(seat.shared.next_free), rate_(seat.spec.integer("rate")) {}
 
-  void on_chunk(StageContext& context, Slice bytes) override {
-    held_bytes_ += bytes.size();
-    held_.push_back({std::move(bytes), context.now()});
+  void on_chunk(StageContext& context, Chunk chunk) override {
+    held_bytes_ += chunk.size();
+    held_.push_back({std::move(chunk), context.now()});
     if (held_.size() == 1) release(context);
   }
   void on_end(StageContext& context) override {
@@ -45,7 +45,7 @@ class BandwidthStage final : public Stage {
   void on_remove(StageContext& context) override {
     context.disarm();
     while (!held_.empty()) {
-      context.emit(std::move(held_.front().bytes));
+      context.emit(std::move(held_.front().chunk));
       held_.pop_front();
     }
     if (ended_) context.end(End::fin);
@@ -56,7 +56,7 @@ class BandwidthStage final : public Stage {
 
  private:
   struct Held {
-    Slice bytes;
+    Chunk chunk;
     MonoTime arrived{};
   };
 
@@ -68,15 +68,14 @@ class BandwidthStage final : public Stage {
         return context.disarm();
       }
       Held& front = held_.front();
-      const auto piece = std::min<std::uint64_t>(front.bytes.size(), piece_size());
+      const auto piece = std::min<std::uint64_t>(front.chunk.size(), piece_size());
       if (!due_) due_ = reserve(piece, std::max(front.arrived, no_credit_before_));
       if (*due_ > context.now() + ahead) return context.arm(*due_);
       due_.reset();
       held_bytes_ -= piece;
-      Slice bytes = front.bytes.prefix(piece);
-      front.bytes.remove_prefix(piece);
-      if (front.bytes.empty()) held_.pop_front();
-      context.emit(std::move(bytes));
+      Chunk chunk = front.chunk.take(piece);
+      if (front.chunk.empty()) held_.pop_front();
+      context.emit(std::move(chunk));
     }
     if (ended_) context.end(End::fin);
   }

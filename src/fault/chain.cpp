@@ -18,8 +18,8 @@ struct Chain::Slot {
   CompactOptional<MonoTime> gate_at;  // when it begins, or is over
   MonoTime begun{};
   MonoTime placed{};      // when the fault came into the session
-  std::uint64_t in = 0;   // offset of the next byte that comes in
-  std::uint64_t out = 0;  // and of the next that goes out
+  std::uint64_t in = 0;   // where in the stream the last that came in ended
+  std::uint64_t out = 0;  // and the last that went out
   std::uint64_t held = 0;
   Gate gate = Gate::waiting;
   bool input_ended = false;
@@ -40,126 +40,135 @@ auto over_at(const auto& slot) -> CompactOptional<MonoTime> {
 
 }  // namespace
 
-// What a stage sees of the chain during one call.
-class Chain::SlotContext final : public StageContext {
- public:
-  SlotContext(Chain& chain, StageContext& outer, std::size_t at, std::uint64_t offset)
-      : chain_(chain), outer_(outer), at_(at), offset_(offset) {}
-  [[nodiscard]] auto now() const -> MonoTime override { return outer_.now(); }
-  void emit(Slice bytes) override {
-    if (bytes.empty()) return;
-    slot().held -= std::min<std::uint64_t>(slot().held, bytes.size());
-    slot().out += bytes.size();
-    chain_.feed(outer_, at_ + 1, std::move(bytes));
-  }
-  void drop(std::size_t count) override {
-    slot().held -= std::min<std::uint64_t>(slot().held, count);
-    slot().fault->counters->bytes_dropped.fetch_add(count, std::memory_order_relaxed);
-    outer_.drop(count);
-  }
-  void arm(MonoTime when) override { slot().alarm = when; }
-  void disarm() override { slot().alarm.reset(); }
-  void end(End how) override { chain_.ended(outer_, at_, how); }
-  [[nodiscard]] auto offset() const -> std::uint64_t override { return offset_; }
-  [[nodiscard]] auto sink_is_blocked() const -> bool override { return outer_.sink_is_blocked(); }
-
- private:
-  [[nodiscard]] auto slot() -> Slot& { return chain_.slots_[at_]; }
-  Chain& chain_;
-  StageContext& outer_;
-  std::size_t at_;
-  std::uint64_t offset_;
-};
-
-Chain::Chain(Direction direction, BlockPool& blocks, MonoTime accepted, std::uint64_t offset)
-    : blocks_(blocks), accepted_(accepted), offset_(offset), direction_(direction) {}
-
-Chain::~Chain() = default;
-
-void Chain::on_chunk(StageContext& outer, Slice bytes) {
-  offset_ += bytes.size();
-  feed(outer, 0, std::move(bytes));
-  rearm(outer);
+auto StageContext::now() const -> MonoTime { return chain_.now_; }
+void StageContext::emit(Chunk chunk) { chain_.emit(place_, std::move(chunk)); }
+void StageContext::drop(std::size_t count) { chain_.drop(place_, count); }
+void StageContext::arm(MonoTime when) { chain_.slots_[place_].alarm = when; }
+void StageContext::disarm() { chain_.slots_[place_].alarm.reset(); }
+void StageContext::end(End how) { chain_.ended(place_, how); }
+auto StageContext::sink_is_blocked() -> bool {
+  chain_.wants_room_ |= chain_.sink_blocked_;
+  return chain_.sink_blocked_;
 }
 
-void Chain::on_end(StageContext& outer) {
+Chain::Chain(const ChainPlace& place)
+    : blocks_(place.blocks),
+      budget_(place.budget),
+      queue_limit_(place.queue_limit),
+      offset_(place.offset),
+      accepted_(place.accepted),
+      direction_(place.direction) {}
+
+Chain::~Chain() { let_go(held_); }
+
+void Chain::on_chunk(Moment moment, Slice bytes) {
+  begin(moment);
+  held_ += bytes.size();
+  if (budget_ != nullptr) budget_->take(bytes.size());
+  full_told_ = false;
+  const std::uint64_t offset = std::exchange(offset_, offset_ + bytes.size());
+  feed(0, {.bytes = std::move(bytes), .offset = offset});
+  rearm();
+}
+
+void Chain::on_end(Moment moment) {
+  begin(moment);
   input_ended_ = true;
-  input_ended(outer, 0);
-  rearm(outer);
+  input_ended(0);
+  rearm();
 }
 
-void Chain::feed(StageContext& outer, std::size_t at, Slice bytes) {
+void Chain::let_go(std::uint64_t bytes) {
+  bytes = std::min(held_, bytes);
+  held_ -= bytes;
+  if (budget_ != nullptr) budget_->give(bytes);
+}
+
+void Chain::emit(std::size_t at, Chunk chunk) {
+  if (chunk.empty()) return;
+  Slot& slot = slots_[at];
+  slot.held -= std::min<std::uint64_t>(slot.held, chunk.size());
+  slot.out = chunk.end();
+  feed(at + 1, std::move(chunk));
+}
+
+void Chain::drop(std::size_t at, std::size_t count) {
+  Slot& slot = slots_[at];
+  slot.held -= std::min<std::uint64_t>(slot.held, count);
+  slot.fault->counters->bytes_dropped.fetch_add(count, std::memory_order_relaxed);
+  let_go(count);
+}
+
+void Chain::feed(std::size_t at, Chunk chunk) {
   if (at == slots_.size()) {
-    if (!out_ended_) return outer.emit(std::move(bytes));
-    return outer.drop(bytes.size());
+    let_go(chunk.size());
+    if (!out_ended_) released_.push_back(std::move(chunk.bytes));
+    return;
   }
   Slot& slot = slots_[at];
-  if (slot.ended || slot.input_ended) return outer.drop(bytes.size());
-  if (slot.gate == Gate::waiting && slot.fault->state.begun) activate(outer, at);  // in the other direction
-  if (slot.gate_at && *slot.gate_at <= outer.now()) {
-    slot.gate == Gate::waiting ? activate(outer, at) : retire(outer, at);
-    if (slot.ended) return outer.drop(bytes.size());
+  if (slot.ended || slot.input_ended) return let_go(chunk.size());
+  if (slot.gate == Gate::waiting && slot.fault->state.begun) activate(at);  // in the other direction
+  if (slot.gate_at && *slot.gate_at <= now_) {
+    slot.gate == Gate::waiting ? activate(at) : retire(at);
+    if (slot.ended) return let_go(chunk.size());
   }
   if (slot.gate == Gate::waiting) {
-    if (const auto* begin = std::get_if<ByteOffset>(&slot.after);
-        begin != nullptr && slot.in + bytes.size() > begin->bytes) {
-      const auto before = static_cast<std::size_t>(begin->bytes - std::min(begin->bytes, slot.in));
+    const auto* begin = std::get_if<ByteOffset>(&slot.after);
+    if (begin != nullptr && chunk.end() > begin->bytes) {
+      const auto before = static_cast<std::size_t>(begin->bytes - std::min(begin->bytes, chunk.offset));
       if (before > 0) {
-        slot.in += before;
-        slot.out += before;
-        feed(outer, at + 1, bytes.prefix(before));
-        bytes.remove_prefix(before);
+        slot.in = slot.out = begin->bytes;
+        feed(at + 1, chunk.take(before));
       }
-      activate(outer, at);
+      activate(at);
     }
   }
-  if (slot.gate == Gate::active) return feed_active(outer, at, std::move(bytes));
-  slot.in += bytes.size();
-  slot.out += bytes.size();
-  feed(outer, at + 1, std::move(bytes));
+  if (slot.gate == Gate::active) return feed_active(at, std::move(chunk));
+  slot.in = slot.out = chunk.end();
+  feed(at + 1, std::move(chunk));
 }
 
-void Chain::feed_active(StageContext& outer, std::size_t at, Slice bytes) {
+void Chain::feed_active(std::size_t at, Chunk chunk) {
   Slot& slot = slots_[at];
-  if (slot.ended) return outer.drop(bytes.size());
-  SlotContext context(*this, outer, at, slot.in);
-  slot.held += bytes.size();
-  slot.in += bytes.size();
-  slot.stage->on_chunk(context, std::move(bytes));
+  if (slot.ended) return let_go(chunk.size());
+  StageContext context(*this, at);
+  slot.held += chunk.size();
+  slot.in = chunk.end();
+  slot.stage->on_chunk(context, std::move(chunk));
 }
 
 // No more comes into the slot.
-void Chain::input_ended(StageContext& outer, std::size_t at) {
+void Chain::input_ended(std::size_t at) {
   if (at == slots_.size()) {
-    if (!std::exchange(out_ended_, true)) outer.end(last_);
+    if (!std::exchange(out_ended_, true)) end_ = last_;
     return;
   }
   Slot& slot = slots_[at];
   if (std::exchange(slot.input_ended, true) || slot.ended) return;
-  if (slot.gate == Gate::waiting && slot.fault->state.begun) activate(outer, at);
-  if (slot.gate_at && *slot.gate_at <= outer.now()) {
-    slot.gate == Gate::waiting ? activate(outer, at) : retire(outer, at);
+  if (slot.gate == Gate::waiting && slot.fault->state.begun) activate(at);
+  if (slot.gate_at && *slot.gate_at <= now_) {
+    slot.gate == Gate::waiting ? activate(at) : retire(at);
   }
   if (slot.ended) return;
-  if (slot.gate != Gate::active) return ended(outer, at, End::fin);
-  SlotContext context(*this, outer, at, slot.in);
+  if (slot.gate != Gate::active) return ended(at, End::fin);
+  StageContext context(*this, at);
   slot.stage->on_end(context);
 }
 
 // A slot gives out no more: by its own wish, or as nothing comes in.
-void Chain::ended(StageContext& outer, std::size_t at, End how) {
+void Chain::ended(std::size_t at, End how) {
   Slot& slot = slots_[at];
   if (how != End::fin) slot.fault->ended_session = true;
   if (how == End::session_reset) {
-    if (!std::exchange(reset_, true)) outer.end(how);
+    if (!std::exchange(reset_, true)) end_ = how;
     out_ended_ = true;  // no FIN after it
     return;
   }
   if (how == End::session_fin) last_ = End::session_fin;
   if (std::exchange(slot.ended, true)) return;
   slot.alarm.reset();
-  outer.drop(std::exchange(slot.held, 0));  // what it holds is given up
-  input_ended(outer, at + 1);
+  let_go(std::exchange(slot.held, 0));  // what it holds is given up
+  input_ended(at + 1);
 }
 
 auto Chain::starts_at(const Slot& slot) const -> CompactOptional<MonoTime> {
@@ -168,51 +177,51 @@ auto Chain::starts_at(const Slot& slot) const -> CompactOptional<MonoTime> {
 }
 
 // The fault is in the slot: does it begin now?
-void Chain::enter(StageContext& outer, std::size_t at) {
+void Chain::enter(std::size_t at) {
   Slot& slot = slots_[at];
   slot.gate = Gate::waiting;
   slot.after = slot.fault->spec->after;
   slot.duration = compact(slot.fault->spec->duration);
   slot.gate_at = starts_at(slot);
   const auto* begin = std::get_if<ByteOffset>(&slot.after);
-  const bool there = begin != nullptr ? slot.in >= begin->bytes : *slot.gate_at <= outer.now();
-  if (there || slot.fault->state.begun) activate(outer, at);
+  const bool there = begin != nullptr ? slot.in >= begin->bytes : *slot.gate_at <= now_;
+  if (there || slot.fault->state.begun) activate(at);
 }
 
-void Chain::activate(StageContext& outer, std::size_t at) {
+void Chain::activate(std::size_t at) {
   Slot& slot = slots_[at];
   SessionFault& fault = *slot.fault;
-  if (!fault.state.begun) fault.state.begun = outer.now();
+  if (!fault.state.begun) fault.state.begun = now_;
   slot.begun = *fault.state.begun;
   slot.gate = Gate::active;
   slot.gate_at = over_at(slot);
-  if (slot.gate_at && *slot.gate_at <= outer.now()) {  // it has come and gone in the other direction
+  if (slot.gate_at && *slot.gate_at <= now_) {  // it has come and gone in the other direction
     slot.gate = Gate::over;
     slot.gate_at.reset();
     return;
   }
   if (!std::exchange(fault.counted, true)) {
     fault.counters->sessions.fetch_add(1, std::memory_order_relaxed);
-    if (fault.on_began != nullptr) (*fault.on_began)(*fault.spec, outer.now());
+    if (fault.on_began != nullptr) (*fault.on_began)(*fault.spec, now_);
   }
   const Seat seat{*fault.spec, direction_, fault.draws[index(direction_)], fault.state, fault.shared(), blocks_};
   slot.stage = fault.spec->type->make(seat);
-  SlotContext context(*this, outer, at, slot.in);
+  StageContext context(*this, at);
   slot.stage->on_open(context);
 }
 
 // The fault is no more: what its stage holds goes on.
-void Chain::retire(StageContext& outer, std::size_t at) {
+void Chain::retire(std::size_t at) {
   Slot& slot = slots_[at];
   slot.gate_at.reset();
   if (std::exchange(slot.gate, Gate::over) != Gate::active) return;
-  SlotContext context(*this, outer, at, slot.in);
+  StageContext context(*this, at);
   if (!slot.ended) slot.stage->on_remove(context);
   slot.alarm.reset();
-  if (slot.input_ended && !slot.ended) ended(outer, at, End::fin);
+  if (slot.input_ended && !slot.ended) ended(at, End::fin);
 }
 
-void Chain::update(StageContext& outer, std::size_t at) {
+void Chain::update(std::size_t at) {
   Slot& slot = slots_[at];
   const FaultSpec& spec = *slot.fault->spec;
   const bool moved = slot.after != spec.after || slot.duration != compact(spec.duration);
@@ -220,18 +229,19 @@ void Chain::update(StageContext& outer, std::size_t at) {
     slot.duration = compact(spec.duration);
     slot.after = spec.after;
     slot.gate_at = over_at(slot);
-    if (slot.gate_at && *slot.gate_at <= outer.now()) return retire(outer, at);
+    if (slot.gate_at && *slot.gate_at <= now_) return retire(at);
     if (slot.ended) return;
-    SlotContext context(*this, outer, at, slot.in);
+    StageContext context(*this, at);
     slot.stage->on_update(context, spec);
   } else if (moved && !slot.ended) {
-    slot.placed = outer.now();
+    slot.placed = now_;
     slot.fault->state.begun.reset();
-    enter(outer, at);
+    enter(at);
   }
 }
 
-void Chain::set(StageContext& outer, std::span<SessionFault* const> faults, std::span<SessionFault* const> changed) {
+void Chain::set(Moment moment, std::span<SessionFault* const> faults, std::span<SessionFault* const> changed) {
+  begin(moment);
   const auto place = [&](const auto& slot) { return std::ranges::find(faults, slot.fault) - faults.begin(); };
   std::vector<std::ptrdiff_t> staying;
   for (const auto& slot : slots_) {
@@ -241,7 +251,7 @@ void Chain::set(StageContext& outer, std::span<SessionFault* const> faults, std:
   // the bytes would come in another order too.
   const bool reordered = !std::ranges::is_sorted(staying);
   for (std::size_t at = slots_.size(); at-- > 0;) {
-    if (reordered || place(slots_[at]) == std::ssize(faults)) retire(outer, at);
+    if (reordered || place(slots_[at]) == std::ssize(faults)) retire(at);
   }
   std::vector<Slot> before = std::exchange(slots_, {});
   slots_.reserve(faults.size());
@@ -257,62 +267,89 @@ void Chain::set(StageContext& outer, std::span<SessionFault* const> faults, std:
       Slot slot;
       slot.fault = fault;
       slot.in = slot.out = offset;
-      slot.placed = outer.now();
+      slot.placed = now_;
       slot.input_ended = slot.ended = no_more || out_ended_;
       slots_.push_back(std::move(slot));
     }
-    offset = slots_.back().out;
+    offset = slots_.back().held == 0 ? slots_.back().in : slots_.back().out;
     no_more = slots_.back().ended;
   }
   for (std::size_t at = slots_.size(); at-- > 0;) {
     if (is_new[at]) {
-      if (!slots_[at].ended) enter(outer, at);
+      if (!slots_[at].ended) enter(at);
     } else if (std::ranges::find(changed, slots_[at].fault) != changed.end()) {
-      update(outer, at);
+      update(at);
     }
   }
-  rearm(outer);
+  rearm();
 }
 
-void Chain::on_alarm(StageContext& outer) {
+void Chain::on_alarm(Moment moment) {
+  begin(moment);
   // The last first: what it lets go came before what the others do.
   for (std::size_t at = slots_.size(); at-- > 0;) {
     Slot& slot = slots_[at];
-    if (slot.alarm && *slot.alarm <= outer.now() && !slot.ended) {
+    if (slot.alarm && *slot.alarm <= now_ && !slot.ended) {
       slot.alarm.reset();
-      SlotContext context(*this, outer, at, slot.in);
+      StageContext context(*this, at);
       slot.stage->on_alarm(context);
     }
-    if (slot.gate_at && *slot.gate_at <= outer.now()) {
-      slot.gate == Gate::waiting ? activate(outer, at) : retire(outer, at);
+    if (slot.gate_at && *slot.gate_at <= now_) {
+      slot.gate == Gate::waiting ? activate(at) : retire(at);
     }
   }
-  rearm(outer);
+  rearm();
 }
 
-void Chain::on_room(StageContext& outer) {
+void Chain::on_room(Moment moment) {
+  begin(moment);
   for (std::size_t at = slots_.size(); at-- > 0;) {
     Slot& slot = slots_[at];
     if (slot.gate != Gate::active || slot.ended) continue;
-    SlotContext context(*this, outer, at, slot.in);
+    StageContext context(*this, at);
     slot.stage->on_room(context);
   }
-  rearm(outer);
+  rearm();
 }
 
-void Chain::on_session_end(StageContext& outer) {
-  for (std::size_t at = slots_.size(); at-- > 0;) retire(outer, at);
+void Chain::on_session_end(Moment moment) {
+  begin(moment);
+  for (std::size_t at = slots_.size(); at-- > 0;) retire(at);
   input_ended_ = true;
-  input_ended(outer, 0);
-  rearm(outer);
+  input_ended(0);
+  rearm();
 }
 
-auto Chain::takes_more() const -> bool {
+auto Chain::take_released() -> Slice {
+  Slice bytes = std::move(released_.front());
+  released_.pop_front();
+  return bytes;
+}
+
+void Chain::give_up_held() { let_go(held_); }
+
+void Chain::cut() {
+  released_.clear();
+  alarm_.reset();
+  let_go(held_);
+}
+
+auto Chain::is_full() const -> bool {
+  return held_ >= queue_limit_ || (held_ > 0 && budget_ != nullptr && budget_->is_full()) || !stages_take_more();
+}
+
+void Chain::count_full() {
+  if (budget_ == nullptr || std::exchange(full_told_, true)) return;
+  if (held_ >= queue_limit_) budget_->count_direction_full();
+  if (held_ > 0 && budget_->is_full()) budget_->count_process_full();
+}
+
+auto Chain::stages_take_more() const -> bool {
   return std::ranges::all_of(
       slots_, [](const auto& slot) { return !slot.ended && (slot.gate != Gate::active || slot.stage->takes_more()); });
 }
 
-void Chain::rearm(StageContext& outer) {
+void Chain::rearm() {
   CompactOptional<MonoTime> soonest;
   for (const auto& slot : slots_) {
     if (slot.ended) continue;
@@ -320,7 +357,7 @@ void Chain::rearm(StageContext& outer) {
       if (when && (!soonest || *when < *soonest)) soonest = when;
     }
   }
-  soonest ? outer.arm(*soonest) : outer.disarm();
+  alarm_ = soonest;
 }
 
 }  // namespace weir::fault

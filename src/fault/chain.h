@@ -3,12 +3,16 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/block.h"
 #include "base/compact_optional.h"
+#include "base/fifo.h"
 #include "base/ids.h"
+#include "fault/byte_budget.h"
 #include "fault/proxy_faults.h"
 #include "fault/seat.h"
 #include "fault/stage.h"
@@ -32,58 +36,114 @@ struct SessionFault {
   [[nodiscard]] auto shared() -> SharedState& { return scope ? *scope : state.own; }
 };
 
-// The faults of one direction of one session, in a row: what one releases enters the next. To the pump
-// it is one stage. Each fault stands in a slot, which knows when the fault begins and ends:
+// What a chain is told with every call.
+struct Moment {
+  MonoTime now{};
+  bool sink_blocked = false;  // what was released waits for the sink
+};
+
+// Where a chain stands, and what bounds it.
+struct ChainPlace {
+  Direction direction{};
+  BlockPool& blocks;
+  MonoTime accepted{};                              // when the session began
+  std::uint64_t offset = 0;                         // of the next byte in the direction's stream
+  std::uint64_t queue_limit = default_queue_limit;  // bytes held from which on the source is not read
+  ByteBudget* budget = nullptr;                     // of the process; null: none
+};
+
+// The path of one direction's bytes through the faults of one session: what one releases enters the next,
+// and what the last releases is due at the sink. Each fault stands in a slot, which knows when the fault
+// begins and ends:
 //
 //   waiting --age or offset reached--> active --"for" is over, or removed--> over
 //
 // Bytes pass through a slot that is not active; a stage exists while it is. On the worker's thread;
-// owned by the pump, and goes before the SessionFaults.
-class Chain final : public Stage {
+// owned by the pump, null until a fault applies, and goes before the SessionFaults.
+class Chain {
  public:
-  // offset: of the next byte in the direction's stream. accepted: when the session began.
-  Chain(Direction direction, BlockPool& blocks, MonoTime accepted, std::uint64_t offset);
-  ~Chain() override;
+  explicit Chain(const ChainPlace& place);
+  ~Chain();
   Chain(const Chain&) = delete;
   auto operator=(const Chain&) -> Chain& = delete;
 
   // The faults from now on, in order. One that was there keeps its stage and what that holds; `changed`
   // holds those whose spec is another now. One that is gone releases what it holds, at once and in order.
   // If those that stay change their order, all of them do.
-  void set(StageContext& outer, std::span<SessionFault* const> faults, std::span<SessionFault* const> changed);
+  void set(Moment moment, std::span<SessionFault* const> faults, std::span<SessionFault* const> changed);
 
-  void on_chunk(StageContext& outer, Slice bytes) override;
-  void on_end(StageContext& outer) override;
-  void on_alarm(StageContext& outer) override;
-  void on_room(StageContext& outer) override;
-  void on_session_end(StageContext& outer) override;
-  [[nodiscard]] auto takes_more() const -> bool override;
-  [[nodiscard]] auto is_spent() const -> bool override { return slots_.empty(); }
+  // The next bytes of the stream.
+  void on_chunk(Moment moment, Slice bytes);
+  // The source sent FIN.
+  void on_end(Moment moment);
+  // At or after alarm().
+  void on_alarm(Moment moment);
+  // Asked for by take_wants_room(): the sink takes more.
+  void on_room(Moment moment);
+  // The session is being ended in order: everything that is held goes out, and the end behind it.
+  void on_session_end(Moment moment);
+  // What is held goes nowhere: the direction has ended by a stage's wish, ...
+  void give_up_held();
+  // ... or the sink is gone, so what was released goes nowhere either.
+  void cut();
+
+  // Let go by the last stage and not yet taken to the sink; each is one send.
+  [[nodiscard]] auto has_released() const -> bool { return !released_.empty(); }
+  [[nodiscard]] auto take_released() -> Slice;
+  // Bytes taken in, and neither released nor dropped.
+  [[nodiscard]] auto held() const -> std::uint64_t { return held_; }
+  [[nodiscard]] auto alarm() const -> CompactOptional<MonoTime> { return alarm_; }
+  // A stage asked for the end of the direction or of the session.
+  [[nodiscard]] auto end() const -> std::optional<End> { return end_; }
+  // Once: a stage found the sink blocked, and is to hear when it is not.
+  [[nodiscard]] auto take_wants_room() -> bool { return std::exchange(wants_room_, false); }
+  // Nothing is to be read for now: a limit is reached, or a stage wants none. A direction that holds
+  // nothing may always read, so that no session waits for another's bytes.
+  [[nodiscard]] auto is_full() const -> bool;
+  void count_full();
+  // It does nothing any more: it may be taken out of the path when nothing is held or released.
+  [[nodiscard]] auto is_spent() const -> bool { return slots_.empty(); }
 
   struct Slot;  // chain.cpp's alone
 
  private:
-  class SlotContext;
-  void feed(StageContext& outer, std::size_t at, Slice bytes);
-  void feed_active(StageContext& outer, std::size_t at, Slice bytes);
-  void input_ended(StageContext& outer, std::size_t at);
-  void ended(StageContext& outer, std::size_t at, End how);
-  void enter(StageContext& outer, std::size_t at);
-  void activate(StageContext& outer, std::size_t at);
-  void retire(StageContext& outer, std::size_t at);
-  void update(StageContext& outer, std::size_t at);
-  void rearm(StageContext& outer);
+  friend class StageContext;
+  void begin(Moment moment) { now_ = moment.now, sink_blocked_ = moment.sink_blocked; }
+  void feed(std::size_t at, Chunk chunk);
+  void feed_active(std::size_t at, Chunk chunk);
+  void input_ended(std::size_t at);
+  void ended(std::size_t at, End how);
+  void enter(std::size_t at);
+  void activate(std::size_t at);
+  void retire(std::size_t at);
+  void update(std::size_t at);
+  void rearm();
+  void let_go(std::uint64_t bytes);
+  // A stage's wishes.
+  void emit(std::size_t at, Chunk chunk);
+  void drop(std::size_t at, std::size_t count);
   [[nodiscard]] auto starts_at(const Slot& slot) const -> CompactOptional<MonoTime>;
+  [[nodiscard]] auto stages_take_more() const -> bool;
 
   BlockPool& blocks_;
+  ByteBudget* budget_;
   std::vector<Slot> slots_;  // their number changes in set() alone
-  MonoTime accepted_;
+  Fifo<Slice> released_;
+  std::uint64_t queue_limit_;
   std::uint64_t offset_;  // of the next byte that comes in
-  End last_ = End::fin;   // how the direction's end is told to the pump
-  bool input_ended_ = false;
-  bool out_ended_ = false;  // and it was
-  bool reset_ = false;      // it asked for RST
+  std::uint64_t held_ = 0;
+  MonoTime accepted_;
+  MonoTime now_{};
+  CompactOptional<MonoTime> alarm_;
+  std::optional<End> end_;
+  End last_ = End::fin;  // how the direction's end is told
   Direction direction_;
+  bool sink_blocked_ = false;
+  bool wants_room_ = false;
+  bool full_told_ = false;  // that it is full was counted
+  bool input_ended_ = false;
+  bool out_ended_ = false;  // and it was told
+  bool reset_ = false;      // a stage asked for RST
 };
 
 }  // namespace weir::fault

@@ -49,28 +49,30 @@ class CorruptStage final : public Stage {
  public:
   explicit CorruptStage(const Seat& seat) : draws_(seat.draws), blocks_(seat.blocks) { take(seat.spec); }
 
-  void on_chunk(StageContext& context, Slice bytes) override {
-    const std::uint64_t offset = context.offset();
-    if (!drawn_) draw_from(offset);
+  void on_chunk(StageContext& context, Chunk chunk) override {
+    const std::uint64_t offset = chunk.offset;
+    const std::span<const std::byte> bytes = chunk.bytes.bytes();
+    // Also where bytes in front of these were dropped on their way: what was drawn may be among them.
+    if (!drawn_ || (next_ < offset && !matcher_.is_set())) draw_from(offset);
     std::vector<std::byte> changed;  // filled when the first byte changes
     for (std::uint64_t at = offset; at < offset + bytes.size(); ++at) {
       if (!matcher_.is_set() && left_to_replace_ == 0) at = std::max(at, std::min(next_, offset + bytes.size()));
       if (at == offset + bytes.size()) break;
-      const std::byte original = bytes.bytes()[at - offset];
+      const std::byte original = bytes[at - offset];
       const bool here = at == next_;
       if (matcher_.is_set() && matcher_.next(static_cast<char>(original))) next_ = at + 1;
-      if (here && mode_ == Mode::truncate) return truncate(context, bytes, at - offset);
+      if (here && mode_ == Mode::truncate) return truncate(context, chunk, at - offset);
       if (here && mode_ == Mode::replace) left_to_replace_ = with_.size();
       if (here && !matcher_.is_set()) draw_from(at + 1);
       const std::byte wanted = byte_at(at, original, here);
       if (wanted == original) continue;
-      if (changed.empty()) changed.assign(bytes.bytes().begin(), bytes.bytes().end());
+      if (changed.empty()) changed.assign(bytes.begin(), bytes.end());
       changed[at - offset] = wanted;
     }
-    if (changed.empty()) return context.emit(std::move(bytes));
-    Slice copy = blocks_.copy(changed);
-    if (copy.empty()) return context.end(End::session_reset);  // no memory: rather no stream than another
-    context.emit(std::move(copy));
+    if (changed.empty()) return context.emit(std::move(chunk));
+    chunk.bytes = blocks_.copy(changed);
+    if (chunk.empty()) return context.end(End::session_reset);  // no memory: rather no stream than another
+    context.emit(std::move(chunk));
   }
   void on_update(StageContext&, const FaultSpec& spec) override { take(spec); }
 
@@ -107,9 +109,9 @@ class CorruptStage final : public Stage {
     if (left_to_replace_ == 0) return original;
     return static_cast<std::byte>(with_[with_.size() - left_to_replace_--]);
   }
-  static void truncate(StageContext& context, const Slice& bytes, std::size_t kept) {
-    context.drop(bytes.size() - kept);
-    if (kept > 0) context.emit(bytes.prefix(kept));
+  static void truncate(StageContext& context, Chunk& chunk, std::size_t kept) {
+    context.emit(chunk.take(kept));
+    context.drop(chunk.size());
     context.end(End::fin);
   }
 

@@ -8,9 +8,9 @@ class FirstByteDelayStage final : public HoldingStage {
  public:
   explicit FirstByteDelayStage(const Seat& seat) : delay_(seat.spec.time("delay")) {}
 
-  void on_chunk(StageContext& context, Slice bytes) override {
+  void on_chunk(StageContext& context, Chunk chunk) override {
     if (!first_at_) first_at_ = context.now();
-    hold(context, std::move(bytes), *first_at_ + delay_);
+    hold(context, std::move(chunk), *first_at_ + delay_);
   }
   void on_update(StageContext& context, const FaultSpec& spec) override {
     delay_ = spec.time("delay");

@@ -11,7 +11,7 @@ class HalfCloseStage final : public Stage {
     begun_ = context.now();
     wait(context);
   }
-  void on_chunk(StageContext& context, Slice bytes) override { context.emit(std::move(bytes)); }
+  void on_chunk(StageContext& context, Chunk chunk) override { context.emit(std::move(chunk)); }
   void on_alarm(StageContext& context) override { wait(context); }
   void on_update(StageContext& context, const FaultSpec& spec) override {
     delay_ = spec.time("delay");

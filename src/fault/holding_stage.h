@@ -28,18 +28,17 @@ class HoldingStage : public Stage {
 
  protected:
   struct Held {
-    Slice bytes;
+    Chunk chunk;
     MonoTime due{};
     MonoTime arrived{};
-    std::uint64_t offset = 0;
   };
 
   // Not before `due`, nor before what is held already.
-  void hold(StageContext& context, Slice bytes, MonoTime due) {
+  void hold(StageContext& context, Chunk chunk, MonoTime due) {
     due = std::max(due, last_due_);
-    if (held_.empty() && due <= context.now()) return context.emit(std::move(bytes));
+    if (held_.empty() && due <= context.now()) return context.emit(std::move(chunk));
     last_due_ = due;
-    held_.push_back({std::move(bytes), due, context.now(), context.offset()});
+    held_.push_back({std::move(chunk), due, context.now()});
     if (held_.size() == 1) context.arm(due);
   }
   // Asks for every held chunk's moment again; none comes to be later than it was.
@@ -63,9 +62,9 @@ class HoldingStage : public Stage {
 
  private:
   void release_front(StageContext& context) {
-    Slice bytes = std::move(held_.front().bytes);
+    Chunk chunk = std::move(held_.front().chunk);
     held_.pop_front();
-    context.emit(std::move(bytes));
+    context.emit(std::move(chunk));
   }
 
   Fifo<Held> held_;

@@ -32,12 +32,13 @@ class LatencyStage final : public HoldingStage {
  public:
   explicit LatencyStage(const Seat& seat) : draws_(seat.draws) { take(seat.spec); }
 
-  void on_chunk(StageContext& context, Slice bytes) override {
-    hold(context, std::move(bytes), context.now() + delay_at(context.offset()));
+  void on_chunk(StageContext& context, Chunk chunk) override {
+    const Nanos delay = delay_at(chunk.offset);
+    hold(context, std::move(chunk), context.now() + delay);
   }
   void on_update(StageContext& context, const FaultSpec& spec) override {
     take(spec);
-    hasten(context, [this](const Held& held) { return held.arrived + delay_at(held.offset); });
+    hasten(context, [this](const Held& held) { return held.arrived + delay_at(held.chunk.offset); });
   }
 
  private:

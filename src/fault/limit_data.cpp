@@ -9,14 +9,10 @@ class LimitDataStage final : public Stage {
  public:
   explicit LimitDataStage(const Seat& seat) : counted_(seat.shared.counted) { take(seat.spec); }
 
-  void on_chunk(StageContext& context, Slice bytes) override {
-    const std::uint64_t granted = grant(bytes.size());
-    if (granted == bytes.size()) {
-      context.emit(std::move(bytes));
-    } else {
-      context.drop(bytes.size() - granted);
-      if (granted > 0) context.emit(bytes.prefix(granted));
-    }
+  void on_chunk(StageContext& context, Chunk chunk) override {
+    const std::uint64_t granted = grant(chunk.size());
+    context.emit(chunk.take(granted));
+    if (!chunk.empty()) context.drop(chunk.size());
     if (counted_.load(std::memory_order_relaxed) >= limit_) context.end(End::session_fin);
   }
   void on_update(StageContext&, const FaultSpec& spec) override { take(spec); }

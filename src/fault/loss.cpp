@@ -11,23 +11,19 @@ class LossStage final : public HoldingStage {
  public:
   explicit LossStage(const Seat& seat) : draws_(seat.draws) { take(seat.spec); }
 
-  void on_chunk(StageContext& context, Slice bytes) override {
-    std::uint64_t offset = context.offset();
-    std::uint64_t number = std::max(next_segment_, (offset + segment - 1) / segment);
-    const std::uint64_t end = offset + bytes.size();
+  void on_chunk(StageContext& context, Chunk chunk) override {
+    std::uint64_t number = std::max(next_segment_, (chunk.offset + segment - 1) / segment);
+    const std::uint64_t end = chunk.end();
     for (; number * segment < end; ++number) {
       if (draws_.uniform(number) >= rate_ / static_cast<double>(burst_)) continue;
-      const auto before = static_cast<std::size_t>(number * segment - offset);
-      if (before > 0) hold(context, bytes.prefix(before), context.now());
-      bytes.remove_prefix(before);
-      offset += before;
+      const auto before = static_cast<std::size_t>(number * segment - chunk.offset);
+      if (before > 0) hold(context, chunk.take(before), context.now());
       pause_until_ = std::max(pause_until_, context.now() + pause(number));
       number += static_cast<std::uint64_t>(burst_) - 1;  // lost with it, and repaired with it
-      hold_back(context, bytes, std::min(end, (number + 1) * segment) - offset);
-      offset = std::min(end, (number + 1) * segment);
+      hold(context, chunk.take(std::min(end, (number + 1) * segment) - chunk.offset), pause_until_);
     }
     next_segment_ = number;
-    if (!bytes.empty()) hold(context, std::move(bytes), context.now());
+    if (!chunk.empty()) hold(context, std::move(chunk), context.now());
   }
   void on_update(StageContext& context, const FaultSpec& spec) override {
     take(spec);
@@ -39,10 +35,6 @@ class LossStage final : public HoldingStage {
     rate_ = spec.fraction("rate");
     burst_ = spec.integer("burst");
     rto_ = spec.time("rto");
-  }
-  void hold_back(StageContext& context, Slice& bytes, std::size_t size) {
-    hold(context, bytes.prefix(size), pause_until_);
-    bytes.remove_prefix(size);
   }
   // A retransmission may be lost too, and each is sent after twice the time (RFC 6298, 5.5).
   [[nodiscard]] auto pause(std::uint64_t number) const -> Nanos {

@@ -5,7 +5,7 @@ namespace {
 
 class NoopStage final : public Stage {
  public:
-  void on_chunk(StageContext& context, Slice bytes) override { context.emit(std::move(bytes)); }
+  void on_chunk(StageContext& context, Chunk chunk) override { context.emit(std::move(chunk)); }
 };
 
 }  // namespace

@@ -8,9 +8,9 @@ class PacketLossStage final : public Stage {
  public:
   explicit PacketLossStage(const Seat& seat) : draws_(seat.draws) { take(seat.spec); }
 
-  void on_chunk(StageContext& context, Slice bytes) override {
-    if (draws_.next(context.offset()) < rate_) return context.drop(bytes.size());
-    context.emit(std::move(bytes));
+  void on_chunk(StageContext& context, Chunk chunk) override {
+    if (draws_.next(chunk.offset) < rate_) return context.drop(chunk.size());
+    context.emit(std::move(chunk));
   }
   void on_update(StageContext&, const FaultSpec& spec) override { take(spec); }
 

@@ -9,9 +9,9 @@ class ResetPeerStage final : public Stage {
  public:
   explicit ResetPeerStage(const Seat& seat) : timeout_(seat.spec.time("timeout")) {}
 
-  void on_chunk(StageContext& context, Slice bytes) override {
-    held_bytes_ += bytes.size();
-    held_.push_back(std::move(bytes));
+  void on_chunk(StageContext& context, Chunk chunk) override {
+    held_bytes_ += chunk.size();
+    held_.push_back(std::move(chunk));
     begin(context);
   }
   void on_end(StageContext& context) override {
@@ -41,7 +41,7 @@ class ResetPeerStage final : public Stage {
   }
 
   Nanos timeout_;
-  Fifo<Slice> held_;  // for the case that the fault is removed before its time
+  Fifo<Chunk> held_;  // for the case that the fault is removed before its time
   std::size_t held_bytes_ = 0;
   std::optional<MonoTime> begun_;
   bool ended_ = false;

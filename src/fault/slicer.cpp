@@ -9,11 +9,10 @@ class SlicerStage final : public Stage {
  public:
   explicit SlicerStage(const Seat& seat) : draws_(seat.draws) { take(seat.spec); }
 
-  void on_chunk(StageContext& context, Slice bytes) override {
-    if (held_.empty()) offset_ = context.offset();
-    if (boundary_ <= offset_) boundary_ = boundary_after(offset_);
-    held_bytes_ += bytes.size();
-    held_.push_back(std::move(bytes));
+  void on_chunk(StageContext& context, Chunk chunk) override {
+    if (held_.empty()) offset_ = chunk.offset;
+    held_bytes_ += chunk.size();
+    held_.push_back(std::move(chunk));
     release(context);
   }
   void on_end(StageContext& context) override {
@@ -43,16 +42,15 @@ class SlicerStage final : public Stage {
   void release(StageContext& context) {
     while (!held_.empty()) {
       if (next_free_ > context.now()) return context.arm(next_free_);
-      Slice& front = held_.front();
-      const auto size = std::min<std::uint64_t>(front.size(), boundary_ - offset_);
-      Slice bytes = front.prefix(size);
-      front.remove_prefix(size);
+      Chunk& front = held_.front();
+      if (boundary_ <= front.offset) boundary_ = boundary_after(front.offset);  // bytes may be missing before it
+      Chunk slice = front.take(std::min<std::uint64_t>(front.size(), boundary_ - front.offset));
       if (front.empty()) held_.pop_front();
-      held_bytes_ -= size;
-      offset_ += size;
+      held_bytes_ -= slice.size();
+      offset_ = slice.end();
       if (offset_ == boundary_) boundary_ = boundary_after(offset_);
       if (delay_ > Nanos{0}) next_free_ = context.now() + delay_;
-      context.emit(std::move(bytes));
+      context.emit(std::move(slice));
     }
     if (!ended_) return;
     next_free_ > context.now() ? context.arm(next_free_) : context.end(End::fin);
@@ -69,7 +67,7 @@ class SlicerStage final : public Stage {
   std::int64_t average_ = 0;
   std::int64_t variation_ = 0;
   Nanos delay_{};
-  Fifo<Slice> held_;
+  Fifo<Chunk> held_;
   std::size_t held_bytes_ = 0;
   std::uint64_t offset_ = 0;    // of the next byte to leave
   std::uint64_t boundary_ = 0;  // where its slice ends

@@ -7,7 +7,7 @@ class SlowCloseStage final : public Stage {
  public:
   explicit SlowCloseStage(const Seat& seat) : delay_(seat.spec.time("delay")) {}
 
-  void on_chunk(StageContext& context, Slice bytes) override { context.emit(std::move(bytes)); }
+  void on_chunk(StageContext& context, Chunk chunk) override { context.emit(std::move(chunk)); }
   void on_end(StageContext& context) override {
     ended_at_ = context.now();
     wait(context);

@@ -1,16 +1,17 @@
-// Room fault/, floor 5: what changes, holds or ends a direction's bytes. Each fault is one file that
-// describes it and is its stage; catalog.h lists them, chain.h runs several in a row, session_faults.h
-// says which apply to a session. Includes base/ and event/ only. Start with this file, then latency.cpp.
+// What a fault's author writes: the state of one fault in one direction of one session. docs/adding-a-fault.md
+// shows one being added; chain.h runs them.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "base/block.h"
 #include "base/clock.h"
 
 namespace weir::fault {
 
+class Chain;
 struct FaultSpec;
 
 // How a stage may end things.
@@ -20,35 +21,53 @@ enum class End : unsigned char {
   session_reset,  // both legs get RST, now
 };
 
+// Bytes of a direction on their way, and their place in the stream as its source sent it.
+struct Chunk {
+  Slice bytes;
+  std::uint64_t offset = 0;  // of the first byte, from 0
+
+  [[nodiscard]] auto size() const -> std::size_t { return bytes.size(); }
+  [[nodiscard]] auto empty() const -> bool { return bytes.empty(); }
+  [[nodiscard]] auto end() const -> std::uint64_t { return offset + bytes.size(); }
+  // Takes the first n bytes out; n <= size().
+  [[nodiscard]] auto take(std::size_t n) -> Chunk {
+    if (n == bytes.size()) return std::exchange(*this, Chunk{.bytes = {}, .offset = end()});
+    Chunk first{.bytes = bytes.prefix(n), .offset = offset};
+    bytes.remove_prefix(n);
+    offset += n;
+    return first;
+  }
+};
+
 // What a stage may do, given to it with every call; valid during the call only.
 class StageContext {
  public:
-  [[nodiscard]] virtual auto now() const -> MonoTime = 0;
+  StageContext(Chain& chain, std::size_t place) : chain_(chain), place_(place) {}
+  [[nodiscard]] auto now() const -> MonoTime;
   // Hands bytes on, in order; one emit is one send at the sink.
-  virtual void emit(Slice bytes) = 0;
-  // So many of the bytes taken in will never be emitted.
-  virtual void drop(std::size_t count) = 0;
+  void emit(Chunk chunk);
+  // So many of the bytes taken in, the next in order, will never be emitted.
+  void drop(std::size_t count);
   // Have on_alarm called at or after `when`; one alarm per stage, the last call counts.
-  virtual void arm(MonoTime when) = 0;
-  virtual void disarm() = 0;
-  virtual void end(End how) = 0;
-  // Of the chunk's first byte in the direction's stream, from 0; in on_chunk only.
-  [[nodiscard]] virtual auto offset() const -> std::uint64_t = 0;
+  void arm(MonoTime when);
+  void disarm();
+  void end(End how);
   // What was emitted waits for the sink; on_room is called when it takes more.
-  [[nodiscard]] virtual auto sink_is_blocked() const -> bool = 0;
+  [[nodiscard]] auto sink_is_blocked() -> bool;
 
- protected:
-  ~StageContext() = default;
+ private:
+  Chain& chain_;
+  std::size_t place_;
 };
 
 // A fault's state for one direction of one session. Sans-io: no socket, no thread, no real clock.
-// It keeps what it holds in a FIFO of its own; the pump counts what went in and what came out, and
-// stops reading the source when the difference reaches the direction's budget.
+// It keeps what it holds in a FIFO of its own; the chain counts what went in and what came out, and
+// the source is not read while the difference is the direction's limit.
 class Stage {
  public:
   virtual ~Stage() = default;
   virtual void on_open(StageContext&) {}
-  virtual void on_chunk(StageContext& context, Slice bytes) = 0;
+  virtual void on_chunk(StageContext& context, Chunk chunk) = 0;
   // The source sent FIN. A stage that holds bytes ends the direction after it has emitted them.
   virtual void on_end(StageContext& context) { context.end(End::fin); }
   virtual void on_alarm(StageContext&) {}
@@ -58,12 +77,8 @@ class Stage {
   virtual void on_update(StageContext&, const FaultSpec&) {}
   // The last call: releases at once and in order all that the stage holds, and the end if it holds that.
   virtual void on_remove(StageContext&) {}
-  // To the stage that the pump has: the session is being ended in order.
-  virtual void on_session_end(StageContext& context) { on_end(context); }
   // False: it wants no more bytes yet, so none are read.
   [[nodiscard]] virtual auto takes_more() const -> bool { return true; }
-  // True: it does nothing any more, so it may be taken out of the path.
-  [[nodiscard]] virtual auto is_spent() const -> bool { return false; }
 };
 
 }  // namespace weir::fault

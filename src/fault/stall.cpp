@@ -6,7 +6,7 @@ namespace {
 
 class StallStage final : public Stage {
  public:
-  void on_chunk(StageContext&, Slice bytes) override { held_.push_back(std::move(bytes)); }
+  void on_chunk(StageContext&, Chunk chunk) override { held_.push_back(std::move(chunk)); }
   void on_end(StageContext&) override { ended_ = true; }
   void on_remove(StageContext& context) override {
     for (; !held_.empty(); held_.pop_front()) context.emit(std::move(held_.front()));
@@ -15,7 +15,7 @@ class StallStage final : public Stage {
   [[nodiscard]] auto takes_more() const -> bool override { return false; }
 
  private:
-  Fifo<Slice> held_;  // at most what was in hand when it began
+  Fifo<Chunk> held_;  // at most what was in hand when it began
   bool ended_ = false;
 };
 

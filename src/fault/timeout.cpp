@@ -11,8 +11,8 @@ class TimeoutStage final : public Stage {
     session_.touched = context.now();
     wait(context);
   }
-  void on_chunk(StageContext& context, Slice bytes) override {
-    context.drop(bytes.size());
+  void on_chunk(StageContext& context, Chunk chunk) override {
+    context.drop(chunk.size());
     session_.touched = context.now();
     wait(context);
   }

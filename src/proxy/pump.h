@@ -8,11 +8,9 @@
 
 #include "base/block.h"
 #include "base/compact_optional.h"
-#include "base/fifo.h"
 #include "base/ids.h"
 #include "event/ring.h"
-#include "fault/byte_budget.h"
-#include "fault/stage.h"
+#include "fault/chain.h"
 #include "proxy/endpoint.h"
 #include "proxy/pipe_pool.h"
 
@@ -32,45 +30,6 @@ struct Observation {
   event::Fanout* fanout = nullptr;
   ProxyId proxy{};
   SessionNumber session{};
-};
-
-using fault::default_queue_limit;
-
-// The faults of one direction: null until one applies, so that an idle session owns one pointer.
-struct StageRun {
-  std::unique_ptr<fault::Stage> stage;
-  Fifo<Slice> released;    // emitted, not yet at the sink; each is one send
-  std::uint64_t held = 0;  // taken in, and neither emitted nor dropped
-  std::uint64_t queue_limit = default_queue_limit;
-  fault::ByteBudget* budget = nullptr;  // of the process; null: none
-  bool full_told = false;               // that it is full was counted
-  bool blocked_told = false;            // the stage knows that the sink is blocked, and is to hear when it is not
-  CompactOptional<MonoTime> alarm;
-  std::optional<fault::End> end;
-
-  StageRun() = default;
-  StageRun(const StageRun&) = delete;
-  auto operator=(const StageRun&) -> StageRun& = delete;
-  ~StageRun() { let_go(held); }
-  void take_in(std::uint64_t bytes) {
-    held += bytes;
-    if (budget != nullptr) budget->take(bytes);
-  }
-  void let_go(std::uint64_t bytes) {
-    bytes = std::min(held, bytes);
-    held -= bytes;
-    if (budget != nullptr) budget->give(bytes);
-  }
-  // Reads nothing more for now: a limit is reached, or the stage wants none. A direction that holds
-  // nothing may always read, so that no session waits for another's bytes.
-  [[nodiscard]] auto full() const -> bool {
-    return held >= queue_limit || (held > 0 && budget != nullptr && budget->is_full()) || !stage->takes_more();
-  }
-  void count_full() {
-    if (budget == nullptr || std::exchange(full_told, true)) return;
-    if (held >= queue_limit) budget->count_direction_full();
-    if (held > 0 && budget->is_full()) budget->count_process_full();
-  }
 };
 
 // Moves the bytes of one direction. A hand-written state machine, not a coroutine: 13 of the 15 us a
@@ -104,20 +63,12 @@ class Pump {
       -> PumpStep;
   // Bytes that were read before relaying began (a preface): due at once. Call before the first run.
   void prefill(Slice bytes, const Observation& observation, MonoTime now);
-  // Puts a stage into the path of bytes read from now on. No source is read while it holds queue_limit.
-  // Only while the source has not ended.
-  void set_stage(std::unique_ptr<fault::Stage> faults, MonoTime now, std::uint64_t queue_limit = default_queue_limit,
-                 fault::ByteBudget* budget = nullptr);
-  // Calls change(stage, context) on the stage that set_stage() was given. There must be one.
-  template <class Change>
-  void change_stage(MonoTime now, Change change) {
-    call_stage(now, change);
-  }
-  // Takes a stage that has nothing to do any more out of the path, if nothing of it is left to be sent.
-  void remove_idle_stage();
-  [[nodiscard]] auto has_stage() const -> bool { return stage_ != nullptr; }
+  // The faults in the path of bytes read from now on, see Chain::set(); `place` is used if none were yet.
+  // Nothing is done if there are no faults and were none, or were none when the source ended.
+  void set_faults(const fault::ChainPlace& place, std::span<fault::SessionFault* const> faults,
+                  std::span<fault::SessionFault* const> changed, MonoTime now);
   void on_alarm(MonoTime now);
-  // Reads no more, as if the source had sent FIN; what a stage holds goes out at once.
+  // Reads no more, as if the source had sent FIN; what faults hold goes out at once.
   void end_reading(MonoTime now);
   // The sink is gone: what is due will not be delivered.
   void cut();
@@ -134,15 +85,17 @@ class Pump {
   }
   [[nodiscard]] auto splicing() const -> bool { return splicing_; }
   // Nothing but an empty source keeps it from reading.
-  [[nodiscard]] auto takes_more() const -> bool { return state_ == PumpState::flowing && !due() && !stage_is_full(); }
-  [[nodiscard]] auto held_by_stage() const -> std::uint64_t { return stage_ ? stage_->held : 0; }
-  [[nodiscard]] auto alarm() const -> CompactOptional<MonoTime> {
-    return stage_ ? stage_->alarm : CompactOptional<MonoTime>();
+  [[nodiscard]] auto takes_more() const -> bool {
+    return state_ == PumpState::flowing && !due() && !(faults_ && faults_->is_full());
   }
-  // A stage asked for the session's end; the relay carries it out.
-  [[nodiscard]] auto stage_end() const -> std::optional<fault::End> { return stage_ ? stage_->end : std::nullopt; }
+  [[nodiscard]] auto held_by_faults() const -> std::uint64_t { return faults_ ? faults_->held() : 0; }
+  [[nodiscard]] auto alarm() const -> CompactOptional<MonoTime> {
+    return faults_ ? faults_->alarm() : CompactOptional<MonoTime>();
+  }
+  // A fault asked for the session's end; the relay carries it out.
+  [[nodiscard]] auto fault_end() const -> std::optional<fault::End> { return faults_ ? faults_->end() : std::nullopt; }
 
-  // Turns before other sessions get theirs, and sends of what a stage released.
+  // Turns before other sessions get theirs, and sends of what faults released.
   static constexpr int turns_per_run = 4;
   static constexpr int sends_per_turn = 256;
   // Two full reads of at least this prove a direction bulk: below it splice costs more than it saves.
@@ -153,18 +106,15 @@ class Pump {
   static constexpr std::size_t smallest_read = 16 * 1024;
 
  private:
-  class StageView;
   enum class Took : std::uint8_t { bytes, nothing, parked };
 
   auto copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& context, const Observation& observation, MonoTime now)
       -> Took;
   auto splice_in(Leg<Source>& source, Context& context, MonoTime now) -> Took;
-  template <class Call>
-  void call_stage(MonoTime now, Call call);
-  template <class Call>
-  void call_stage_with(StageView& view, Call call);
-  [[nodiscard]] auto stage_lets_go_on(MonoTime now) -> bool;
-  void give_to_stage(Slice bytes, MonoTime now);
+  [[nodiscard]] auto moment(MonoTime now) const -> fault::Moment { return {now, blocked_}; }
+  [[nodiscard]] auto faults_let_go_on(MonoTime now) -> bool;
+  void give_to_faults(Slice bytes, MonoTime now);
+  void note_fault_end();
   void source_stopped(Leg<Source>& source, const IoResult& result, MonoTime now);
   void note_read(std::size_t n, MonoTime now);
   void adapt_read_size(std::size_t n, std::size_t room, Leg<Source>& source, Leg<Sink>& sink, Context& context,
@@ -181,12 +131,11 @@ class Pump {
   void finish(Leg<Sink>& sink);
   void give_pipe(Context& context);
   [[nodiscard]] auto due() const -> bool {
-    return !pending_.empty() || (pipe_ && pipe_->bytes() > 0) || (stage_ && !stage_->released.empty());
+    return !pending_.empty() || (pipe_ && pipe_->bytes() > 0) || (faults_ && faults_->has_released());
   }
-  [[nodiscard]] auto stage_is_full() const -> bool { return stage_ && stage_->full(); }
 
-  Slice pending_;  // due at the sink
-  std::unique_ptr<StageRun> stage_;
+  Slice pending_;                                // due at the sink
+  std::unique_ptr<fault::Chain> faults_;         // null until one applies, so that an idle session owns one pointer
   std::unique_ptr<typename Source::Pipe> pipe_;  // while it holds bytes or is about to
   std::uint64_t bytes_ = 0;
   std::uint64_t chunks_ = 0;
@@ -208,6 +157,6 @@ class Pump {
 
 }  // namespace weir::proxy
 
-#include "proxy/pump_stage_impl.h"
+#include "proxy/pump_faults_impl.h"
 
 #include "proxy/pump_impl.h"

@@ -15,7 +15,7 @@ auto Pump<Source, Sink>::run(Leg<Source>& source, Leg<Sink>& sink, Context& cont
       return PumpStep::waiting;
     }
     if (!deliver(sink, context, observation, now)) return step_while_due(sink);
-    if (stage_ && !stage_lets_go_on(now)) {
+    if (faults_ && !faults_let_go_on(now)) {
       if (due()) continue;
       return PumpStep::waiting;
     }
@@ -37,7 +37,7 @@ template <Endpoint Source, Endpoint Sink>
 auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& context, const Observation& observation,
                                  MonoTime now) -> Took {
   const bool observed = observation.fanout != nullptr && observation.fanout->wants_chunks(direction_);
-  const bool kept = observed || stage_ != nullptr;
+  const bool kept = observed || faults_ != nullptr;
   // Room at the observers before the read: what was read is never lost to a full ring.
   if (observed && !observation.fanout->reserve(direction_, read_size_)) return Took::parked;
   const auto room = kept ? context.blocks.space(read_size_) : context.scratch.first(read_size_);
@@ -66,8 +66,8 @@ auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& 
   } else {
     Slice slice = context.blocks.commit(read.bytes);
     if (observed) tell_read(slice, read, context, observation);
-    if (stage_) {
-      give_to_stage(std::move(slice), context.clock.mono());
+    if (faults_) {
+      give_to_faults(std::move(slice), context.clock.mono());
     } else {
       pending_ = std::move(slice);
       if (!deliver(sink, context, observation, now) && sink.broken) cut();
@@ -122,14 +122,14 @@ void Pump<Source, Sink>::source_stopped(Leg<Source>& source, const IoResult& res
   // After a reset that another call consumed, the kernel says 0 where it would have said ECONNRESET:
   // that is no FIN to pass on.
   state_ = source.broken ? PumpState::last_bytes : PumpState::finishing;
-  if (stage_) call_stage(now, [](fault::Stage& stage, StageView& view) { stage.on_end(view); });
+  if (faults_) faults_->on_end(moment(now));
 }
 
 template <Endpoint Source, Endpoint Sink>
 void Pump<Source, Sink>::end_reading(MonoTime now) {
-  if (ended() || (state_ != PumpState::flowing && !stage_)) return;
+  if (ended() || (state_ != PumpState::flowing && !faults_)) return;
   if (state_ == PumpState::flowing) state_ = PumpState::finishing;
-  if (stage_ && !stage_->end) call_stage(now, [](fault::Stage& stage, StageView& view) { stage.on_session_end(view); });
+  if (faults_ && !faults_->end()) faults_->on_session_end(moment(now));
 }
 
 template <Endpoint Source, Endpoint Sink>
@@ -152,7 +152,7 @@ void Pump<Source, Sink>::adapt_read_size(std::size_t n, std::size_t room, Leg<So
     return;
   }
   ++full_reads_;
-  const bool bulk = !observed && !stage_ && room >= splice_from && full_reads_ >= 2 && pending_.empty();
+  const bool bulk = !observed && !faults_ && room >= splice_from && full_reads_ >= 2 && pending_.empty();
   if (bulk && !never_splice_ && source.end.can_splice() && sink.end.can_splice()) {
     splicing_ = true;
     small_moves_ = 0;
@@ -172,16 +172,15 @@ auto Pump<Source, Sink>::deliver(Leg<Sink>& sink, Context& context, const Observ
     -> bool {
   for (int sends = 0;; ++sends) {
     if (pipe_ && !deliver_pipe(sink, now)) return false;
-    if (splicing_ && (small_moves_ >= small_moves_to_leave || stage_ ||
+    if (splicing_ && (small_moves_ >= small_moves_to_leave || faults_ ||
                       (observation.fanout != nullptr && observation.fanout->wants_chunks(direction_)))) {
       splicing_ = false;
       give_pipe(context);
     }
     if (pending_.empty()) {
-      if (!stage_ || stage_->released.empty()) return true;
+      if (!faults_ || !faults_->has_released()) return true;
       if (sends >= sends_per_turn) return false;  // others' turn; not blocked
-      pending_ = std::move(stage_->released.front());
-      stage_->released.pop_front();
+      pending_ = faults_->take_released();
     }
     if (!sink.can_write()) {
       if (!blocked_) blocked_since_ = now;
@@ -290,8 +289,8 @@ void Pump<Source, Sink>::prefill(Slice bytes, const Observation& observation, Mo
                                           event::ChunkRead{bytes, bytes_ - bytes.size(), std::nullopt, direction_}},
                              event::EventKind::chunk_read);
   }
-  if (stage_) {
-    give_to_stage(std::move(bytes), now);
+  if (faults_) {
+    give_to_faults(std::move(bytes), now);
   } else {
     pending_ = std::move(bytes);
   }
@@ -304,11 +303,7 @@ void Pump<Source, Sink>::cut() {
   pending_ = Slice{};
   pipe_.reset();
   blocked_ = false;
-  if (stage_) {
-    stage_->released.clear();
-    stage_->alarm.reset();
-    stage_->let_go(stage_->held);
-  }
+  if (faults_) faults_->cut();
 }
 
 }  // namespace weir::proxy

@@ -97,7 +97,7 @@ class Relay {
   void step(MonoTime now);
   void note_fins(MonoTime now);
   void look_for_silent_death(LegName leg);
-  [[nodiscard]] auto carry_out_stage_end(MonoTime now) -> bool;
+  [[nodiscard]] auto carry_out_fault_end(MonoTime now) -> bool;
   void deliver_before_reset(LegName broken, MonoTime now);
   void poll_anew(MonoTime now);
   void pass_reset_on_when_delivered(MonoTime now);

@@ -80,7 +80,7 @@ void Relay<C, S>::step(MonoTime now) {
     ++watchdog_trips_;
   }
   clocks_.write_blocked(upstream_.blocked_since(), downstream_.blocked_since(), *timeouts_);
-  if (carry_out_stage_end(now)) return;
+  if (carry_out_fault_end(now)) return;
   note_fins(now);
   clocks_.held_back(held_back(), *timeouts_, now);
   if (phase_ == RelayPhase::relaying) {
@@ -115,8 +115,8 @@ void Relay<C, S>::note_fins(MonoTime now) {
 }
 
 template <Endpoint C, Endpoint S>
-auto Relay<C, S>::carry_out_stage_end(MonoTime now) -> bool {
-  for (const auto& end : {upstream_.stage_end(), downstream_.stage_end()}) {
+auto Relay<C, S>::carry_out_fault_end(MonoTime now) -> bool {
+  for (const auto& end : {upstream_.fault_end(), downstream_.fault_end()}) {
     if (!end || *end == fault::End::fin) continue;
     if (*end == fault::End::session_reset) {
       close({.reason = event::CloseReason::fault, .after = age(now)}, true, now);
@@ -229,7 +229,7 @@ auto Relay<C, S>::wants_alarm() const -> CompactOptional<MonoTime> {
 // Bytes wait for us, not for a peer: in a fault's queue, or in the kernel as an observer is slow.
 template <Endpoint C, Endpoint S>
 auto Relay<C, S>::held_back() const -> bool {
-  return parked_ || upstream_.held_by_stage() > 0 || downstream_.held_by_stage() > 0;
+  return parked_ || upstream_.held_by_faults() > 0 || downstream_.held_by_faults() > 0;
 }
 
 template <Endpoint C, Endpoint S>

@@ -111,7 +111,6 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   [[nodiscard]] auto tells_of_faults() const -> bool;
   void tell_of(const fault::FaultSpec& spec, MonoTime when);
   void apply_faults();
-  void apply_faults_to(auto& pump, Direction direction, const fault::SessionFaults::Change& change);
 
   void after_accept();
   void read_preface();

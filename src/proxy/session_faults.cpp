@@ -1,4 +1,4 @@
-// What faults do to a session: those of its first phases here, those of its bytes in the pumps' stages.
+// What faults do to a session: those of its first phases here, those of its bytes in the pumps' chains.
 #include "proxy/worker.h"
 
 namespace weir::proxy {
@@ -71,21 +71,17 @@ void Session::apply_faults() {
     faults_ = std::make_unique<fault::SessionFaults>(*proxy_.fault_state, std::move(on_began));
   }
   const auto change = faults_->choose(*proxy_.faults, fault_key());
-  apply_faults_to(relay_.upstream(), Direction::upstream, change);
-  apply_faults_to(relay_.downstream(), Direction::downstream, change);
-}
-
-void Session::apply_faults_to(auto& pump, Direction direction, const fault::SessionFaults::Change& change) {
-  const auto wanted = faults_->in(direction);
-  if (!pump.has_stage()) {
-    // A direction whose source has ended has no more bytes to be at fault with.
-    if (wanted.empty() || pump.state() != PumpState::flowing) return;
-    pump.set_stage(std::make_unique<fault::Chain>(direction, worker_.blocks(), accepted_, pump.bytes()), now(),
-                   settings_->rules.fault_queue_limit, proxy_.fault_budget);
-  }
-  pump.change_stage(now(), [&](fault::Stage& stage, fault::StageContext& context) {
-    static_cast<fault::Chain&>(stage).set(context, wanted, change.changed);  // a session's stages are chains
-  });
+  const auto apply = [&](auto& pump, Direction direction) {
+    pump.set_faults({.direction = direction,
+                     .blocks = worker_.blocks(),
+                     .accepted = accepted_,
+                     .offset = pump.bytes(),
+                     .queue_limit = settings_->rules.fault_queue_limit,
+                     .budget = proxy_.fault_budget},
+                    faults_->in(direction), change.changed, now());
+  };
+  apply(relay_.upstream(), Direction::upstream);
+  apply(relay_.downstream(), Direction::downstream);
 }
 
 auto Session::fault_names() const -> std::vector<std::string> {

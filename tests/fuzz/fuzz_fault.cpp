@@ -24,105 +24,96 @@ constexpr std::size_t longest_chunk = 8 * 1024;
 constexpr std::size_t most_bytes = 256 * 1024;
 
 // What the pump is to a chain.
-class Path final : private StageContext {
+class Path final {
  public:
   explicit Path(std::uint64_t seed) : proxy_(seed, "p"), session_(proxy_) {
-    chain_ = std::make_unique<Chain>(Direction::downstream, blocks_, now_, 0);
+    chain_ = std::make_unique<Chain>(ChainPlace{.direction = Direction::downstream,
+                                                .blocks = blocks_,
+                                                .accepted = accepted_,
+                                                .queue_limit = queue_limit,
+                                                .budget = &budget_});
   }
-  ~Path() { chain_.reset(); }
+  ~Path() {
+    chain_.reset();
+    want(budget_.held() == 0);
+  }
   Path(const Path&) = delete;
   auto operator=(const Path&) -> Path& = delete;
 
   void set(const FaultList& list) {
     const auto change = session_.choose(list, {SessionNumber{1}, client_, accepted_});
-    chain_->set(*this, session_.in(Direction::downstream), change.changed);
-    check();
+    chain_->set(moment(), session_.in(Direction::downstream), change.changed);
+    look();
   }
   void comes(const std::string& bytes) {
-    if (end_ || in_ended_ || held_ >= queue_limit || !chain_->takes_more() || in_.size() > most_bytes) return;
+    if (chain_->end() || in_ended_ || chain_->is_full() || in_.size() > most_bytes) return;
     in_ += bytes;
-    chunk_at_ = in_.size() - bytes.size();
-    held_ += bytes.size();
-    chain_->on_chunk(*this, blocks_.copy(std::as_bytes(std::span(bytes))));
-    check();
+    chain_->on_chunk(moment(), blocks_.copy(std::as_bytes(std::span(bytes))));
+    look();
   }
   void source_ends() {
-    if (end_ || std::exchange(in_ended_, true)) return;
-    chain_->on_end(*this);
+    if (chain_->end() || std::exchange(in_ended_, true)) return;
+    chain_->on_end(moment());
+    look();
   }
   void session_ends() {
     if (std::exchange(session_ended_, true)) return;
     in_ended_ = true;
-    chain_->on_session_end(*this);
-    check();
+    chain_->on_session_end(moment());
+    look();
   }
   void passes(Nanos time) {
     const MonoTime until = now_ + time;
-    for (std::size_t alarms = 0; alarm_ && *alarm_ <= until; ++alarms) {
+    for (std::size_t alarms = 0; chain_->alarm() && *chain_->alarm() <= until; ++alarms) {
       want(alarms < 10'000'000);
-      now_ = std::max(now_, *alarm_);
-      alarm_.reset();
-      chain_->on_alarm(*this);
+      now_ = std::max(now_, *chain_->alarm());
+      chain_->on_alarm(moment());
+      look();
     }
     now_ = until;
-    check();
   }
   void sink(bool blocked) {
-    if (std::exchange(blocked_, blocked) && !blocked) chain_->on_room(*this);
-    check();
+    if (std::exchange(blocked_, blocked) && !blocked) chain_->on_room(moment());
+    look();
   }
-  [[nodiscard]] auto ended() const -> bool { return end_.has_value(); }
+  [[nodiscard]] auto ended() const -> bool { return chain_->end().has_value(); }
   [[nodiscard]] auto all_came() const -> bool { return out_ == in_; }
   // For faults that lose nothing.
-  void is_a_prefix() const { want(std::string_view(in_).substr(0, out_.size()) == out_); }
+  void is_a_prefix() const {
+    want(std::string_view(in_).substr(0, out_.size()) == out_);
+    want(ended() || out_.size() + chain_->held() == in_.size());
+  }
 
  private:
-  void check() const {
-    want(out_.size() + dropped_ + held_ == in_.size());
-    want(held_ <= queue_limit + longest_chunk);
+  [[nodiscard]] auto moment() const -> Moment { return {now_, blocked_}; }
+  void look() {
+    while (chain_->has_released()) {
+      want(!end_);
+      const Slice bytes = chain_->take_released();
+      want(!bytes.empty());
+      out_.append(reinterpret_cast<const char*>(bytes.bytes().data()), bytes.size());
+    }
+    want(out_.size() + chain_->held() <= in_.size());
+    want(chain_->held() <= queue_limit + longest_chunk);
+    if (chain_->end() == end_) return;
+    want(!end_ || chain_->end() == End::session_reset);
+    end_ = chain_->end();
   }
-  [[nodiscard]] auto now() const -> MonoTime override { return now_; }
-  void emit(Slice bytes) override {
-    want(!reset_ && !fin_);
-    want(bytes.size() <= held_);
-    held_ -= bytes.size();
-    out_.append(reinterpret_cast<const char*>(bytes.bytes().data()), bytes.size());
-  }
-  void drop(std::size_t count) override {
-    want(count <= held_);
-    held_ -= count;
-    dropped_ += count;
-  }
-  void arm(MonoTime when) override { alarm_ = when; }
-  void disarm() override { alarm_.reset(); }
-  void end(End how) override {
-    want(!reset_);
-    want(!end_ || how == End::session_reset);
-    end_ = how;
-    (how == End::session_reset ? reset_ : fin_) = true;
-  }
-  [[nodiscard]] auto offset() const -> std::uint64_t override { return chunk_at_; }
-  [[nodiscard]] auto sink_is_blocked() const -> bool override { return blocked_; }
 
   BlockPool blocks_;
+  ByteBudget budget_;
   ProxyFaults proxy_;
   MonoTime accepted_{std::chrono::seconds{1000}};
   MonoTime now_ = accepted_;
   SessionFaults session_;
   std::unique_ptr<Chain> chain_;
   Address client_ = *Address::parse_ip("192.0.2.7", 4000);
-  std::optional<MonoTime> alarm_;
   std::string in_;
   std::string out_;
-  std::uint64_t chunk_at_ = 0;
-  std::uint64_t held_ = 0;
-  std::uint64_t dropped_ = 0;
   std::optional<End> end_;
   bool in_ended_ = false;
   bool session_ended_ = false;
   bool blocked_ = false;
-  bool reset_ = false;
-  bool fin_ = false;
 };
 
 // One fault with values of the input's choice; the first nine kinds lose and change nothing.

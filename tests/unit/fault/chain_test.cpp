@@ -45,6 +45,14 @@ TEST(Chain, CountsTheOffsetFromTheBeginningOfTheStream) {
   EXPECT_THAT(path.told(), IsEmpty());
 }
 
+TEST(Chain, CountsOffsetsAsTheSourceSentThemThoughBytesWereDropped) {
+  Path path({"packet_loss loss_rate=1 for=1s", "corrupt mode=replace at=4 with=58"});
+  path.comes("abc");
+  path.passes(seconds{1});
+  path.comes("defg");
+  EXPECT_EQ(path.out(), "dXfg");
+}
+
 TEST(Chain, EndsAFaultAfterItsTime) {
   Path path({"latency latency=10s for=2s"});
   path.comes("held");

@@ -39,7 +39,7 @@ struct PathOptions {
   std::uint64_t offset = 0;  // of its stream
 };
 
-class Path final : private StageContext {
+class Path final {
  public:
   explicit Path(const std::vector<std::string>& faults, const PathOptions& options = {},
                 std::shared_ptr<ProxyFaults> proxy = nullptr)
@@ -48,8 +48,10 @@ class Path final : private StageContext {
         began_(MonoTime{seconds{1000}}),
         now_(began_),
         session_(*proxy_),
-        chain_(std::make_unique<Chain>(options.direction, blocks_, began_ - options.age, options.offset)),
-        in_(options.offset) {
+        chain_(std::make_unique<Chain>(ChainPlace{.direction = options.direction,
+                                                  .blocks = blocks_,
+                                                  .accepted = began_ - options.age,
+                                                  .offset = options.offset})) {
     has(faults);
   }
   Path(const Path&) = delete;
@@ -60,31 +62,36 @@ class Path final : private StageContext {
   void has(const std::vector<std::string>& faults) { has(list_of(faults)); }
   void has(const FaultList& list) {
     const auto change = session_.choose(list, {SessionNumber{options_.session}, client_, began_ - options_.age});
-    chain_->set(*this, session_.in(options_.direction), change.changed);
+    chain_->set(moment(), session_.in(options_.direction), change.changed);
+    look();
   }
   void comes(std::string_view text) {
-    Slice bytes = blocks_.copy(std::as_bytes(std::span(text)));
-    held_ += text.size();
-    chunk_at_ = in_;
-    in_ += text.size();
-    chain_->on_chunk(*this, std::move(bytes));
+    chain_->on_chunk(moment(), blocks_.copy(std::as_bytes(std::span(text))));
+    look();
   }
-  void ends() { chain_->on_end(*this); }
-  void session_ends() { chain_->on_session_end(*this); }
+  void ends() {
+    chain_->on_end(moment());
+    look();
+  }
+  void session_ends() {
+    chain_->on_session_end(moment());
+    look();
+  }
   void passes(Nanos time) {
     const MonoTime end = now_ + time;
-    for (int moments = 0; alarm_ && *alarm_ <= end; ++moments) {
+    for (int moments = 0; chain_->alarm() && *chain_->alarm() <= end; ++moments) {
       ASSERT_LT(moments, 10'000'000) << "alarms without end";
-      now_ = std::max(now_, *alarm_);
-      alarm_.reset();
-      chain_->on_alarm(*this);
+      now_ = std::max(now_, *chain_->alarm());
+      chain_->on_alarm(moment());
+      look();
     }
     now_ = end;
   }
   void sink_blocks() { blocked_ = true; }
   void sink_has_room() {
     blocked_ = false;
-    chain_->on_room(*this);
+    chain_->on_room(moment());
+    look();
   }
 
   [[nodiscard]] auto told() -> std::vector<std::string> { return std::exchange(told_, {}); }
@@ -92,34 +99,28 @@ class Path final : private StageContext {
   // Offsets in the stream that came out at which a send ended.
   [[nodiscard]] auto cuts() const -> const std::vector<std::uint64_t>& { return cuts_; }
   [[nodiscard]] auto ended() const -> std::optional<End> { return end_; }
-  [[nodiscard]] auto held() const -> std::uint64_t { return held_; }
-  [[nodiscard]] auto takes_more() const -> bool { return chain_->takes_more(); }
+  [[nodiscard]] auto held() const -> std::uint64_t { return chain_->held(); }
+  [[nodiscard]] auto takes_more() const -> bool { return !chain_->is_full(); }
   [[nodiscard]] auto session() const -> const SessionFaults& { return session_; }
   [[nodiscard]] auto age() const -> Nanos { return now_ - began_; }
   Address client_ = Address::parse_ip("192.0.2.7", 4000).value();
 
  private:
-  [[nodiscard]] auto now() const -> MonoTime override { return now_; }
-  void emit(Slice bytes) override {
-    const auto* text = reinterpret_cast<const char*>(bytes.bytes().data());
-    held_ -= bytes.size();
-    out_.append(text, bytes.size());
-    cuts_.push_back(out_.size());
-    tell(std::string(text, bytes.size()));
+  [[nodiscard]] auto moment() const -> Moment { return {now_, blocked_}; }
+  // What the chain released, and whether it asked for an end.
+  void look() {
+    while (chain_->has_released()) {
+      const Slice bytes = chain_->take_released();
+      const auto* text = reinterpret_cast<const char*>(bytes.bytes().data());
+      out_.append(text, bytes.size());
+      cuts_.push_back(out_.size());
+      tell(std::string(text, bytes.size()));
+    }
+    if (chain_->end() == end_) return;
+    EXPECT_TRUE(!end_ || chain_->end() == End::session_reset) << "ended twice";
+    end_ = chain_->end();
+    tell(end_ == End::fin ? "FIN" : end_ == End::session_fin ? "session FIN" : "RST");
   }
-  void drop(std::size_t count) override {
-    ASSERT_GE(held_, count) << "dropped twice";
-    held_ -= count;
-  }
-  void arm(MonoTime when) override { alarm_ = when; }
-  void disarm() override { alarm_.reset(); }
-  void end(End how) override {
-    EXPECT_TRUE(!end_ || (how == End::session_reset && end_ != how)) << "ended twice";
-    end_ = how;
-    tell(how == End::fin ? "FIN" : how == End::session_fin ? "session FIN" : "RST");
-  }
-  [[nodiscard]] auto offset() const -> std::uint64_t override { return chunk_at_; }
-  [[nodiscard]] auto sink_is_blocked() const -> bool override { return blocked_; }
   void tell(const std::string& what) {
     const auto when = std::chrono::duration_cast<microseconds>(now_ - began_).count();
     told_.push_back(when % 1000 == 0 ? fmt::format("{}ms {}", when / 1000, what) : fmt::format("{}us {}", when, what));
@@ -132,14 +133,10 @@ class Path final : private StageContext {
   MonoTime now_;
   SessionFaults session_;
   std::unique_ptr<Chain> chain_;
-  std::optional<MonoTime> alarm_;
   std::vector<std::string> told_;
   std::string out_;
   std::vector<std::uint64_t> cuts_;
   std::optional<End> end_;
-  std::uint64_t in_ = 0;
-  std::uint64_t chunk_at_ = 0;
-  std::uint64_t held_ = 0;
   bool blocked_ = false;
 };
 

@@ -250,7 +250,7 @@ TEST(Observed, TellsWhatAStageTookNotWhatItHandsOn) {
   World world;
   world.is_watched();
   world.starts();
-  world.up().set_stage(std::make_unique<SliceStage>(world.blocks, 2), world.now());
+  world.has_stage(Direction::upstream, std::make_unique<SliceStage>(2));
   world.client.sends("12345");
   world.settles();
   EXPECT_THAT(world.watcher->told(),

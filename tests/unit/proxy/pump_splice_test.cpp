@@ -330,7 +330,7 @@ TEST(Splice, EndsWhenAStageComesIntoThePath) {
   world.client.sends_bulk(MiB);
   world.settles();
   ASSERT_TRUE(world.up().splicing());
-  world.up().set_stage(std::make_unique<DelayStage>(seconds{1}), world.now());
+  world.has_stage(Direction::upstream, std::make_unique<DelayStage>(seconds{1}));
   world.client.sends("late");
   world.settles();
   EXPECT_FALSE(world.up().splicing());

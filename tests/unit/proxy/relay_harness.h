@@ -104,8 +104,8 @@ class Trial {
     if (stages_[0] == StageKind::swallow || stages_[1] == StageKind::swallow) {
       world_.timeouts.set(event::TimeoutName::max_duration, std::chrono::minutes{10});
     }
-    put_stage(world_.up(), stages_[0]);
-    put_stage(world_.down(), stages_[1]);
+    put_stage(Direction::upstream, stages_[0]);
+    put_stage(Direction::downstream, stages_[1]);
     if constexpr (!ClientLeg::has_records && !ServerLeg::has_records) {
       world_.client.before_read = [this] { require_nothing_due(world_.up(), stages_[0]); };
       world_.server.before_read = [this] { require_nothing_due(world_.down(), stages_[1]); };
@@ -120,17 +120,14 @@ class Trial {
     check_always();
   }
 
-  void put_stage(auto& pump, StageKind kind) {
-    if (kind == StageKind::none) return;
-    pump.set_stage(make_stage(kind), world_.now(), queue_limit);
+  void put_stage(Direction direction, StageKind kind) {
+    if (kind != StageKind::none) world_.has_stage(direction, make_stage(kind), queue_limit);
   }
   auto make_stage(StageKind kind) -> std::unique_ptr<fault::Stage> {
-    const auto limit = [&](fault::End how) {
-      return std::make_unique<LimitStage>(world_.blocks, script_.choose(sizes), how);
-    };
+    const auto limit = [&](fault::End how) { return std::make_unique<LimitStage>(script_.choose(sizes), how); };
     switch (kind) {
       case StageKind::delay: return std::make_unique<DelayStage>(std::chrono::milliseconds{script_.next() * 10});
-      case StageKind::slice: return std::make_unique<SliceStage>(world_.blocks, 2000 + 100 * script_.next());
+      case StageKind::slice: return std::make_unique<SliceStage>(2000 + 100 * script_.next());
       case StageKind::limit_fin: return limit(fault::End::fin);
       case StageKind::limit_session_fin: return limit(fault::End::session_fin);
       case StageKind::limit_reset: return limit(fault::End::session_reset);
@@ -266,7 +263,7 @@ class Trial {
   static auto gives_up_bytes(StageKind kind) -> bool { return kind >= StageKind::limit_fin; }
 
   void require_nothing_due(auto& pump, StageKind stage) {
-    if (!gives_up_bytes(stage)) require(pump.undelivered() == pump.held_by_stage(), "a read while bytes are due");
+    if (!gives_up_bytes(stage)) require(pump.undelivered() == pump.held_by_faults(), "a read while bytes are due");
   }
 
   template <class Source>
@@ -289,8 +286,8 @@ class Trial {
     check_prefix(sent_upstream(), received(world_.server_leg), checked_[0]);
     check_prefix(sent(world_.server_leg), received(world_.client_leg), checked_[1]);
     if (!started_) return;
-    require(world_.up().held_by_stage() <= queue_limit + TheWorld::scratch_size, "a stage holds too much");
-    require(world_.down().held_by_stage() <= queue_limit + TheWorld::scratch_size, "a stage holds too much");
+    require(world_.up().held_by_faults() <= queue_limit + TheWorld::scratch_size, "a stage holds too much");
+    require(world_.down().held_by_faults() <= queue_limit + TheWorld::scratch_size, "a stage holds too much");
     // Rings and stages hold references to blocks; beyond those a direction keeps one read at most.
     constexpr std::size_t most = 2 * payload_limit + 4 * (queue_limit + TheWorld::scratch_size) + 1024 * 1024;
     require(world_.blocks.allocated_bytes() - world_.blocks.cached_bytes() <= most, "too many blocks in use");

@@ -4,12 +4,14 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <string>
 
 #include "event/ring.h"
 #include "proxy/fake_tls.h"
 #include "proxy/relay.h"
 #include "proxy/scripted_kernel.h"
+#include "proxy/stages.h"
 
 namespace weir::proxy::scripted {
 
@@ -138,6 +140,17 @@ class World {
     return std::string(event::to_string(relay().cause())) + " after " + std::to_string(after.count()) + " ms";
   }
 
+  // Puts a stage into the path of a direction's bytes.
+  void has_stage(Direction direction, std::unique_ptr<fault::Stage> stage,
+                 std::uint64_t queue_limit = fault::default_queue_limit) {
+    stages_.emplace_back(std::move(stage));
+    fault::SessionFault* const fault = stages_.back().fault();
+    const auto put = [&](auto& pump) {
+      pump.set_faults({.blocks = blocks, .offset = pump.bytes(), .queue_limit = queue_limit}, {&fault, 1}, {}, now());
+    };
+    direction == Direction::upstream ? put(up()) : put(down());
+  }
+
   // The session was accepted `age` ago; both legs are connected now.
   void starts(Slice prefilled = {}, Nanos age = {}) {
     relay().start(now(), now() - age, std::move(prefilled));
@@ -240,6 +253,7 @@ class World {
 
   std::vector<std::byte> scratch_ = std::vector<std::byte>(scratch_size);
   typename TheRelay::Context context_{clock, scratch_, blocks, pipes};
+  std::deque<StageFault> stages_;
   std::optional<TheRelay> relay_;
   MonoTime alarm_at_ = never;
   MonoTime timer_at_ = never;
