@@ -43,6 +43,7 @@ from ._text import (
 
 Direction = Literal["upstream", "downstream", "both"]
 Scope = Literal["session", "client", "proxy"]
+Messages = Literal[{messages}]
 Made = TypeVar("Made", covariant=True)
 
 
@@ -50,7 +51,8 @@ class FaultMethods(Generic[Made]):
     """What a proxy can do to its sessions. Nothing happens before the result is entered, or created.
 
     Of every fault: `probability` is the part of the sessions it applies to, `match` a client's address or network,
-    `scope` what shares one draw, `after` when in a session it begins, `for_` how long it lasts.
+    `scope` what shares one draw, `after` when in a session it begins, `for_` how long it lasts. `on` makes it one
+    for messages of that kind alone: `nth` is the first that is selected, `every` then one in so many.
     """
 
     def _make_fault(self, type: str, attributes: Mapping[str, Any]) -> Made:
@@ -108,7 +110,9 @@ def method(fault: Dict[str, Any]) -> str:
     if fault["phase"] == "stream":
         common.insert(0, ("direction", f'Direction = "{fault["direction"]}"', "direction"))
         common += [("after", "Optional[After] = None", "as_optional_after(after)"),
-                   ("for_", "Optional[Duration] = None", "as_optional_duration(for_)")]
+                   ("for_", "Optional[Duration] = None", "as_optional_duration(for_)"),
+                   ("on", "Optional[Messages] = None", "on"),
+                   ("nth", "Optional[int] = None", "nth"), ("every", "Optional[int] = None", "every")]
     common.append(("name", "Optional[str] = None", "name"))
     own = [f"{name}: {what}" for _, name, what, _ in attributes]
     signature = ["self", *own[:1], "*", *own[1:], *(f"{name}: {what}" for name, what, _ in common)]
@@ -156,8 +160,10 @@ def doc_lines(doc: List[str]) -> List[str]:
 
 def main() -> int:
     binary = os.environ.get("WEIR_BIN") or (str(BUILT) if BUILT.exists() else "weir")
-    catalog: List[Dict[str, Any]] = ask_live(binary, "/api/v1/catalog")["faults"]
-    text = HEAD + "".join(map(method, catalog)) + directions(catalog)
+    answer = ask_live(binary, "/api/v1/catalog")
+    catalog: List[Dict[str, Any]] = answer["faults"]
+    messages = ", ".join(json.dumps(each["name"]) for each in answer["messages"])
+    text = HEAD.replace("{messages}", messages) + "".join(map(method, catalog)) + directions(catalog)
     if sys.argv[1:] != ["--check"]:
         TARGET.write_text(text)
         return 0

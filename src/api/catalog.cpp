@@ -7,7 +7,7 @@
 namespace weir::api {
 
 auto NativeRoutes::get_catalog(const http::Request&, const Parts&) -> http::Response {
-  return api_json(200, {{"faults", control::catalog_json()}});
+  return api_json(200, {{"faults", control::catalog_json()}, {"messages", control::messages_json()}});
 }
 
 auto NativeRoutes::get_settings(const http::Request&, const Parts&) -> http::Response {

@@ -92,6 +92,12 @@ auto common_fields(bool in_stream) -> Json {
   fields["direction"] = choice({"upstream", "downstream", "both"});
   fields["after"] = described(text(), "when it begins: a time such as 5s, or bytes such as 64KiB");
   fields["for"] = described(text(), "how long it lasts, such as 10s");
+  Json messages = text();
+  messages["enum"] = Json::array();
+  for (const auto* framer : protocol::framers()) messages["enum"].push_back(framer->name);
+  fields["on"] = described(std::move(messages), "only for messages of this kind: lines, say");
+  fields["nth"] = described(count(1), "the first message that is selected, counted from 1");
+  fields["every"] = described(count(1), "and then one message in so many");
   return fields;
 }
 
@@ -128,6 +134,8 @@ auto fault_schema(const fault::FaultInfo& info, bool answered) -> Json {
 // Every field of every fault: which ones a fault has is known by its type alone.
 auto fault_changes() -> Json {
   Json fields = common_fields(true);
+  fields["on"]["enum"].push_back("");  // for all bytes again
+  for (const char* each : {"nth", "every"}) fields[each] = {{"oneOf", {count(1), choice({"off"})}}};
   fields["type"] = text();
   fields.update(placing_fields());
   for (const auto* info : fault::catalog()) {
@@ -189,7 +197,8 @@ void add_faults(Json& all) {
                                                     {"toxiproxy", flag()},
                                                     {"phase", choice({"accept", "connect", "stream"})},
                                                     {"direction", choice({"upstream", "downstream", "both"})},
-                                                    {"attributes", list_of(attribute)}}))}});
+                                                    {"attributes", list_of(attribute)}}))},
+                          {"messages", list_of(whole({{"name", text()}, {"doc", text()}}))}});
 }
 
 void add_sessions(Json& all) {

@@ -56,6 +56,12 @@ class Slice {
     offset_ += static_cast<std::uint32_t>(n);
     size_ -= static_cast<std::uint32_t>(n);
   }
+  // Adds the bytes of `next` if they lie right behind these in the same block. False: nothing changed.
+  [[nodiscard]] auto join(const Slice& next) noexcept -> bool {
+    if (block_ == nullptr || block_ != next.block_ || offset_ + size_ != next.offset_) return false;
+    size_ += next.size_;
+    return true;
+  }
 
  private:
   friend class BlockPool;

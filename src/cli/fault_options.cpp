@@ -30,7 +30,8 @@ auto faults_help() -> std::string {
          "Every fault also has name=, probability= (0 to 1), scope= (session, client, proxy) and match= (an address or "
          "a\n"
          "network); those in the stream have direction= (upstream, downstream, both), after= (5s, 64KiB) and for= "
-         "(10s).\n";
+         "(10s);\n"
+         "on= (line), nth= and every= (3) make one for some messages alone: the nth, then one in so many.\n";
 }
 
 auto fault_types() -> std::vector<std::string> {

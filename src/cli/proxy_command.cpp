@@ -78,6 +78,9 @@ void show_catalog(const Json& answer) {
                  bare(attribute.at("default")));
     }
   }
+  for (const auto& messages : answer.at("messages")) {
+    fmt::print("on={:<15} {}\n", bare(messages.at("name")), bare(messages.at("doc")));
+  }
 }
 
 void show_nothing(const Json&) {}

@@ -218,4 +218,10 @@ auto catalog_json() -> Json {
   return all;
 }
 
+auto messages_json() -> Json {
+  Json all = Json::array();
+  for (const auto* framer : protocol::framers()) all.push_back({{"name", framer->name}, {"doc", framer->doc}});
+  return all;
+}
+
 }  // namespace weir::control

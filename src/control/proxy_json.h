@@ -34,5 +34,6 @@ using Read = tl::expected<T, FieldError>;
     -> Json;
 [[nodiscard]] auto hold_json(const Hold& hold) -> Json;
 [[nodiscard]] auto catalog_json() -> Json;
+[[nodiscard]] auto messages_json() -> Json;  // the kinds of messages that faults can be for
 
 }  // namespace weir::control

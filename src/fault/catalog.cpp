@@ -81,6 +81,11 @@ auto check_fault(const FaultSpec& spec) -> Result<void> {
                                    ? ""
                                    : fmt::format(", from {}", format_value(attribute, Value{attribute.least}))));
   }
+  const Selector& selector = spec.selector;
+  if (selector.on == nullptr && (selector.nth != 0 || selector.every != 0)) {
+    return failure(fmt::format("{}: {}: it counts messages, so say of which kind: add on=line", spec.type->type,
+                               selector.nth != 0 ? "nth" : "every"));
+  }
   return spec.type->check != nullptr ? spec.type->check(spec) : Result<void>{};
 }
 

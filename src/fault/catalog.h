@@ -92,7 +92,7 @@ struct Field {
 // "latency latency=100ms jitter=20ms direction=upstream": the type, then fields. Quotes are not known
 // here, as no value holds blanks.
 [[nodiscard]] auto parse_fault(std::string_view text) -> Result<FaultSpec>;
-// Fields: "type", any of name, direction, probability, scope, match, after, for, and the type's own
+// Fields: "type", any of name, direction, probability, scope, match, after, for, on, nth, every, and the type's own
 // attributes. What is not given has its default. The error is one sentence that names the field.
 [[nodiscard]] auto make_fault(std::span<const Field> fields) -> Result<FaultSpec>;
 // The same fault with these fields changed. "type", "name" and "direction" may be given only as they are.

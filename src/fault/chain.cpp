@@ -3,46 +3,35 @@
 #include <algorithm>
 #include <utility>
 
-#include "fault/catalog.h"
+#include "fault/chain_slot.h"
 
 namespace weir::fault {
 
-enum class Gate : std::uint8_t { waiting, active, over };
-
-struct Chain::Slot {
-  SessionFault* fault = nullptr;
-  std::unique_ptr<Stage> stage;
-  After after;                        // as the gate was entered with
-  CompactOptional<Nanos> duration;    // likewise
-  CompactOptional<MonoTime> alarm;    // the stage's
-  CompactOptional<MonoTime> gate_at;  // when it begins, or is over
-  MonoTime begun{};
-  MonoTime placed{};      // when the fault came into the session
-  std::uint64_t in = 0;   // where in the stream the last that came in ended
-  std::uint64_t out = 0;  // and the last that went out
-  std::uint64_t held = 0;
-  Gate gate = Gate::waiting;
-  bool input_ended = false;
-  bool ended = false;  // nothing will come out any more
-};
-
-namespace {
-
-auto compact(const std::optional<Nanos>& duration) -> CompactOptional<Nanos> {
-  return duration ? CompactOptional<Nanos>(*duration) : CompactOptional<Nanos>();
-}
-
-// When an active fault is over, if ever.
-auto over_at(const auto& slot) -> CompactOptional<MonoTime> {
-  if (!slot.duration) return {};
-  return slot.begun + *slot.duration;
-}
-
-}  // namespace
-
 auto StageContext::now() const -> MonoTime { return chain_.now_; }
-void StageContext::emit(Chunk chunk) { chain_.emit(place_, std::move(chunk)); }
-void StageContext::drop(std::size_t count) { chain_.drop(place_, count); }
+
+void StageContext::emit(Chunk&& chunk) {
+  if (chunk.empty()) return;
+  Chain::Slot& slot = chain_.slots_[place_];
+  slot.held -= std::min<std::uint64_t>(slot.held, chunk.size());
+  if (!slot.selection) {
+    slot.out = chunk.end();
+    return chain_.feed(place_ + 1, std::move(chunk));
+  }
+  slot.selection->stage_let_go(chunk.size());
+  chain_.go_out(place_, std::move(chunk));
+  chain_.let_waiting_go(place_);
+}
+
+void StageContext::drop(std::size_t count) {
+  Chain::Slot& slot = chain_.slots_[place_];
+  slot.held -= std::min<std::uint64_t>(slot.held, count);
+  slot.fault->counters->bytes_dropped.fetch_add(count, std::memory_order_relaxed);
+  chain_.let_go(count);
+  if (!slot.selection) return;
+  slot.selection->stage_let_go(count);
+  chain_.let_waiting_go(place_);
+}
+
 void StageContext::arm(MonoTime when) { chain_.slots_[place_].alarm = when; }
 void StageContext::disarm() { chain_.slots_[place_].alarm.reset(); }
 void StageContext::end(End how) { chain_.ended(place_, how); }
@@ -54,12 +43,16 @@ auto StageContext::sink_is_blocked() -> bool {
 Chain::Chain(const ChainPlace& place)
     : blocks_(place.blocks),
       budget_(place.budget),
+      framings_(place.framings),
       queue_limit_(place.queue_limit),
       offset_(place.offset),
       accepted_(place.accepted),
       direction_(place.direction) {}
 
-Chain::~Chain() { let_go(held_); }
+Chain::~Chain() {
+  let_go(held_);
+  if (budget_ != nullptr) budget_->give(messages_cost_);
+}
 
 void Chain::on_chunk(Moment moment, Slice bytes) {
   begin(moment);
@@ -67,39 +60,44 @@ void Chain::on_chunk(Moment moment, Slice bytes) {
   if (budget_ != nullptr) budget_->take(bytes.size());
   full_told_ = false;
   const std::uint64_t offset = std::exchange(offset_, offset_ + bytes.size());
+  if (framings_ != nullptr) {
+    for (const auto& each : *framings_) {
+      if (each->watches(direction_)) each->look(direction_, offset, bytes.bytes());
+    }
+  }
   feed(0, {.bytes = std::move(bytes), .offset = offset});
-  rearm();
+  settle();
 }
 
 void Chain::on_end(Moment moment) {
   begin(moment);
   input_ended_ = true;
   input_ended(0);
-  rearm();
+  settle();
 }
 
-void Chain::let_go(std::uint64_t bytes) {
-  bytes = std::min(held_, bytes);
-  held_ -= bytes;
-  if (budget_ != nullptr) budget_->give(bytes);
-}
-
-void Chain::emit(std::size_t at, Chunk chunk) {
-  if (chunk.empty()) return;
+// Out of a slot with a selector, and into the next.
+void Chain::go_out(std::size_t at, Chunk&& chunk) {
   Slot& slot = slots_[at];
-  slot.held -= std::min<std::uint64_t>(slot.held, chunk.size());
   slot.out = chunk.end();
-  feed(at + 1, std::move(chunk));
+  Chunk ready = slot.selection->join(std::move(chunk));
+  if (!ready.empty()) feed(at + 1, std::move(ready));
 }
 
-void Chain::drop(std::size_t at, std::size_t count) {
-  Slot& slot = slots_[at];
-  slot.held -= std::min<std::uint64_t>(slot.held, count);
-  slot.fault->counters->bytes_dropped.fetch_add(count, std::memory_order_relaxed);
-  let_go(count);
+// What waited for what the stage has let go now.
+void Chain::let_waiting_go(std::size_t at) {
+  Selection& selection = *slots_[at].selection;
+  while (selection.front_may_go()) go_out(at, selection.take_front());
 }
 
-void Chain::feed(std::size_t at, Chunk chunk) {
+// The call is over: nothing comes that could be joined to the last that went out.
+void Chain::flush(std::size_t at) {
+  if (!slots_[at].selection) return;
+  Chunk last = slots_[at].selection->take_last();
+  if (!last.empty()) feed(at + 1, std::move(last));
+}
+
+void Chain::feed(std::size_t at, Chunk&& chunk) {
   if (at == slots_.size()) {
     let_go(chunk.size());
     if (!out_ended_) released_.push_back(std::move(chunk.bytes));
@@ -123,18 +121,41 @@ void Chain::feed(std::size_t at, Chunk chunk) {
       activate(at);
     }
   }
-  if (slot.gate == Gate::active) return feed_active(at, std::move(chunk));
-  slot.in = slot.out = chunk.end();
-  feed(at + 1, std::move(chunk));
-}
-
-void Chain::feed_active(std::size_t at, Chunk chunk) {
-  Slot& slot = slots_[at];
+  if (slot.gate != Gate::active) {
+    slot.in = slot.out = chunk.end();
+    return feed(at + 1, std::move(chunk));
+  }
   if (slot.ended) return let_go(chunk.size());
-  StageContext context(*this, at);
+  if (slot.selection) return feed_selected(at, std::move(chunk));
+  chunk.marks = {};
+  chunk.goes_on = false;
   slot.held += chunk.size();
   slot.in = chunk.end();
+  StageContext context(*this, at);
   slot.stage->on_chunk(context, std::move(chunk));
+}
+
+void Chain::feed_selected(std::size_t at, Chunk&& chunk) {
+  Slot& slot = slots_[at];
+  StageContext context(*this, at);
+  while (!chunk.empty() && !slot.ended) {
+    const auto part = slot.selection->next(chunk.offset, chunk.size());
+    Chunk piece = chunk.take(part.size);
+    piece.marks = part.marks;
+    piece.goes_on = !chunk.empty();
+    slot.in = piece.end();
+    if (part.is_selected) {
+      slot.held += piece.size();
+      slot.selection->stage_took(piece.size());
+      slot.stage->on_chunk(context, std::move(piece));
+    } else if (slot.held == 0 && !slot.selection->has_waiting()) {
+      go_out(at, std::move(piece));
+    } else {
+      slot.selection->wait(std::move(piece));
+    }
+  }
+  let_go(chunk.size());  // the stage has ended the direction
+  flush(at);
 }
 
 // No more comes into the slot.
@@ -151,8 +172,7 @@ void Chain::input_ended(std::size_t at) {
   }
   if (slot.ended) return;
   if (slot.gate != Gate::active) return ended(at, End::fin);
-  StageContext context(*this, at);
-  slot.stage->on_end(context);
+  call(at, [](Stage& stage, StageContext& context) { stage.on_end(context); });
 }
 
 // A slot gives out no more: by its own wish, or as nothing comes in.
@@ -165,123 +185,35 @@ void Chain::ended(std::size_t at, End how) {
     return;
   }
   if (how == End::session_fin) last_ = End::session_fin;
-  if (std::exchange(slot.ended, true)) return;
+  if (slot.ended) return;
+  flush(at);
+  slot.ended = true;
   slot.alarm.reset();
   let_go(std::exchange(slot.held, 0));  // what it holds is given up
+  if (slot.selection) {
+    let_go(slot.selection->waiting_bytes());
+    slot.selection->forget_waiting();
+  }
   input_ended(at + 1);
 }
 
-auto Chain::starts_at(const Slot& slot) const -> CompactOptional<MonoTime> {
-  if (const auto* age = std::get_if<Nanos>(&slot.after)) return std::max(slot.placed, accepted_ + *age);
-  return {};
-}
-
-// The fault is in the slot: does it begin now?
-void Chain::enter(std::size_t at) {
-  Slot& slot = slots_[at];
-  slot.gate = Gate::waiting;
-  slot.after = slot.fault->spec->after;
-  slot.duration = compact(slot.fault->spec->duration);
-  slot.gate_at = starts_at(slot);
-  const auto* begin = std::get_if<ByteOffset>(&slot.after);
-  const bool there = begin != nullptr ? slot.in >= begin->bytes : *slot.gate_at <= now_;
-  if (there || slot.fault->state.begun) activate(at);
-}
-
-void Chain::activate(std::size_t at) {
-  Slot& slot = slots_[at];
-  SessionFault& fault = *slot.fault;
-  if (!fault.state.begun) fault.state.begun = now_;
-  slot.begun = *fault.state.begun;
-  slot.gate = Gate::active;
-  slot.gate_at = over_at(slot);
-  if (slot.gate_at && *slot.gate_at <= now_) {  // it has come and gone in the other direction
-    slot.gate = Gate::over;
-    slot.gate_at.reset();
-    return;
-  }
-  if (!std::exchange(fault.counted, true)) {
-    fault.counters->sessions.fetch_add(1, std::memory_order_relaxed);
-    if (fault.on_began != nullptr) (*fault.on_began)(*fault.spec, now_);
-  }
-  const Seat seat{*fault.spec, direction_, fault.draws[index(direction_)], fault.state, fault.shared(), blocks_};
-  slot.stage = fault.spec->type->make(seat);
-  StageContext context(*this, at);
-  slot.stage->on_open(context);
-}
-
-// The fault is no more: what its stage holds goes on.
-void Chain::retire(std::size_t at) {
-  Slot& slot = slots_[at];
-  slot.gate_at.reset();
-  if (std::exchange(slot.gate, Gate::over) != Gate::active) return;
-  StageContext context(*this, at);
-  if (!slot.ended) slot.stage->on_remove(context);
-  slot.alarm.reset();
-  if (slot.input_ended && !slot.ended) ended(at, End::fin);
-}
-
-void Chain::update(std::size_t at) {
-  Slot& slot = slots_[at];
-  const FaultSpec& spec = *slot.fault->spec;
-  const bool moved = slot.after != spec.after || slot.duration != compact(spec.duration);
-  if (slot.gate == Gate::active) {
-    slot.duration = compact(spec.duration);
-    slot.after = spec.after;
-    slot.gate_at = over_at(slot);
-    if (slot.gate_at && *slot.gate_at <= now_) return retire(at);
-    if (slot.ended) return;
-    StageContext context(*this, at);
-    slot.stage->on_update(context, spec);
-  } else if (moved && !slot.ended) {
-    slot.placed = now_;
-    slot.fault->state.begun.reset();
-    enter(at);
-  }
-}
-
-void Chain::set(Moment moment, std::span<SessionFault* const> faults, std::span<SessionFault* const> changed) {
-  begin(moment);
-  const auto place = [&](const auto& slot) { return std::ranges::find(faults, slot.fault) - faults.begin(); };
-  std::vector<std::ptrdiff_t> staying;
+// Those that the last selector has let out.
+void Chain::forget_messages() {
+  std::uint64_t needed_from = offset_;
   for (const auto& slot : slots_) {
-    if (place(slot) != std::ssize(faults)) staying.push_back(place(slot));
+    if (!slot.selection || slot.ended) continue;
+    const bool holds = slot.held > 0 || slot.selection->has_waiting();
+    needed_from = std::min(needed_from, holds ? slot.out : slot.in);
   }
-  // What waits in a later slot came before what waits in an earlier one: in another order of the slots
-  // the bytes would come in another order too.
-  const bool reordered = !std::ranges::is_sorted(staying);
-  for (std::size_t at = slots_.size(); at-- > 0;) {
-    if (reordered || place(slots_[at]) == std::ssize(faults)) retire(at);
+  std::uint64_t cost = 0;
+  for (const auto& each : *framings_) {
+    if (!each->watches(direction_)) continue;
+    each->messages(direction_).forget_until(needed_from);
+    cost += each->messages(direction_).count() * cost_of_message;
   }
-  std::vector<Slot> before = std::exchange(slots_, {});
-  slots_.reserve(faults.size());
-  std::uint64_t offset = offset_;
-  bool no_more = input_ended_;
-  std::vector<bool> is_new;
-  for (SessionFault* fault : faults) {
-    const auto old = std::ranges::find_if(before, [&](const Slot& slot) { return slot.fault == fault; });
-    is_new.push_back(old == before.end() || reordered);
-    if (!is_new.back()) {
-      slots_.push_back(std::move(*old));
-    } else {
-      Slot slot;
-      slot.fault = fault;
-      slot.in = slot.out = offset;
-      slot.placed = now_;
-      slot.input_ended = slot.ended = no_more || out_ended_;
-      slots_.push_back(std::move(slot));
-    }
-    offset = slots_.back().held == 0 ? slots_.back().in : slots_.back().out;
-    no_more = slots_.back().ended;
-  }
-  for (std::size_t at = slots_.size(); at-- > 0;) {
-    if (is_new[at]) {
-      if (!slots_[at].ended) enter(at);
-    } else if (std::ranges::find(changed, slots_[at].fault) != changed.end()) {
-      update(at);
-    }
-  }
-  rearm();
+  if (budget_ != nullptr)
+    cost > messages_cost_ ? budget_->take(cost - messages_cost_) : budget_->give(messages_cost_ - cost);
+  messages_cost_ = cost;
 }
 
 void Chain::on_alarm(Moment moment) {
@@ -291,14 +223,13 @@ void Chain::on_alarm(Moment moment) {
     Slot& slot = slots_[at];
     if (slot.alarm && *slot.alarm <= now_ && !slot.ended) {
       slot.alarm.reset();
-      StageContext context(*this, at);
-      slot.stage->on_alarm(context);
+      call(at, [](Stage& stage, StageContext& context) { stage.on_alarm(context); });
     }
     if (slot.gate_at && *slot.gate_at <= now_) {
       slot.gate == Gate::waiting ? activate(at) : retire(at);
     }
   }
-  rearm();
+  settle();
 }
 
 void Chain::on_room(Moment moment) {
@@ -306,10 +237,9 @@ void Chain::on_room(Moment moment) {
   for (std::size_t at = slots_.size(); at-- > 0;) {
     Slot& slot = slots_[at];
     if (slot.gate != Gate::active || slot.ended) continue;
-    StageContext context(*this, at);
-    slot.stage->on_room(context);
+    call(at, [](Stage& stage, StageContext& context) { stage.on_room(context); });
   }
-  rearm();
+  settle();
 }
 
 void Chain::on_session_end(Moment moment) {
@@ -317,7 +247,7 @@ void Chain::on_session_end(Moment moment) {
   for (std::size_t at = slots_.size(); at-- > 0;) retire(at);
   input_ended_ = true;
   input_ended(0);
-  rearm();
+  settle();
 }
 
 auto Chain::take_released() -> Slice {
@@ -335,21 +265,26 @@ void Chain::cut() {
 }
 
 auto Chain::is_full() const -> bool {
-  return held_ >= queue_limit_ || (held_ > 0 && budget_ != nullptr && budget_->is_full()) || !stages_take_more();
+  return limited() >= queue_limit_ || (held_ > 0 && budget_ != nullptr && budget_->is_full()) || !stages_take_more();
 }
 
 void Chain::count_full() {
   if (budget_ == nullptr || std::exchange(full_told_, true)) return;
-  if (held_ >= queue_limit_) budget_->count_direction_full();
+  if (limited() >= queue_limit_) budget_->count_direction_full();
   if (held_ > 0 && budget_->is_full()) budget_->count_process_full();
 }
 
 auto Chain::stages_take_more() const -> bool {
-  return std::ranges::all_of(
-      slots_, [](const auto& slot) { return !slot.ended && (slot.gate != Gate::active || slot.stage->takes_more()); });
+  return std::ranges::all_of(slots_, [](const auto& slot) {
+    if (slot.ended) return false;
+    // What a stage will not take may never come, as it is for selected messages alone: one has to come first.
+    return slot.gate != Gate::active || slot.stage->takes_more() || (slot.selection && slot.held == 0);
+  });
 }
 
-void Chain::rearm() {
+// After every call.
+void Chain::settle() {
+  if (framings_ != nullptr && (!framings_->empty() || messages_cost_ > 0)) forget_messages();
   CompactOptional<MonoTime> soonest;
   for (const auto& slot : slots_) {
     if (slot.ended) continue;

@@ -13,11 +13,14 @@
 #include "base/fifo.h"
 #include "base/ids.h"
 #include "fault/byte_budget.h"
+#include "fault/framing.h"
 #include "fault/proxy_faults.h"
 #include "fault/seat.h"
 #include "fault/stage.h"
 
 namespace weir::fault {
+
+class Selection;
 
 // Told once for each fault of a session, when it comes into force there.
 using OnBegan = std::function<void(const FaultSpec&, MonoTime)>;
@@ -50,6 +53,10 @@ struct ChainPlace {
   std::uint64_t offset = 0;                         // of the next byte in the direction's stream
   std::uint64_t queue_limit = default_queue_limit;  // bytes held from which on the source is not read
   ByteBudget* budget = nullptr;                     // of the process; null: none
+  const Framings* framings = nullptr;               // of the session; null: none, ever
+
+  // Some framer has to see the bytes, whether or not a fault is in their path.
+  [[nodiscard]] auto is_watched() const -> bool { return any_watches(framings, direction); }
 };
 
 // The path of one direction's bytes through the faults of one session: what one releases enters the next,
@@ -58,7 +65,8 @@ struct ChainPlace {
 //
 //   waiting --age or offset reached--> active --"for" is over, or removed--> over
 //
-// Bytes pass through a slot that is not active; a stage exists while it is. On the worker's thread;
+// Bytes pass through a slot that is not active; a stage exists while it is. In front of all slots stand the
+// session's framers, which find the messages that selectors (selection.h) go by. On the worker's thread;
 // owned by the pump, null until a fault applies, and goes before the SessionFaults.
 class Chain {
  public:
@@ -102,36 +110,52 @@ class Chain {
   [[nodiscard]] auto is_full() const -> bool;
   void count_full();
   // It does nothing any more: it may be taken out of the path when nothing is held or released.
-  [[nodiscard]] auto is_spent() const -> bool { return slots_.empty(); }
+  [[nodiscard]] auto is_spent() const -> bool { return slots_.empty() && !any_watches(framings_, direction_); }
+
+  // What a message that is remembered counts as, in bytes held: its place, and what stages keep of a chunk
+  // of its own. Lines of one byte each would otherwise take sixty times the memory that is allowed.
+  static constexpr std::uint64_t cost_of_message = 64;
 
   struct Slot;  // chain.cpp's alone
 
  private:
   friend class StageContext;
   void begin(Moment moment) { now_ = moment.now, sink_blocked_ = moment.sink_blocked; }
-  void feed(std::size_t at, Chunk chunk);
-  void feed_active(std::size_t at, Chunk chunk);
+  void feed(std::size_t at, Chunk&& chunk);
+  void feed_selected(std::size_t at, Chunk&& chunk);
+  void go_out(std::size_t at, Chunk&& chunk);
+  void let_waiting_go(std::size_t at);
+  void flush(std::size_t at);
+  // Calls call(stage, context) on the slot's stage.
+  template <class Call>
+  void call(std::size_t at, Call call);
+  [[nodiscard]] auto selection_for(const SessionFault& fault) -> std::unique_ptr<Selection>;
   void input_ended(std::size_t at);
   void ended(std::size_t at, End how);
   void enter(std::size_t at);
   void activate(std::size_t at);
   void retire(std::size_t at);
   void update(std::size_t at);
-  void rearm();
-  void let_go(std::uint64_t bytes);
-  // A stage's wishes.
-  void emit(std::size_t at, Chunk chunk);
-  void drop(std::size_t at, std::size_t count);
+  void settle();
+  void forget_messages();
+  void let_go(std::uint64_t bytes) {
+    bytes = std::min(held_, bytes);
+    held_ -= bytes;
+    if (budget_ != nullptr) budget_->give(bytes);
+  }
   [[nodiscard]] auto starts_at(const Slot& slot) const -> CompactOptional<MonoTime>;
   [[nodiscard]] auto stages_take_more() const -> bool;
+  [[nodiscard]] auto limited() const -> std::uint64_t { return held_ + messages_cost_; }
 
   BlockPool& blocks_;
   ByteBudget* budget_;
+  const Framings* framings_;
   std::vector<Slot> slots_;  // their number changes in set() alone
   Fifo<Slice> released_;
   std::uint64_t queue_limit_;
   std::uint64_t offset_;  // of the next byte that comes in
   std::uint64_t held_ = 0;
+  std::uint64_t messages_cost_ = 0;
   MonoTime accepted_;
   MonoTime now_{};
   CompactOptional<MonoTime> alarm_;

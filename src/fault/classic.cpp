@@ -31,8 +31,8 @@ auto set_classic(FaultSpec& spec, std::string_view attribute, std::int64_t value
 auto classic_attributes(const FaultSpec& spec)
     -> std::optional<std::vector<std::pair<std::string_view, std::int64_t>>> {
   const bool plain = spec.type->classic && spec.direction != FaultDirection::both &&
-                     spec.scope == FaultScope::session && !spec.match && spec.after == After{Nanos{0}} &&
-                     !spec.duration;
+                     spec.scope == FaultScope::session && !spec.match && spec.selector.on == nullptr &&
+                     spec.after == After{Nanos{0}} && !spec.duration;
   if (!plain) return std::nullopt;
   std::vector<std::pair<std::string_view, std::int64_t>> shown;
   for (std::size_t i = 0; i < spec.values.size(); ++i) {

@@ -29,6 +29,7 @@ class Matcher {
       fallback_[i + 1] = k;
     }
   }
+  void start_anew() { matched_ = 0; }
   [[nodiscard]] auto is_set() const -> bool { return !pattern_.empty(); }
   // Is this byte the last of the pattern?
   auto next(char byte) -> bool {
@@ -52,7 +53,8 @@ class CorruptStage final : public Stage {
   void on_chunk(StageContext& context, Chunk chunk) override {
     const std::uint64_t offset = chunk.offset;
     const std::span<const std::byte> bytes = chunk.bytes.bytes();
-    // Also where bytes in front of these were dropped on their way: what was drawn may be among them.
+    if (chunk.marks.begins) start_anew();
+    // Also where bytes between these and the last are not for this stage, or were dropped on their way.
     if (!drawn_ || (next_ < offset && !matcher_.is_set())) draw_from(offset);
     std::vector<std::byte> changed;  // filled when the first byte changes
     for (std::uint64_t at = offset; at < offset + bytes.size(); ++at) {
@@ -86,6 +88,12 @@ class CorruptStage final : public Stage {
     left_to_replace_ = 0;
     next_ = nowhere;
     drawn_ = false;
+  }
+  // Nothing goes from one message to the next.
+  void start_anew() {
+    matcher_.start_anew();
+    left_to_replace_ = 0;
+    if (matcher_.is_set()) next_ = nowhere;
   }
   // The next offset to corrupt, from `offset` on. With a rate the gap is geometric, drawn by the offset
   // that it begins at: a draw for every byte would cost 20 ns each.

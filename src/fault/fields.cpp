@@ -1,9 +1,11 @@
 // Faults from and to what users write: see catalog.h.
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 
 #include "base/duration.h"
+#include "base/nearest.h"
 #include "fault/catalog.h"
 
 namespace weir::fault {
@@ -11,7 +13,7 @@ namespace {
 
 using Written = decltype(Field::value);
 
-constexpr std::string_view common_fields = "name, direction, probability, scope, match, after and for";
+constexpr std::string_view common_fields = "name, direction, probability, scope, match, after, for, on, nth and every";
 constexpr std::size_t longest_name = 200;
 
 auto shown(const Written& value) -> std::string {
@@ -162,6 +164,38 @@ auto set_name(FaultSpec& spec, const Written& value) -> Result<void> {
   return {};
 }
 
+// What a message is: the name of a framer. Without a text the fault is for all bytes again.
+auto set_on(FaultSpec& spec, const Written& value) -> Result<void> {
+  const auto* text = text_of(value);
+  if (text != nullptr && text->empty()) {
+    spec.selector = {};
+    return {};
+  }
+  const auto* info = text == nullptr ? nullptr : protocol::find_framer(*text);
+  if (info != nullptr) {
+    spec.selector.on = info;
+    return {};
+  }
+  std::vector<std::string_view> names;
+  for (const auto* each : protocol::framers()) names.push_back(each->name);
+  const auto near = text == nullptr ? std::nullopt : nearest(*text, names);
+  return failure(near ? fmt::format("there are no messages {}; did you mean \"{}\"?", shown(value), *near)
+                      : fmt::format("there are no messages {}; there are {}", shown(value), fmt::join(names, ", ")));
+}
+
+// How messages are counted.
+auto set_count(std::uint64_t& count, const Written& value) -> Result<void> {
+  std::optional<std::int64_t> number;
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) number = *integer;
+  if (const auto* text = text_of(value)) {
+    if (*text == "off") return count = 0, Result<void>{};
+    number = number_in<std::int64_t>(*text);
+  }
+  if (!number || *number < 1) return failure(fmt::format("{} is not a whole number from 1, or off", shown(value)));
+  count = static_cast<std::uint64_t>(*number);
+  return {};
+}
+
 // Sets one of the fields that every fault has. Nothing: it is not one of them.
 auto set_common(FaultSpec& spec, const Field& field) -> std::optional<Result<void>> {
   const bool stream = spec.type->phase == FaultPhase::stream;
@@ -170,12 +204,16 @@ auto set_common(FaultSpec& spec, const Field& field) -> std::optional<Result<voi
   if (field.key == "probability") return store(parse_fraction(value), spec.probability);
   if (field.key == "scope") return store(parse_word(value, {"session", "client", "proxy"}), spec.scope);
   if (field.key == "match") return set_match(spec, value);
-  if (field.key != "direction" && field.key != "after" && field.key != "for") return std::nullopt;
+  constexpr std::array of_streams{"direction", "after", "for", "on", "nth", "every"};
+  if (std::ranges::find(of_streams, field.key) == of_streams.end()) return std::nullopt;
   if (!stream) {
     return failure(fmt::format("this fault acts before any byte passes, so it takes no {}: leave it out", field.key));
   }
   if (field.key == "direction") return store(parse_word(value, {"upstream", "downstream", "both"}), spec.direction);
   if (field.key == "after") return store(parse_after(value), spec.after);
+  if (field.key == "on") return set_on(spec, value);
+  if (field.key == "nth") return set_count(spec.selector.nth, value);
+  if (field.key == "every") return set_count(spec.selector.every, value);
   const auto text = with_unit(value, "a duration with its unit such as 5s");
   if (!text) return tl::make_unexpected(text.error());
   const auto duration = parse_duration_or_off(*text);
@@ -293,6 +331,10 @@ auto to_fields(const FaultSpec& spec) -> std::vector<Field> {
     fields.push_back({"after", canonical_duration(time)});
   }
   if (spec.duration) fields.push_back({"for", canonical_duration(*spec.duration)});
+  if (spec.selector.on != nullptr) fields.push_back({"on", std::string(spec.selector.on->name)});
+  for (const auto& [key, count] : {std::pair{"nth", spec.selector.nth}, std::pair{"every", spec.selector.every}}) {
+    if (count != 0) fields.push_back({key, static_cast<std::int64_t>(count)});
+  }
   for (std::size_t i = 0; i < spec.values.size(); ++i) {
     const AttributeInfo& attribute = spec.type->attributes[i];
     const Value& value = spec.values[i];

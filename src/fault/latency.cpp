@@ -33,12 +33,15 @@ class LatencyStage final : public HoldingStage {
   explicit LatencyStage(const Seat& seat) : draws_(seat.draws) { take(seat.spec); }
 
   void on_chunk(StageContext& context, Chunk chunk) override {
-    const Nanos delay = delay_at(chunk.offset);
-    hold(context, std::move(chunk), context.now() + delay);
+    if (chunk.is_new()) draw_at(chunk.offset);
+    hold(context, std::move(chunk), context.now() + delay());
   }
   void on_update(StageContext& context, const FaultSpec& spec) override {
     take(spec);
-    hasten(context, [this](const Held& held) { return held.arrived + delay_at(held.chunk.offset); });
+    hasten(context, [this](const Held& held) {
+      if (held.chunk.is_new()) draw_at(held.chunk.offset);
+      return held.arrived + delay();
+    });
   }
 
  private:
@@ -48,9 +51,13 @@ class LatencyStage final : public HoldingStage {
     distribution_ = distribution_of(spec);
     draws_.set_correlation(spec.fraction("correlation"));
   }
-  auto delay_at(std::uint64_t offset) -> Nanos {
+  void draw_at(std::uint64_t offset) {
+    if (jitter_ <= Nanos{0} || distribution_ == Distribution::constant) return;
+    share_ = spread(distribution_, draws_.next(offset));
+  }
+  [[nodiscard]] auto delay() const -> Nanos {
     if (jitter_ <= Nanos{0} || distribution_ == Distribution::constant) return std::max(latency_, Nanos{0});
-    const double more = spread(distribution_, draws_.next(offset)) * static_cast<double>(jitter_.count());
+    const double more = share_ * static_cast<double>(jitter_.count());
     return std::max(latency_ + Nanos{std::llround(more)}, Nanos{0});
   }
 
@@ -58,6 +65,7 @@ class LatencyStage final : public HoldingStage {
   Nanos latency_{};
   Nanos jitter_{};
   Distribution distribution_{};
+  double share_ = 0;  // of the jitter, of the message or chunk that comes in
 };
 
 auto check(const FaultSpec& spec) -> Result<void> {

@@ -9,8 +9,8 @@ class PacketLossStage final : public Stage {
   explicit PacketLossStage(const Seat& seat) : draws_(seat.draws) { take(seat.spec); }
 
   void on_chunk(StageContext& context, Chunk chunk) override {
-    if (draws_.next(chunk.offset) < rate_) return context.drop(chunk.size());
-    context.emit(std::move(chunk));
+    if (chunk.is_new()) lost_ = draws_.next(chunk.offset) < rate_;
+    lost_ ? context.drop(chunk.size()) : context.emit(std::move(chunk));
   }
   void on_update(StageContext&, const FaultSpec& spec) override { take(spec); }
 
@@ -22,6 +22,7 @@ class PacketLossStage final : public Stage {
 
   CorrelatedDraws draws_;
   double rate_ = 0;
+  bool lost_ = false;
 };
 
 }  // namespace

@@ -11,7 +11,8 @@ auto applies(const FaultSpec& spec, FaultPhase phase, const ProxyFaults& proxy, 
 
 // What a fault's stages were made of: with another of these it is another fault of the same name.
 auto same_fault(const FaultSpec& a, const FaultSpec& b) -> bool {
-  return a.name == b.name && a.type == b.type && a.direction == b.direction && a.scope == b.scope;
+  return a.name == b.name && a.type == b.type && a.direction == b.direction && a.scope == b.scope &&
+         a.selector.on == b.selector.on;
 }
 
 }  // namespace
@@ -45,7 +46,33 @@ auto SessionFaults::choose(const FaultList& list, const SessionKey& key) -> Chan
   for (auto& each : before) {
     if (each != nullptr) change.gone.push_back(std::move(each));
   }
+  choose_framings(change);
   return change;
+}
+
+// A framer stays while a fault names it, so that it goes on where it is.
+void SessionFaults::choose_framings(Change& change) {
+  const auto find = [this](const protocol::FramerInfo* info) {
+    return std::ranges::find(framings_, info, [](const auto& each) { return &each->info(); });
+  };
+  for (const auto& fault : faults_) {
+    const protocol::FramerInfo* info = fault->spec->selector.on;
+    if (info != nullptr && find(info) == framings_.end()) framings_.push_back(std::make_unique<Framing>(*info));
+  }
+  for (auto& framing : framings_) {
+    const auto names_it = [&](Direction direction) {
+      return std::ranges::any_of(faults_, [&](const auto& fault) {
+        return fault->spec->selector.on == &framing->info() && fault->spec->covers(direction);
+      });
+    };
+    const bool up = names_it(Direction::upstream);
+    const bool down = names_it(Direction::downstream);
+    const bool both = framing->info().needs_both && (up || down);
+    framing->set_watches(Direction::upstream, up || both);
+    framing->set_watches(Direction::downstream, down || both);
+    if (!up && !down) change.framings_gone.push_back(std::move(framing));
+  }
+  std::erase(framings_, nullptr);
 }
 
 auto SessionFaults::in(Direction direction) const -> std::vector<SessionFault*> {

@@ -29,12 +29,16 @@ class SessionFaults {
 
   struct Change {
     std::vector<SessionFault*> changed;
-    std::vector<std::unique_ptr<SessionFault>> gone;  // keep them until both chains have been set
+    // Keep them until both chains have been set.
+    std::vector<std::unique_ptr<SessionFault>> gone;
+    Framings framings_gone;
   };
   // Chooses from the list anew.
   [[nodiscard]] auto choose(const FaultList& list, const SessionKey& key) -> Change;
   // Those of a direction, in the list's order.
   [[nodiscard]] auto in(Direction direction) const -> std::vector<SessionFault*>;
+  // The framers that they go by, for the chains of both directions; at the same place for ever.
+  [[nodiscard]] auto framings() const -> const Framings& { return framings_; }
   // That came into force in this session so far, by name.
   [[nodiscard]] auto names() const -> std::vector<std::string>;
   // Of the fault that asked for the session's end; empty if none did.
@@ -43,7 +47,10 @@ class SessionFaults {
  private:
   ProxyFaults& proxy_;
   OnBegan on_began_;
+  void choose_framings(Change& change);
+
   std::vector<std::unique_ptr<SessionFault>> faults_;
+  Framings framings_;
 };
 
 // Does any stream fault of the list apply to the session?

@@ -28,7 +28,7 @@ auto FaultSpec::text(std::string_view attribute) const -> const std::string& {
 auto same(const FaultSpec& a, const FaultSpec& b) -> bool {
   return a.type == b.type && a.name == b.name && a.direction == b.direction && a.probability == b.probability &&
          a.scope == b.scope && a.match == b.match && a.after == b.after && a.duration == b.duration &&
-         a.values == b.values;
+         a.selector == b.selector && a.values == b.values;
 }
 
 auto to_string(FaultDirection direction) -> std::string_view {

@@ -13,6 +13,7 @@
 #include "base/client_filter.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "protocol/framer.h"
 
 namespace weir::fault {
 
@@ -39,6 +40,20 @@ using After = std::variant<Nanos, ByteOffset>;
 // word, or raw bytes (written as hex).
 using Value = std::variant<std::int64_t, double, std::string>;
 
+// Which messages of its direction a fault is for. Messages are counted from 1, from the first that begins
+// when the fault has begun.
+struct Selector {
+  const protocol::FramerInfo* on = nullptr;  // what a message is; null: the fault is for all bytes
+  std::uint64_t nth = 0;                     // the first that is selected; 0: as `every` says
+  std::uint64_t every = 0;                   // and then one message in so many; 0: no other, or all if nth is 0 too
+
+  [[nodiscard]] auto selects(std::uint64_t number) const -> bool {
+    if (every == 0) return nth == 0 || number == nth;
+    return number >= nth && (number - nth) % every == 0;
+  }
+  auto operator==(const Selector&) const -> bool = default;
+};
+
 struct FaultSpec {
   const FaultInfo* type = nullptr;  // never null in a list; the catalog's, so for ever
   std::string name = {};            // unique in a proxy; "<type>_<direction>" unless given
@@ -49,7 +64,8 @@ struct FaultSpec {
   std::string match_text = {};             // as the user wrote it; empty if none
   After after = Nanos{0};
   std::optional<Nanos> duration = {};  // "for": from when it begins; none: to the session's end
-  std::vector<Value> values = {};      // by the place of the attribute in type->attributes
+  Selector selector = {};
+  std::vector<Value> values = {};  // by the place of the attribute in type->attributes
 
   // By name; the type must have it, and of this kind.
   [[nodiscard]] auto integer(std::string_view attribute) const -> std::int64_t;

@@ -21,18 +21,32 @@ enum class End : unsigned char {
   session_reset,  // both legs get RST, now
 };
 
+// What of a message a chunk holds. Only a fault with a selector (on=...) has its chunks framed: each then
+// lies in one selected message, and other bytes never come to the stage.
+struct Marks {
+  bool framed = false;
+  bool begins = false;  // these are the message's first bytes
+  bool ends = false;    // and these its last
+};
+
 // Bytes of a direction on their way, and their place in the stream as its source sent it.
 struct Chunk {
   Slice bytes;
   std::uint64_t offset = 0;  // of the first byte, from 0
+  Marks marks = {};
+  bool goes_on = false;  // the next chunk was cut off here by the chain alone, where a message ends
 
   [[nodiscard]] auto size() const -> std::size_t { return bytes.size(); }
   [[nodiscard]] auto empty() const -> bool { return bytes.empty(); }
   [[nodiscard]] auto end() const -> std::uint64_t { return offset + bytes.size(); }
+  // What draws once for a message draws now; without messages, each chunk is as one.
+  [[nodiscard]] auto is_new() const -> bool { return marks.begins || !marks.framed; }
   // Takes the first n bytes out; n <= size().
   [[nodiscard]] auto take(std::size_t n) -> Chunk {
     if (n == bytes.size()) return std::exchange(*this, Chunk{.bytes = {}, .offset = end()});
-    Chunk first{.bytes = bytes.prefix(n), .offset = offset};
+    Chunk first{.bytes = bytes.prefix(n), .offset = offset, .marks = marks};
+    if (n == 0) return first;
+    first.marks.ends = marks.begins = false;
     bytes.remove_prefix(n);
     offset += n;
     return first;
@@ -45,7 +59,7 @@ class StageContext {
   StageContext(Chain& chain, std::size_t place) : chain_(chain), place_(place) {}
   [[nodiscard]] auto now() const -> MonoTime;
   // Hands bytes on, in order; one emit is one send at the sink.
-  void emit(Chunk chunk);
+  void emit(Chunk&& chunk);
   // So many of the bytes taken in, the next in order, will never be emitted.
   void drop(std::size_t count);
   // Have on_alarm called at or after `when`; one alarm per stage, the last call counts.

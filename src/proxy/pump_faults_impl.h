@@ -10,7 +10,7 @@ void Pump<Source, Sink>::set_faults(const fault::ChainPlace& place, std::span<fa
                                     std::span<fault::SessionFault* const> changed, MonoTime now) {
   if (!faults_) {
     // A direction whose source has ended has no more bytes to be at fault with.
-    if (faults.empty() || state_ != PumpState::flowing) return;
+    if ((faults.empty() && !place.is_watched()) || state_ != PumpState::flowing) return;
     faults_ = std::make_unique<fault::Chain>(place);
   }
   faults_->set(moment(now), faults, changed);

@@ -77,7 +77,8 @@ void Session::apply_faults() {
                      .accepted = accepted_,
                      .offset = pump.bytes(),
                      .queue_limit = settings_->rules.fault_queue_limit,
-                     .budget = proxy_.fault_budget},
+                     .budget = proxy_.fault_budget,
+                     .framings = &faults_->framings()},
                     faults_->in(direction), change.changed, now());
   };
   apply(relay_.upstream(), Direction::upstream);

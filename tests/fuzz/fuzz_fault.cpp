@@ -31,7 +31,8 @@ class Path final {
                                                 .blocks = blocks_,
                                                 .accepted = accepted_,
                                                 .queue_limit = queue_limit,
-                                                .budget = &budget_});
+                                                .budget = &budget_,
+                                                .framings = &session_.framings()});
   }
   ~Path() {
     chain_.reset();
@@ -153,6 +154,12 @@ auto any_list(FuzzedDataProvider& input, bool lossless) -> FaultList {
     std::string text = any_fault(input, lossless) + fmt::format(" name=f{}", input.ConsumeIntegralInRange<int>(0, 5));
     if (input.ConsumeBool()) text += fmt::format(" after={}B", input.ConsumeIntegralInRange<int>(0, 50'000));
     if (input.ConsumeBool()) text += fmt::format(" for={}ms", input.ConsumeIntegralInRange<int>(1, 500));
+    if (input.ConsumeBool()) {
+      const auto all = protocol::framers();
+      text += fmt::format(" on={}", all[input.ConsumeIntegralInRange<std::size_t>(0, all.size() - 1)]->name);
+      if (input.ConsumeBool()) text += fmt::format(" nth={}", input.ConsumeIntegralInRange<int>(1, 50));
+      if (input.ConsumeBool()) text += fmt::format(" every={}", input.ConsumeIntegralInRange<int>(1, 20));
+    }
     const auto spec = parse_fault(text);
     if (!spec) continue;  // such as a fault that would do nothing
     if (auto longer = list.with(*spec, input.ConsumeIntegralInRange<std::size_t>(0, 4))) list = *std::move(longer);
@@ -168,6 +175,7 @@ extern "C" auto LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t siz
   Path path(input.ConsumeIntegral<std::uint64_t>());
   path.set(any_list(input, lossless));
   std::uint8_t fill = 0;
+  const std::uint8_t line = input.ConsumeIntegralInRange<std::uint8_t>(1, 200);  // so long are lines
   for (int step = 0; step < 200 && input.remaining_bytes() > 0; ++step) {
     switch (input.ConsumeIntegralInRange<int>(0, 9)) {
       case 0: path.set(any_list(input, lossless)); break;
@@ -180,7 +188,7 @@ extern "C" auto LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t siz
         break;
       default: {
         std::string chunk(input.ConsumeIntegralInRange<std::size_t>(1, longest_chunk), '\0');
-        for (char& c : chunk) c = static_cast<char>(fill++ * 7);
+        for (char& c : chunk) c = static_cast<char>(fill++ % line == 0 ? '\n' : fill * 7);
         path.comes(chunk);
       }
     }

@@ -364,3 +364,12 @@ def test_the_seed_is_always_reported(start_weir, listener):
     wait_until(lambda: "--seed " in weir.stderr(), "the seed is printed")
     given = start_weir(listener.text, "--fault", "noop", "--seed", "42")
     wait_until(lambda: "--seed 42 " in given.stderr(), "the seed that was given is printed")
+
+
+def test_each_third_line_is_late(faulty):
+    _, connect = faulty("latency latency=300ms on=line every=3 direction=upstream")
+    session = connect()
+    session.client.sendall(b"1\n2\n3\n4\n")
+    assert session.server.recv(100) == b"1\n2\n"
+    assert session.server.recv(100) == b"3\n4\n"
+    assert session.age() >= 0.3

@@ -19,6 +19,7 @@ from ._text import (
 
 Direction = Literal["upstream", "downstream", "both"]
 Scope = Literal["session", "client", "proxy"]
+Messages = Literal["line"]
 Made = TypeVar("Made", covariant=True)
 
 
@@ -26,7 +27,8 @@ class FaultMethods(Generic[Made]):
     """What a proxy can do to its sessions. Nothing happens before the result is entered, or created.
 
     Of every fault: `probability` is the part of the sessions it applies to, `match` a client's address or network,
-    `scope` what shares one draw, `after` when in a session it begins, `for_` how long it lasts.
+    `scope` what shares one draw, `after` when in a session it begins, `for_` how long it lasts. `on` makes it one
+    for messages of that kind alone: `nth` is the first that is selected, `every` then one in so many.
     """
 
     def _make_fault(self, type: str, attributes: Mapping[str, Any]) -> Made:
@@ -37,6 +39,7 @@ class FaultMethods(Generic[Made]):
                 correlation: float = 0.0, direction: Direction = "downstream", probability: float = 1.0,
                 match: Optional[str] = None, scope: Optional[Scope] = None,
                 after: Optional[After] = None, for_: Optional[Duration] = None,
+                on: Optional[Messages] = None, nth: Optional[int] = None, every: Optional[int] = None,
                 name: Optional[str] = None) -> Made:
         """Every chunk leaves so much later than it came; order is always kept
 
@@ -56,12 +59,16 @@ class FaultMethods(Generic[Made]):
             "scope": scope,
             "after": as_optional_after(after),
             "for": as_optional_duration(for_),
+            "on": on,
+            "nth": nth,
+            "every": every,
             "name": name,
         })
 
     def bandwidth(self, rate: Rate = "0", *, direction: Direction = "downstream",
                   probability: float = 1.0, match: Optional[str] = None, scope: Optional[Scope] = None,
                   after: Optional[After] = None, for_: Optional[Duration] = None,
+                  on: Optional[Messages] = None, nth: Optional[int] = None, every: Optional[int] = None,
                   name: Optional[str] = None) -> Made:
         """Passes no more than so many bytes per second; 0 passes none
 
@@ -75,12 +82,16 @@ class FaultMethods(Generic[Made]):
             "scope": scope,
             "after": as_optional_after(after),
             "for": as_optional_duration(for_),
+            "on": on,
+            "nth": nth,
+            "every": every,
             "name": name,
         })
 
     def slow_close(self, delay: Duration = "0", *, direction: Direction = "downstream",
                    probability: float = 1.0, match: Optional[str] = None, scope: Optional[Scope] = None,
                    after: Optional[After] = None, for_: Optional[Duration] = None,
+                   on: Optional[Messages] = None, nth: Optional[int] = None, every: Optional[int] = None,
                    name: Optional[str] = None) -> Made:
         """Bytes pass; FIN is passed on so much later
 
@@ -94,12 +105,16 @@ class FaultMethods(Generic[Made]):
             "scope": scope,
             "after": as_optional_after(after),
             "for": as_optional_duration(for_),
+            "on": on,
+            "nth": nth,
+            "every": every,
             "name": name,
         })
 
     def timeout(self, timeout: Duration = "0", *, direction: Direction = "downstream",
                 probability: float = 1.0, match: Optional[str] = None, scope: Optional[Scope] = None,
                 after: Optional[After] = None, for_: Optional[Duration] = None,
+                on: Optional[Messages] = None, nth: Optional[int] = None, every: Optional[int] = None,
                 name: Optional[str] = None) -> Made:
         """Drops every byte, and ends the session when none came for so long; 0 never ends it
 
@@ -113,12 +128,16 @@ class FaultMethods(Generic[Made]):
             "scope": scope,
             "after": as_optional_after(after),
             "for": as_optional_duration(for_),
+            "on": on,
+            "nth": nth,
+            "every": every,
             "name": name,
         })
 
     def reset_peer(self, timeout: Duration = "0", *, direction: Direction = "downstream",
                    probability: float = 1.0, match: Optional[str] = None, scope: Optional[Scope] = None,
                    after: Optional[After] = None, for_: Optional[Duration] = None,
+                   on: Optional[Messages] = None, nth: Optional[int] = None, every: Optional[int] = None,
                    name: Optional[str] = None) -> Made:
         """Resets both ends (RST) so long after the first byte, or the FIN, of the direction
 
@@ -132,13 +151,17 @@ class FaultMethods(Generic[Made]):
             "scope": scope,
             "after": as_optional_after(after),
             "for": as_optional_duration(for_),
+            "on": on,
+            "nth": nth,
+            "every": every,
             "name": name,
         })
 
     def slicer(self, average_size: Size = 0, *, size_variation: Size = 0, delay: Duration = "0",
                direction: Direction = "downstream", probability: float = 1.0,
                match: Optional[str] = None, scope: Optional[Scope] = None, after: Optional[After] = None,
-               for_: Optional[Duration] = None, name: Optional[str] = None) -> Made:
+               for_: Optional[Duration] = None, on: Optional[Messages] = None, nth: Optional[int] = None,
+               every: Optional[int] = None, name: Optional[str] = None) -> Made:
         """Cuts the stream into small sends, with a pause after each
 
         average_size: A slice's mean size; 0 passes everything as it came (a number of bytes such as 4096, 64KiB or
@@ -157,12 +180,16 @@ class FaultMethods(Generic[Made]):
             "scope": scope,
             "after": as_optional_after(after),
             "for": as_optional_duration(for_),
+            "on": on,
+            "nth": nth,
+            "every": every,
             "name": name,
         })
 
     def limit_data(self, bytes: Size = 0, *, direction: Direction = "downstream",
                    probability: float = 1.0, match: Optional[str] = None, scope: Optional[Scope] = None,
                    after: Optional[After] = None, for_: Optional[Duration] = None,
+                   on: Optional[Messages] = None, nth: Optional[int] = None, every: Optional[int] = None,
                    name: Optional[str] = None) -> Made:
         """Passes so many bytes, then ends the session
 
@@ -176,12 +203,16 @@ class FaultMethods(Generic[Made]):
             "scope": scope,
             "after": as_optional_after(after),
             "for": as_optional_duration(for_),
+            "on": on,
+            "nth": nth,
+            "every": every,
             "name": name,
         })
 
     def noop(self, *, direction: Direction = "downstream", probability: float = 1.0,
              match: Optional[str] = None, scope: Optional[Scope] = None, after: Optional[After] = None,
-             for_: Optional[Duration] = None, name: Optional[str] = None) -> Made:
+             for_: Optional[Duration] = None, on: Optional[Messages] = None, nth: Optional[int] = None,
+             every: Optional[int] = None, name: Optional[str] = None) -> Made:
         """Changes nothing"""
         return self._make_fault("noop", {
             "direction": direction,
@@ -190,12 +221,16 @@ class FaultMethods(Generic[Made]):
             "scope": scope,
             "after": as_optional_after(after),
             "for": as_optional_duration(for_),
+            "on": on,
+            "nth": nth,
+            "every": every,
             "name": name,
         })
 
     def stall(self, *, direction: Direction = "both", probability: float = 1.0,
               match: Optional[str] = None, scope: Optional[Scope] = None, after: Optional[After] = None,
-              for_: Optional[Duration] = None, name: Optional[str] = None) -> Made:
+              for_: Optional[Duration] = None, on: Optional[Messages] = None, nth: Optional[int] = None,
+              every: Optional[int] = None, name: Optional[str] = None) -> Made:
         """Freezes the stream without a FIN, as an unplugged cable does, and goes on when it ends"""
         return self._make_fault("stall", {
             "direction": direction,
@@ -204,13 +239,17 @@ class FaultMethods(Generic[Made]):
             "scope": scope,
             "after": as_optional_after(after),
             "for": as_optional_duration(for_),
+            "on": on,
+            "nth": nth,
+            "every": every,
             "name": name,
         })
 
     def loss(self, rate: float = 0.0, *, burst: int = 1, rto: Duration = "200ms",
              direction: Direction = "downstream", probability: float = 1.0, match: Optional[str] = None,
              scope: Optional[Scope] = None, after: Optional[After] = None,
-             for_: Optional[Duration] = None, name: Optional[str] = None) -> Made:
+             for_: Optional[Duration] = None, on: Optional[Messages] = None, nth: Optional[int] = None,
+             every: Optional[int] = None, name: Optional[str] = None) -> Made:
         """Loss as a TCP peer feels it: pauses, then all at once; no byte is ever missing
 
         rate: The part of the segments that is lost (a number from 0 to 1).
@@ -227,6 +266,9 @@ class FaultMethods(Generic[Made]):
             "scope": scope,
             "after": as_optional_after(after),
             "for": as_optional_duration(for_),
+            "on": on,
+            "nth": nth,
+            "every": every,
             "name": name,
         })
 
@@ -234,7 +276,8 @@ class FaultMethods(Generic[Made]):
                     direction: Direction = "downstream", probability: float = 1.0,
                     match: Optional[str] = None, scope: Optional[Scope] = None,
                     after: Optional[After] = None, for_: Optional[Duration] = None,
-                    name: Optional[str] = None) -> Made:
+                    on: Optional[Messages] = None, nth: Optional[int] = None,
+                    every: Optional[int] = None, name: Optional[str] = None) -> Made:
         """Drops chunks, so it corrupts the stream on purpose
 
         loss_rate: The part of the chunks that is dropped (a number from 0 to 1).
@@ -249,6 +292,9 @@ class FaultMethods(Generic[Made]):
             "scope": scope,
             "after": as_optional_after(after),
             "for": as_optional_duration(for_),
+            "on": on,
+            "nth": nth,
+            "every": every,
             "name": name,
         })
 
@@ -257,6 +303,7 @@ class FaultMethods(Generic[Made]):
                 with_: Optional[Bytes] = None, direction: Direction = "downstream",
                 probability: float = 1.0, match: Optional[str] = None, scope: Optional[Scope] = None,
                 after: Optional[After] = None, for_: Optional[Duration] = None,
+                on: Optional[Messages] = None, nth: Optional[int] = None, every: Optional[int] = None,
                 name: Optional[str] = None) -> Made:
         """Changes bytes: flips a bit, writes others over them, or cuts the stream off
 
@@ -278,13 +325,18 @@ class FaultMethods(Generic[Made]):
             "scope": scope,
             "after": as_optional_after(after),
             "for": as_optional_duration(for_),
+            "on": on,
+            "nth": nth,
+            "every": every,
             "name": name,
         })
 
     def first_byte_delay(self, delay: Duration = "0", *, direction: Direction = "downstream",
                          probability: float = 1.0, match: Optional[str] = None,
                          scope: Optional[Scope] = None, after: Optional[After] = None,
-                         for_: Optional[Duration] = None, name: Optional[str] = None) -> Made:
+                         for_: Optional[Duration] = None, on: Optional[Messages] = None,
+                         nth: Optional[int] = None, every: Optional[int] = None,
+                         name: Optional[str] = None) -> Made:
         """Holds the direction's first byte, and what follows it meanwhile, for so long
 
         delay: How long (a duration such as 100ms, 1.5s or 0).
@@ -297,12 +349,16 @@ class FaultMethods(Generic[Made]):
             "scope": scope,
             "after": as_optional_after(after),
             "for": as_optional_duration(for_),
+            "on": on,
+            "nth": nth,
+            "every": every,
             "name": name,
         })
 
     def half_close(self, delay: Duration = "0", *, direction: Direction = "downstream",
                    probability: float = 1.0, match: Optional[str] = None, scope: Optional[Scope] = None,
                    after: Optional[After] = None, for_: Optional[Duration] = None,
+                   on: Optional[Messages] = None, nth: Optional[int] = None, every: Optional[int] = None,
                    name: Optional[str] = None) -> Made:
         """Sends FIN in one direction after so long; the other goes on
 
@@ -316,6 +372,9 @@ class FaultMethods(Generic[Made]):
             "scope": scope,
             "after": as_optional_after(after),
             "for": as_optional_duration(for_),
+            "on": on,
+            "nth": nth,
+            "every": every,
             "name": name,
         })
 

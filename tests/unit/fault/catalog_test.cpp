@@ -45,6 +45,8 @@ TEST(Catalog, ReadsAFaultAsItIsTyped) {
   EXPECT_EQ(parse_fault("bandwidth rate=100KB/s")->integer("rate"), 100'000);
   EXPECT_EQ(parse_fault("corrupt mode=replace at=3 with=00ff")->text("with"), std::string("\0\xff", 2));
   EXPECT_EQ(parse_fault("refuse")->name, "refuse");
+  const auto lines = parse_fault("noop every=3 on=line nth=2").value();
+  EXPECT_EQ(lines.selector, (Selector{.on = protocol::find_framer("line"), .nth = 2, .every = 3}));
 }
 
 TEST(Catalog, HasDefaults) {
@@ -61,7 +63,7 @@ TEST(Catalog, SaysInOneSentenceWhatIsWrong) {
   EXPECT_THAT(refused("latency latency=100"), HasSubstr("latency: \"100\" is not a duration"));
   EXPECT_EQ(refused("latency delay=1s"),
             "latency: there is no field \"delay\"; it has latency, jitter, distribution, correlation, name, direction, "
-            "probability, scope, match, after and for");
+            "probability, scope, match, after, for, on, nth and every");
   EXPECT_EQ(refused("latency distribution=gauss"),
             "latency: distribution: \"gauss\" is not uniform, constant, normal or pareto");
   EXPECT_THAT(refused("latency latency=1s latency=2s"), HasSubstr("latency is given twice"));
@@ -71,6 +73,12 @@ TEST(Catalog, SaysInOneSentenceWhatIsWrong) {
   EXPECT_THAT(refused("bandwidth rate=-5KB/s"), HasSubstr("bandwidth: rate: \"-5KB/s\" is not bytes per second"));
   EXPECT_EQ(refused("slicer average_size=4 size_variation=5"),
             "slicer: size_variation: 5 is more than average_size: write at most 4");
+  EXPECT_EQ(refused("latency on=lien"), "latency: on: there are no messages \"lien\"; did you mean \"line\"?");
+  EXPECT_EQ(refused("latency on=http"), "latency: on: there are no messages \"http\"; there are line");
+  EXPECT_EQ(refused("latency on=line nth=0"), "latency: nth: \"0\" is not a whole number from 1, or off");
+  EXPECT_EQ(refused("latency on=line every=few"), "latency: every: \"few\" is not a whole number from 1, or off");
+  EXPECT_EQ(refused("latency every=3"), "latency: every: it counts messages, so say of which kind: add on=line");
+  EXPECT_THAT(refused("refuse on=line"), HasSubstr("on: this fault acts before any byte passes"));
   EXPECT_EQ(refused("loss rate=2"), "loss: rate: \"2\" is not a number from 0 to 1");
   EXPECT_EQ(refused("loss burst=0"), "loss: burst: 0 is too small: write a whole number from 1 to 1000");
   EXPECT_EQ(refused("noop probability=nan"), "noop: probability: \"nan\" is not a number from 0 to 1");
@@ -155,9 +163,10 @@ TEST(Classic, RefusesWhatIsOutOfRange) {
 }
 
 TEST(Classic, HidesWhatToxiproxyCannotSay) {
-  for (const auto* text : {"loss rate=0.1", "latency direction=both", "latency scope=client", "latency match=::1",
-                           "latency after=1s", "latency for=1s", "latency distribution=normal",
-                           "latency latency=1500us", "bandwidth rate=10B/s", "refuse", "noop after=1B"}) {
+  for (const auto* text :
+       {"loss rate=0.1", "latency direction=both", "latency scope=client", "latency match=::1", "latency after=1s",
+        "latency for=1s", "latency distribution=normal", "latency latency=1500us", "latency on=line",
+        "bandwidth rate=10B/s", "refuse", "noop after=1B"}) {
     EXPECT_FALSE(classic_attributes(parse_fault(text).value())) << text;
   }
   EXPECT_TRUE(classic_attributes(parse_fault("latency latency=1s probability=0.5").value()));

@@ -37,6 +37,7 @@ struct PathOptions {
   Direction direction = Direction::downstream;
   Nanos age{};               // of the session when the path is laid
   std::uint64_t offset = 0;  // of its stream
+  std::uint64_t queue_limit = default_queue_limit;
 };
 
 class Path final {
@@ -51,7 +52,9 @@ class Path final {
         chain_(std::make_unique<Chain>(ChainPlace{.direction = options.direction,
                                                   .blocks = blocks_,
                                                   .accepted = began_ - options.age,
-                                                  .offset = options.offset})) {
+                                                  .offset = options.offset,
+                                                  .queue_limit = options.queue_limit,
+                                                  .framings = &session_.framings()})) {
     has(faults);
   }
   Path(const Path&) = delete;

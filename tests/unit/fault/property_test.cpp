@@ -22,6 +22,10 @@ const std::vector<std::string> harmless{
     "first_byte_delay delay=15ms",
     "latency latency=100ms after=10ms for=50ms name=window",
     "limit_data bytes=1GB",
+    "latency latency=20ms jitter=20ms on=line every=3 name=lines",
+    "slicer average_size=50 delay=10us on=line nth=2 every=2 name=slices",
+    "stall direction=downstream on=line nth=7 for=60ms name=freeze",
+    "bandwidth rate=100KB/s on=line nth=5 every=9 name=narrow",
     "reset_peer timeout=1h after=1h",
 };
 
