@@ -204,7 +204,7 @@ void add_faults(Json& all) {
 void add_sessions(Json& all) {
   all["Session"] = whole({{"proxy", text()},
                           {"session", count(1)},
-                          {"phase", choice({"accepted", "preface", "resolving", "connecting", "relaying", "closing"})},
+                          {"phase", choice({"accepted", "handshake", "resolving", "connecting", "relaying", "closing"})},
                           {"client", text()},
                           {"upstream", or_null(text())},
                           {"age_seconds", number()},

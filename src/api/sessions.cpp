@@ -9,7 +9,7 @@ namespace {
 auto phase_text(proxy::SessionPhase phase) -> std::string_view {
   switch (phase) {
     case proxy::SessionPhase::accepted: return "accepted";
-    case proxy::SessionPhase::preface: return "preface";
+    case proxy::SessionPhase::handshake: return "handshake";
     case proxy::SessionPhase::resolving: return "resolving";
     case proxy::SessionPhase::connecting: return "connecting";
     case proxy::SessionPhase::relaying: return "relaying";

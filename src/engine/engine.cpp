@@ -16,6 +16,7 @@ namespace weir::engine {
 Engine::Engine(const EngineOptions& options)
     : clock_(*options.clock),
       seed_(options.seed),
+      handshakes_(options.handshakes),
       fault_budget_(options.fault_bytes),
       news_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 

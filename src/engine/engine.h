@@ -27,6 +27,7 @@ struct EngineOptions {
   std::uint64_t seed = 0;                                        // of all that faults draw
   std::uint64_t fault_bytes = fault::ByteBudget::default_limit;  // that all faults together may hold
   const Clock* clock = &SystemClock::instance();
+  std::vector<proxy::HandshakeInfo> handshakes{};  // that a proxy may name; Weir has none of its own yet
 };
 
 struct ObserverSpec {
@@ -96,7 +97,7 @@ class Engine {
   // Known to all workers; listens nowhere yet.
   [[nodiscard]] auto create_proxy(ProxySpec spec) -> ProxyId;
   // Binds what its rules say, or takes what was bound already, and accepts. Returns where, as add_proxy does.
-  // Only if it is closed.
+  // Only if it is closed. An Error too if there is no handshake of the spec's name.
   [[nodiscard]] auto open_proxy(ProxyId id) -> Result<ListenAddress>;
   [[nodiscard]] auto open_proxy(ProxyId id, Listeners listeners) -> Result<ListenAddress>;
   // Binds what these rules say, beside what it may have bound already; nothing is accepted yet.
@@ -158,8 +159,12 @@ class Engine {
                     std::chrono::milliseconds patience = std::chrono::milliseconds{1000}) -> bool;
   void notify();
 
+  [[nodiscard]] auto make_settings(ProxyId id, const ProxySpec& spec) const
+      -> std::shared_ptr<const proxy::ProxySettings>;
+
   const Clock& clock_;
   std::uint64_t seed_;
+  std::vector<proxy::HandshakeInfo> handshakes_;
   fault::ByteBudget fault_budget_;
   Fd news_;
   std::atomic<bool> observer_closed_{false};

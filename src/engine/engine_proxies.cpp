@@ -12,21 +12,23 @@
 namespace weir::engine {
 namespace {
 
-auto make_settings(ProxyId id, const ProxySpec& spec) -> std::shared_ptr<const proxy::ProxySettings> {
-  auto settings = std::make_shared<proxy::ProxySettings>();
-  settings->id = id;
-  settings->name = spec.name;
-  settings->rules = spec.rules;
-  settings->accept_limit = spec.accept_limit;
-  settings->forbidden = spec.forbidden;
-  return settings;
-}
-
 constexpr auto index_of(ProxyId id) -> std::size_t { return static_cast<std::size_t>(id); }
 
 }  // namespace
 
 auto Engine::proxy_of(ProxyId id) -> Proxy& { return proxies_.at(id); }
+
+auto Engine::make_settings(ProxyId id, const ProxySpec& spec) const -> std::shared_ptr<const proxy::ProxySettings> {
+  auto settings = std::make_shared<proxy::ProxySettings>();
+  settings->id = id;
+  settings->name = spec.name;
+  settings->rules = spec.rules;
+  const auto named = std::ranges::find(handshakes_, spec.handshake, &proxy::HandshakeInfo::name);
+  if (named != handshakes_.end()) settings->make_handshake = named->make;
+  settings->accept_limit = spec.accept_limit;
+  settings->forbidden = spec.forbidden;
+  return settings;
+}
 
 auto Engine::add_proxy(ProxySpec spec) -> Result<ListenAddress> {
   const ProxyId id = create_proxy(std::move(spec));
@@ -80,6 +82,9 @@ auto Engine::bind(ProxyId id, const proxy::ProxyRules& rules) -> Result<Listener
 
 auto Engine::open_proxy(ProxyId id) -> Result<ListenAddress> {
   Proxy& proxy = proxy_of(id);
+  if (!proxy.spec.handshake.empty() && !proxy.settings->make_handshake) {
+    return failure(fmt::format("there is no handshake \"{}\"", proxy.spec.handshake));
+  }
   // A given socket is the acceptors' alone, so that it closes with the last of them; it opens once.
   if (proxy.spec.given_listener) {
     Listeners given;

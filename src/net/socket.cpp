@@ -166,11 +166,29 @@ auto KernelSockets::listen(const Address& address, const StreamOptions& options)
   return fd;
 }
 
-auto KernelSockets::connect(const Address& address, const StreamOptions& options) -> Result<Connecting> {
+namespace {
+
+auto bind_source(int fd, const Address& from) -> Result<void> {
+  // Without it bind(2) would take a port for itself that other destinations cannot use (ip(7)).
+  if (from.is_ip() && from.port() == 0) set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+  sockaddr_storage storage;
+  const socklen_t length = from.to_sockaddr(storage);
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&storage), length) == 0) return {};
+  const int error = errno;
+  return failure(fmt::format("cannot connect from {}: {}", from.to_string(), errno_text(error)), error);
+}
+
+}  // namespace
+
+auto KernelSockets::connect(const Address& address, const StreamOptions& options, const Address* from)
+    -> Result<Connecting> {
   auto fd = make(address.family());
   if (!fd) return tl::make_unexpected(fd.error());
   if (auto set = apply_stream_options(fd->get(), address.family(), options); !set)
     return tl::make_unexpected(set.error());
+  if (from != nullptr) {
+    if (auto bound = bind_source(fd->get(), *from); !bound) return tl::make_unexpected(bound.error());
+  }
   sockaddr_storage storage;
   const socklen_t length = address.to_sockaddr(storage);
   if (::connect(fd->get(), reinterpret_cast<const sockaddr*>(&storage), length) == 0) {
@@ -235,6 +253,21 @@ auto peer_address(int fd) -> Result<Address> {
     return failure(fmt::format("cannot read a peer's address: {}", errno_text(errno)), errno);
   }
   return Address::from_sockaddr(reinterpret_cast<sockaddr*>(&storage), length);
+}
+
+auto original_destination(int fd) -> std::optional<Address> {
+  const auto local = local_address(fd);
+  if (!local || !local->is_ip()) return std::nullopt;
+  constexpr int so_original_dst =
+      80;  // SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST; their headers clash with netinet/in.h
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  const int level = local->family() == AF_INET6 ? SOL_IPV6 : SOL_IP;
+  if (::getsockopt(fd, level, so_original_dst, &storage, &length) != 0) return std::nullopt;
+  auto original = Address::from_sockaddr(reinterpret_cast<sockaddr*>(&storage), length);
+  // A connection that is tracked and was not redirected has its own address there.
+  if (!original || *original == *local) return std::nullopt;
+  return *std::move(original);
 }
 
 auto unsent_bytes(int fd) -> std::size_t {

@@ -37,13 +37,15 @@ class SocketFactory {
   // Bound and listening, non-blocking, close-on-exec. IPv6 sockets take IPv6 only. `reuse_port` is
   // for nobody yet. The error names the address and the way out.
   [[nodiscard]] virtual auto listen(const Address& address, const StreamOptions& options) -> Result<Fd> = 0;
-  // A non-blocking socket on which connect(2) was called. done: connected at once (Unix). Error
-  // code EAGAIN: a Unix listener's queue is full, try again soon.
+  // A non-blocking socket on which connect(2) was called; bound to `from` before that unless it is null
+  // (port 0: the kernel chooses one). done: connected at once (Unix). Error code EAGAIN: a Unix listener's
+  // queue is full, try again soon. The error names the address that it is about.
   struct Connecting {
     Fd fd;
     bool done = false;
   };
-  [[nodiscard]] virtual auto connect(const Address& address, const StreamOptions& options) -> Result<Connecting> = 0;
+  [[nodiscard]] virtual auto connect(const Address& address, const StreamOptions& options,
+                                     const Address* from = nullptr) -> Result<Connecting> = 0;
 };
 
 // Sockets of the network namespace the process runs in, or of the one `namespace_fd` refers to
@@ -52,7 +54,8 @@ class KernelSockets final : public SocketFactory {
  public:
   explicit KernelSockets(std::optional<int> namespace_fd = std::nullopt) : namespace_fd_(namespace_fd) {}
   [[nodiscard]] auto listen(const Address& address, const StreamOptions& options) -> Result<Fd> override;
-  [[nodiscard]] auto connect(const Address& address, const StreamOptions& options) -> Result<Connecting> override;
+  [[nodiscard]] auto connect(const Address& address, const StreamOptions& options, const Address* from = nullptr)
+      -> Result<Connecting> override;
 
  private:
   [[nodiscard]] auto make(int family) -> Result<Fd>;
@@ -72,6 +75,9 @@ class KernelSockets final : public SocketFactory {
 
 [[nodiscard]] auto local_address(int fd) -> Result<Address>;
 [[nodiscard]] auto peer_address(int fd) -> Result<Address>;
+// Where the peer had meant to connect before netfilter redirected it here (SO_ORIGINAL_DST, conntrack);
+// none if it did not.
+[[nodiscard]] auto original_destination(int fd) -> std::optional<Address>;
 
 // Bytes the peer's kernel has not acknowledged, unsent ones included (SIOCOUTQ, tcp(7), unix(7));
 // 0 when the socket cannot tell.

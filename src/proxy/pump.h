@@ -61,7 +61,7 @@ class Pump {
   // Moves what can be moved, a few turns at most.
   auto run(Leg<Source>& source, Leg<Sink>& sink, Context& context, const Observation& observation, MonoTime now)
       -> PumpStep;
-  // Bytes that were read before relaying began (a preface): due at once. Call before the first run.
+  // Bytes that were read before relaying began (by a handshake): due at once. Call before the first run.
   void prefill(Slice bytes, const Observation& observation, MonoTime now);
   // The faults in the path of bytes read from now on, see Chain::set(); `place` is used if none were yet.
   // Nothing is done if there are no faults and were none, or were none when the source ended.

@@ -51,8 +51,8 @@ class Relay {
   [[nodiscard]] auto downstream() -> Pump<ServerEnd, ClientEnd>& { return downstream_; }
 
   // Both legs are connected: bytes flow. `accepted`: when the session began, for max_duration.
-  // `prefilled`: read from the client already.
-  void start(MonoTime now, MonoTime accepted, Slice prefilled = {});
+  // `from_client`, `from_server`: read from that leg already.
+  void start(MonoTime now, MonoTime accepted, Slice from_client = {}, Slice from_server = {});
 
   // Other timeouts, which stay where they are; clocks that run count from when they began.
   void set_timeouts(const Timeouts& timeouts) {

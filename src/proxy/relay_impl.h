@@ -8,13 +8,17 @@
 namespace weir::proxy {
 
 template <Endpoint C, Endpoint S>
-void Relay<C, S>::start(MonoTime now, MonoTime accepted, Slice prefilled) {
+void Relay<C, S>::start(MonoTime now, MonoTime accepted, Slice from_client, Slice from_server) {
   relaying_started_ = true;
   clocks_.connected(accepted, now);
   client_.writable = server_.writable = true;
-  if (!prefilled.empty()) {
-    upstream_.prefill(std::move(prefilled), observation_, now);
+  if (!from_client.empty()) {
+    upstream_.prefill(std::move(from_client), observation_, now);
     clocks_.prefilled(LegName::client);
+  }
+  if (!from_server.empty()) {
+    downstream_.prefill(std::move(from_server), observation_, now);
+    clocks_.prefilled(LegName::server);
   }
   step(now);
 }

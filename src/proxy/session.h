@@ -7,6 +7,7 @@
 #include "fault/session_faults.h"
 #include "net/event_loop.h"
 #include "net/resolver.h"
+#include "proxy/opening.h"
 #include "proxy/relay.h"
 #include "proxy/settings.h"
 #include "proxy/socket_end.h"
@@ -20,13 +21,12 @@ using SocketRelay = Relay<SocketEnd, SocketEnd>;
 
 // One accepted client connection with its upstream connection, from accept to last close.
 //
-//   accepted -> preface -> resolving -> connecting -> relaying -> closing
-//                  |           |            |            '--------- relay.h: how it ends
-//                  '-----------'------------'--> closed: the client gets RST or FIN, the cause is told
+//   accepted -> handshake -> resolving -> connecting -> handshake -> relaying -> closing
+//   '------------------------ opening.h -----------------------'     relay.h
 //
-// preface is passed over when the proxy has none, resolving when the upstream is an address. Owned
-// by its Worker, lives on the worker's loop, is freed at the end of the turn in which it ended.
-enum class SessionPhase : std::uint8_t { accepted, preface, resolving, connecting, relaying, closing };
+// It carries out what its Opening asks for with the loop and sockets, and then hosts its Relay. Owned by its
+// Worker, lives on the worker's loop, is freed at the end of the turn in which it ended.
+enum class SessionPhase : std::uint8_t { accepted, handshake, resolving, connecting, relaying, closing };
 
 class Session final : public net::Disposable, private net::Timer, private net::Alarm, private net::Rerun {
  public:
@@ -48,7 +48,7 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   // Its own settings, with what its proxy's new ones change in open sessions.
   void settings_changed(std::shared_ptr<const ProxySettings> settings);
 
-  [[nodiscard]] auto phase() const -> SessionPhase { return phase_; }
+  [[nodiscard]] auto phase() const -> SessionPhase;
   // What it runs under: those that its proxy had when it was accepted, but for settings_changed().
   [[nodiscard]] auto settings() const -> const std::shared_ptr<const ProxySettings>& { return settings_; }
   [[nodiscard]] auto number() const -> SessionNumber { return number_; }
@@ -78,23 +78,11 @@ class Session final : public net::Disposable, private net::Timer, private net::A
     LegName leg_;
   };
 
-  // What is needed until the upstream is reached, and not an instant longer.
-  struct Setup {
-    std::unique_ptr<Preface> preface;
-    std::vector<std::byte> preface_bytes;
-    std::uint64_t lookup_ticket = 0;
-    net::Addresses addresses;
-    std::size_t next_address = 0;
-    MonoTime phase_deadline{};    // of resolving, or of all of connecting; max(): none
-    MonoTime attempt_deadline{};  // max(): none
-    Nanos attempt_wait{};
-    Nanos retry_step{};  // a full Unix listener is asked again after 1, 2, 4 ... 128 ms; 0: it was not full
-    // A fault has the session wait: from a moment that its delay counts from, until another.
-    std::optional<MonoTime> fault_since;
-    MonoTime fault_until{};
-    int last_error = 0;
-    bool last_attempt_timed_out = false;
-    std::string failures;
+  // Until the relay starts, and not an instant longer.
+  struct OpeningRun {
+    OpeningRun(Accepted accepted, const OpeningRules& rules) : machine(std::move(accepted), rules) {}
+    Opening machine;
+    std::uint64_t lookup_ticket = 0;  // 0: no lookup is under way
   };
 
   void on_leg_ready(LegName leg, std::uint32_t events);
@@ -104,30 +92,27 @@ class Session final : public net::Disposable, private net::Timer, private net::A
 
   // --- session_faults.cpp ---
   [[nodiscard]] auto fault_key() const -> fault::SessionKey { return {number_, client_address_, accepted_}; }
-  // True: the phase's fault has the session wait, or has ended it. `since`: what a delay counts from.
-  [[nodiscard]] auto held_by_fault(fault::FaultPhase phase, MonoTime since) -> bool;
-  void go_on_after_fault();
-  void refuse(const std::string& fault);
   [[nodiscard]] auto tells_of_faults() const -> bool;
   void tell_of(const fault::FaultSpec& spec, MonoTime when);
   void apply_faults();
 
-  void after_accept();
-  void read_preface();
-  void choose_upstream();
+  // --- session_opening.cpp ---
+  [[nodiscard]] auto opening_rules() const -> OpeningRules;
+  void carry_on_opening();
+  void carry_out(const Opening::Resolve& what);
+  void carry_out(const Opening::Connect& what);
+  void carry_out(const Opening::FaultApplies& what);
+  void carry_out(const Opening::Fail& what);
+  void carry_out(const Opening::Done& what);
   void on_resolved(const Result<net::Addresses>& answer);
-  void start_connecting(net::Addresses addresses);
-  void connect_next();
+  void on_ready_in_opening(LegName leg, std::uint32_t events);
+  void on_time_in_opening();
   void check_connect();
   void drop_attempt();
-  void attempt_failed(int error, const std::string& why);
-  void attempt_in_progress();
-  void connected();
+  [[nodiscard]] auto read_for_handshake(LegName name) -> bool;
+  void send_for_handshake();
+
   void settle();
-  void arm_setup_timer();
-  void on_setup_timer();
-  void fail(event::CloseCause cause, std::string detail);
-  void connect_failed();
   void finish(std::string detail);
   [[nodiscard]] auto watch(LegWatch& watch, int fd) -> bool;
   [[nodiscard]] auto age_cause(event::CloseReason reason, std::optional<LegName> leg = std::nullopt) const
@@ -138,7 +123,7 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   ProxyOnWorker& proxy_;
   std::shared_ptr<const ProxySettings> settings_;  // before relay_, which uses its timeouts
   SessionNumber number_;
-  SessionPhase phase_ = SessionPhase::accepted;
+  SessionPhase phase_ = SessionPhase::accepted;  // once there is no opening any more
   bool parked_listed_ = false;
   MonoTime accepted_;
   MonoTime timer_at_{};  // what the wheel is set to; max(): nothing
@@ -146,7 +131,7 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   LegWatch server_watch_;
   Address client_address_;
   Address upstream_address_;
-  std::unique_ptr<Setup> setup_;
+  std::unique_ptr<OpeningRun> opening_;           // null once the relay has started, or the session has ended
   std::unique_ptr<fault::SessionFaults> faults_;  // null until one applies; before relay_, whose stages use it
   SocketRelay relay_;
   Session* next_ = nullptr;  // the worker's list

@@ -1,42 +1,7 @@
-// What faults do to a session: those of its first phases here, those of its bytes in the pumps' chains.
+// What faults do to a session's bytes, in the pumps' chains. Those of its first phases: opening.h.
 #include "proxy/worker.h"
 
 namespace weir::proxy {
-
-using event::CloseReason;
-using fault::FaultPhase;
-
-auto Session::held_by_fault(FaultPhase phase, MonoTime since) -> bool {
-  if (!proxy_.has_faults()) return false;
-  const auto found = fault::phase_fault(*proxy_.faults, phase, *proxy_.fault_state, fault_key());
-  fault::count_phase(*proxy_.faults, phase, *proxy_.fault_state, fault_key(), [this](const fault::FaultSpec& spec) {
-    if (tells_of_faults()) tell_of(spec, now());
-  });
-  if (found.refuse) {
-    refuse(found.name);
-    return true;
-  }
-  if (found.delay <= Nanos{0}) return false;
-  setup_->fault_since = since;
-  setup_->fault_until = since + found.delay;
-  if (phase == FaultPhase::accept) setup_->phase_deadline = MonoTime::max();
-  setup_->attempt_deadline = MonoTime::max();
-  worker_.loop().alarms().set(*this, setup_->fault_until);
-  arm_setup_timer();
-  return true;
-}
-
-void Session::go_on_after_fault() {
-  if (setup_->fault_until > now()) return worker_.loop().alarms().set(*this, setup_->fault_until);
-  setup_->fault_since.reset();
-  phase_ == SessionPhase::accepted ? after_accept() : connect_next();
-}
-
-// RST, whatever on_connect_failure says: that is what the fault is for.
-void Session::refuse(const std::string& fault) {
-  relay_.end(age_cause(CloseReason::fault), true, now());
-  finish(fault);
-}
 
 void Session::faults_changed() {
   if (phase_ == SessionPhase::closing) return;
@@ -44,12 +9,8 @@ void Session::faults_changed() {
     apply_faults();
     return on_rerun();
   }
-  if (!setup_->fault_since) return;
-  const FaultPhase phase = phase_ == SessionPhase::accepted ? FaultPhase::accept : FaultPhase::connect;
-  const auto found = fault::phase_fault(*proxy_.faults, phase, *proxy_.fault_state, fault_key());
-  if (found.refuse) return refuse(found.name);
-  setup_->fault_until = *setup_->fault_since + found.delay;
-  go_on_after_fault();
+  opening_->machine.rules_changed(opening_rules(), now());
+  carry_on_opening();
 }
 
 auto Session::tells_of_faults() const -> bool {

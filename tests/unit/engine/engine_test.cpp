@@ -19,6 +19,39 @@ using testing::StartsWith;
 
 using Listening = test::EngineScene;
 
+// The client's first byte is for Weir, which answers it.
+class ByteHandshake final : public proxy::Handshake {
+ public:
+  void on_bytes(proxy::HandshakeContext& context, LegName from) override {
+    context.consume(from, 1);
+    const auto answer = std::byte{'!'};
+    context.send(from, {&answer, 1});
+    context.connect(std::nullopt, std::nullopt);
+  }
+};
+
+TEST_F(Listening, AHandshakeThatTheSpecNamesComesBeforeTheStream) {
+  make({.handshakes = {{"byte", [] { return std::make_unique<ByteHandshake>(); }}}});
+  ProxySpec named = spec();
+  named.handshake = "byte";
+  const std::string where = add(std::move(named));
+  engine_->start();
+  const Peer client = Peer::connected_to(where);
+  client.send("?question");
+  EXPECT_EQ(client.read(), "!");
+  const Peer server = this->server();
+  EXPECT_EQ(server.read(), "question");
+}
+
+TEST_F(Listening, AHandshakeThatIsNotThereIsRefusedByName) {
+  make();
+  ProxySpec named = spec();
+  named.handshake = "byte";
+  const auto where = engine_->add_proxy(std::move(named));
+  ASSERT_FALSE(where);
+  EXPECT_EQ(where.error().message, "there is no handshake \"byte\"");
+}
+
 TEST_F(Listening, APortAloneIsThisMachineOnlyAndPort0PicksOne) {
   make();
   const std::string where = add(spec("0"));

@@ -254,6 +254,29 @@ TEST_F(Outcome, Connected) {
   EXPECT_EQ(connect_outcome(connecting.fd.get()), 0) << "may be asked again";
 }
 
+TEST_F(Outcome, ConnectedFromAnAddressThatWasChosen) {
+  const Address from = Address::parse_ip("127.0.0.9", 0).value();
+  const auto connecting = sockets_.connect(address_, {}, &from).value();
+  EXPECT_EQ(outcome(connecting), 0);
+  const Fd accepted = accept_one(listener_);
+  EXPECT_EQ(peer_address(accepted.get()).value().host_string(), "127.0.0.9");
+  EXPECT_NE(peer_address(accepted.get()).value().port(), 0);
+}
+
+TEST_F(Outcome, AnAddressThatIsNotOursCannotBeConnectedFrom) {
+  const Address from = Address::parse_ip("192.0.2.1", 0).value();
+  const auto connecting = sockets_.connect(address_, {}, &from);
+  ASSERT_FALSE(connecting);
+  EXPECT_EQ(connecting.error().message, "cannot connect from 192.0.2.1:0: Cannot assign requested address");
+  EXPECT_EQ(connecting.error().code, EADDRNOTAVAIL);
+}
+
+TEST_F(Outcome, AConnectionThatWasNotRedirectedHasNoOtherDestination) {
+  const auto connecting = sockets_.connect(address_, {}).value();
+  const Fd accepted = accept_one(listener_);
+  EXPECT_EQ(original_destination(accepted.get()), std::nullopt);
+}
+
 TEST_F(Outcome, Refused) {
   listener_.reset();
   const auto connecting = sockets_.connect(address_, {});

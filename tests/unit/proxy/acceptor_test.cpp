@@ -216,7 +216,7 @@ class TwoWorkers : public testing::Test {
   void start(std::optional<std::uint64_t> max_sessions, std::optional<std::uint64_t> accept_limit = {}) {
     auto settings = std::make_shared<ProxySettings>();
     const Address to = net::local_address(upstream_.get()).value();
-    settings->upstream = std::make_shared<FixedUpstream>(UpstreamAddress{to, to.to_string()});
+    settings->rules.upstream = {to, to.to_string()};
     settings->rules.max_sessions = max_sessions;
     settings->accept_limit = accept_limit;
     auto listener = std::make_shared<const Fd>(kernel_.listen(live::loopback(), {}).value());

@@ -69,9 +69,9 @@ TEST(Pump, PassesWhatWasThereBeforeItStarted) {
 TEST(Pump, SendsPrefilledBytesBeforeAllOthers) {
   World world;
   world.client.sends(" and the rest");
-  world.starts(world.blocks.copy(bytes_of("read with the preface")));
-  EXPECT_EQ(world.server.got(), "read with the preface and the rest");
-  EXPECT_EQ(world.relay().totals()[0].bytes, 34u);
+  world.starts(world.blocks.copy(bytes_of("read with the handshake")));
+  EXPECT_EQ(world.server.got(), "read with the handshake and the rest");
+  EXPECT_EQ(world.relay().totals()[0].bytes, 36u);
   EXPECT_EQ(world.relay().totals()[0].chunks, 2u);
 }
 

@@ -1,6 +1,6 @@
 // A worker on virtual time with real sockets on loopback: the clock stands until the test advances it,
 // the kernel does what it does. What a session asks of the world is answered by fakes: the resolver when
-// the test says so, the sockets with any error, the preface a line.
+// the test says so, the sockets with any error, the handshake is a line.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -47,12 +47,13 @@ class FakeSockets final : public net::SocketFactory {
   [[nodiscard]] auto listen(const Address& address, const net::StreamOptions& options) -> Result<Fd> override {
     return kernel_.listen(address, options);
   }
-  [[nodiscard]] auto connect(const Address& address, const net::StreamOptions& options) -> Result<Connecting> override {
+  [[nodiscard]] auto connect(const Address& address, const net::StreamOptions& options, const Address* from)
+      -> Result<Connecting> override {
     asked.push_back(address);
     if (const auto found = errors.find(address.to_string()); found != errors.end()) {
       return failure(fmt::format("{}: {}", address.to_string(), errno_text(found->second)), found->second);
     }
-    return kernel_.connect(address, options);
+    return kernel_.connect(address, options, from);
   }
   std::map<std::string, int> errors;  // by address: what connect(2) says at once
   std::vector<Address> asked;
@@ -61,21 +62,47 @@ class FakeSockets final : public net::SocketFactory {
   net::KernelSockets kernel_;
 };
 
-// One line: "hello", or "to ADDRESS" to choose the upstream; one that begins with '!' is malformed.
-class LinePreface final : public Preface {
+// A toy: the client says one line, "hello", or "to ADDRESS" to choose the upstream, "as ADDRESS" to be shown
+// as another client, "from ADDRESS" for the address that we connect from; a line that begins with '!' is
+// refused with a word. When the upstream is reached, it is told who comes, and the client is welcomed.
+class LineHandshake final : public Handshake {
  public:
-  [[nodiscard]] auto read(std::span<const std::byte> bytes) -> Verdict override {
+  explicit LineHandshake(bool silent = true) : silent_(silent) {}
+  void on_bytes(HandshakeContext& context, LegName from) override {
+    if (from == LegName::server) return;
+    const auto bytes = context.bytes(from);
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    if (text.starts_with('!')) return {.outcome = Outcome::malformed};
+    if (text.starts_with('!')) {
+      if (!silent_) say(context, LegName::client, "no\n");
+      return context.fail(event::CloseReason::client_error, LegName::client, "its line is malformed");
+    }
     const std::size_t end = text.find('\n');
-    if (end == std::string_view::npos) return {};
-    if (text.starts_with("to ")) upstream_ = UpstreamAddress::parse(text.substr(3, end - 3)).value();
-    return {.outcome = Outcome::complete, .consumed = end + 1};
+    if (end == std::string_view::npos) return;
+    const std::string line(text.substr(0, end));
+    context.consume(from, end + 1);
+    std::optional<UpstreamTarget> target;
+    std::optional<SourceAddress> source;
+    if (line.starts_with("to ")) target = UpstreamTarget{UpstreamAddress::parse(line.substr(3)).value()};
+    if (line.starts_with("as ")) context.show_client(ClientAddress(Address::parse_ip(line.substr(3), 4711).value()));
+    if (line.starts_with("from ")) source = SourceAddress(Address::parse_ip(line.substr(5), 0).value());
+    context.connect(std::move(target), std::move(source));
   }
-  [[nodiscard]] auto upstream() const -> std::optional<UpstreamAddress> override { return upstream_; }
+  void on_connected(HandshakeContext& context, const ServerAddress&) override {
+    if (!silent_) {
+      say(context, LegName::server, "a client comes\n");
+      say(context, LegName::client, "welcome\n");
+    }
+    context.done();
+  }
+  void on_connect_failed(HandshakeContext& context, const event::CloseCause&) override {
+    if (!silent_) say(context, LegName::client, "nobody there\n");
+  }
 
  private:
-  std::optional<UpstreamAddress> upstream_;
+  static void say(HandshakeContext& context, LegName to, std::string_view text) {
+    context.send(to, std::as_bytes(std::span(text)));
+  }
+  bool silent_;
 };
 
 enum class Felt : std::uint8_t { nothing, fin, reset };
@@ -140,16 +167,9 @@ class NoDescriptorLeft {
   rlimit before_{};
 };
 
-class SettableUpstream final : public UpstreamSelector {
- public:
-  [[nodiscard]] auto select(const Address&) const -> UpstreamAddress override { return upstream; }
-  UpstreamAddress upstream;
-};
-
 class SessionScene : public testing::Test {
  protected:
   SessionScene() {
-    settings_->upstream = selector_;
     settings_->id = ProxyId{7};
     set_upstream(upstream_address_);
   }
@@ -159,8 +179,8 @@ class SessionScene : public testing::Test {
   }
 
   // --- before the first client ---
-  void set_upstream(const Address& address) { selector_->upstream = {address, address.to_string()}; }
-  void set_upstream_name() { selector_->upstream = UpstreamAddress::parse("db.example:5432").value(); }
+  void set_upstream(const Address& address) { settings_->rules.upstream = {address, address.to_string()}; }
+  void set_upstream_name() { settings_->rules.upstream = UpstreamAddress::parse("db.example:5432").value(); }
   void set(TimeoutName name, std::optional<Nanos> value) { settings_->rules.timeouts.set(name, value); }
 
   auto proxy() -> ProxyOnWorker& {
@@ -294,7 +314,6 @@ class SessionScene : public testing::Test {
   std::shared_ptr<ProxyShared> shared_ = std::make_shared<ProxyShared>();
   std::shared_ptr<fault::ProxyFaults> fault_state_ = std::make_shared<fault::ProxyFaults>(7, "web");
   fault::ByteBudget fault_budget_;
-  std::shared_ptr<SettableUpstream> selector_ = std::make_shared<SettableUpstream>();
   net::KernelSockets kernel_;
   Fd front_ = kernel_.listen(loopback(), {}).value();
   Address front_address_ = net::local_address(front_.get()).value();

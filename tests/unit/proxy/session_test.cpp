@@ -1,4 +1,4 @@
-// The phases of a session before it connects: accepted, preface, resolving; and how it ends in them.
+// The phases of a session before it connects: accepted, handshake, resolving; and how it ends in them.
 #include "proxy/session.h"
 
 #include <gtest/gtest.h>
@@ -136,24 +136,25 @@ TEST_F(Resolving, AnAddressNeedsNoLookup) {
   EXPECT_TRUE(resolver_.asked.empty());
 }
 
-class Prefaced : public live::SessionScene {
+class Handshaking : public live::SessionScene {
  protected:
-  Prefaced() {
-    settings_->make_preface = [] { return std::make_unique<live::LinePreface>(); };
+  Handshaking() { set_handshake(); }
+  void set_handshake(bool silent = true) {
+    settings_->make_handshake = [silent] { return std::make_unique<live::LineHandshake>(silent); };
   }
 };
 
-TEST_F(Prefaced, TheUpstreamIsNotAskedBeforeItIsComplete) {
+TEST_F(Handshaking, TheUpstreamIsNotAskedBeforeItIsComplete) {
   Peer client = this->client();
   client.send("hel");
   settle();
-  EXPECT_EQ(phase(), SessionPhase::preface);
+  EXPECT_EQ(phase(), SessionPhase::handshake);
   EXPECT_TRUE(sockets().asked.empty());
   client.send("lo\n");
   EXPECT_TRUE(this->server().is_open());
 }
 
-TEST_F(Prefaced, WhatCameWithItBelongsToTheStream) {
+TEST_F(Handshaking, WhatCameWithItBelongsToTheStream) {
   Peer client = this->client();
   client.send("hello\nfirst ");
   Peer server = this->server();
@@ -168,7 +169,7 @@ TEST_F(Prefaced, WhatCameWithItBelongsToTheStream) {
   EXPECT_EQ(closed_[0].totals[0].undelivered, 0u);
 }
 
-TEST_F(Prefaced, ByteByByteAndWithNothingAfterIt) {
+TEST_F(Handshaking, ByteByByteAndWithNothingAfterIt) {
   Peer client = this->client();
   for (const char byte : std::string_view("hello\n")) {
     client.send({&byte, 1});
@@ -180,7 +181,7 @@ TEST_F(Prefaced, ByteByByteAndWithNothingAfterIt) {
   EXPECT_EQ(relayed_[0], "");
 }
 
-TEST_F(Prefaced, EvenTheClientsEndMayComeWithIt) {
+TEST_F(Handshaking, EvenTheClientsEndMayComeWithIt) {
   Peer client = this->client();
   client.send("hello\nquestion");
   client.end();
@@ -189,59 +190,115 @@ TEST_F(Prefaced, EvenTheClientsEndMayComeWithIt) {
   EXPECT_TRUE(feels(server, Felt::fin));
 }
 
-TEST_F(Prefaced, ItMayNameTheUpstream) {
+TEST_F(Handshaking, ItMayNameTheUpstream) {
   set_upstream(live::loopback(1));  // nobody
   Peer client = this->client();
   client.send("to " + upstream_address_.to_string() + "\n");
   EXPECT_TRUE(this->server().is_open());
 }
 
-TEST_F(Prefaced, OrANameToLookUp) {
+TEST_F(Handshaking, OrANameToLookUp) {
   Peer client = this->client();
   client.send("to db.example:1\n");
   ASSERT_TRUE(turn_until([&] { return !resolver_.asked.empty(); }));
   EXPECT_EQ(phase(), SessionPhase::resolving);
 }
 
-TEST_F(Prefaced, AMalformedOneEndsIt) {
+TEST_F(Handshaking, AMalformedOneEndsIt) {
   Peer client = this->client();
   pass(2s);
   client.send("!");
   EXPECT_EQ(ends(), "closed by client.error after 2.00s");
-  EXPECT_EQ(detail(), "its preface is malformed");
+  EXPECT_EQ(detail(), "its line is malformed");
   EXPECT_TRUE(feels(client, Felt::reset));
 }
 
-TEST_F(Prefaced, OneThatDoesNotEndIsBounded) {
+TEST_F(Handshaking, OneThatDoesNotEndIsBounded) {
   Peer client = this->client();
-  client.send(std::string(Preface::limit - 1, 'x'));
+  client.send(std::string(Handshake::limit - 1, 'x'));
   settle();
-  EXPECT_EQ(phase(), SessionPhase::preface);
+  EXPECT_EQ(phase(), SessionPhase::handshake);
   client.send("x");
   EXPECT_EQ(ends(), "closed by client.error after 0s");
 }
 
-TEST_F(Prefaced, OneAsLongAsTheLimitIsStillGood) {
+TEST_F(Handshaking, OneAsLongAsTheLimitIsStillGood) {
   Peer client = this->client();
-  client.send(std::string(Preface::limit - 1, 'x') + "\n" + "rest");
+  client.send(std::string(Handshake::limit - 1, 'x') + "\n" + "rest");
   Peer server = this->server();
   EXPECT_TRUE(hears(server, "rest"));
 }
 
-TEST_F(Prefaced, AClientThatEndsBeforeItIsCompleteIsNotServed) {
+TEST_F(Handshaking, AClientThatEndsBeforeItIsCompleteIsNotServed) {
   Peer client = this->client();
   client.send("hel");
   client.end();
   EXPECT_EQ(ends(), "closed by client.fin after 0s");
-  EXPECT_EQ(detail(), "before its preface was complete");
+  EXPECT_EQ(detail(), "before its handshake was complete");
   EXPECT_TRUE(nobody_came_to_the_upstream());
 }
 
-TEST_F(Prefaced, AClientThatResetsBeforeItIsComplete) {
+TEST_F(Handshaking, AClientThatResetsBeforeItIsComplete) {
   Peer client = this->client();
   pass(4s);
   client.reset();
   EXPECT_EQ(ends(), "closed by client.reset after 4.00s");
+}
+
+TEST_F(Handshaking, ItMayWriteToBothAndTheStreamComesBehind) {
+  set_handshake(false);
+  Peer client = this->client();
+  client.send("hello\nquestion");
+  Peer server = this->server();
+  EXPECT_TRUE(hears(server, "a client comes\nquestion"));
+  server.send("answer");
+  EXPECT_TRUE(hears(client, "welcome\nanswer"));
+  EXPECT_EQ(relayed_[0], "question") << "what Weir says itself is not of the stream";
+  EXPECT_EQ(relayed_[1], "answer");
+}
+
+TEST_F(Handshaking, AFailureThatItTellsTheClientIsNoReset) {
+  set_handshake(false);
+  Peer client = this->client();
+  client.send("!");
+  EXPECT_TRUE(feels(client, Felt::fin));
+  EXPECT_EQ(client.received(), "no\n");
+  EXPECT_EQ(ends(), "closed by client.error after 0s");
+  EXPECT_EQ(worker_->counters().connect_failures, 0u);
+}
+
+TEST_F(Handshaking, AndSoIsAnUpstreamThatIsNotReached) {
+  set_handshake(false);
+  sockets().errors[upstream_address_.to_string()] = ECONNREFUSED;
+  Peer client = this->client();
+  client.send("hello\n");
+  EXPECT_TRUE(feels(client, Felt::fin));
+  EXPECT_EQ(client.received(), "nobody there\n");
+  EXPECT_EQ(ends(), "closed by connect.refused after 0s");
+  EXPECT_EQ(worker_->counters().connect_failures, 1u);
+}
+
+TEST_F(Handshaking, ItMaySayWhoTheClientIs) {
+  Peer client = this->client();
+  client.send("as 192.0.2.7\n");
+  Peer server = this->server();
+  ASSERT_TRUE(turn_until([&] { return !opened_.empty(); }));
+  EXPECT_EQ(opened_[0].client.to_string(), "192.0.2.7:4711");
+  EXPECT_EQ(only_session().client_address().to_string(), "192.0.2.7:4711");
+}
+
+TEST_F(Handshaking, ItMayChooseTheAddressThatWeConnectFrom) {
+  Peer client = this->client();
+  client.send("from 127.0.0.9\n");
+  Peer server = this->server();
+  EXPECT_EQ(net::peer_address(server.fd()).value().host_string(), "127.0.0.9");
+}
+
+TEST_F(Handshaking, AnAddressThatIsNotOursIsNoSource) {
+  Peer client = this->client();
+  client.send("from 192.0.2.1\n");
+  EXPECT_EQ(ends(), "closed by connect.failed after 0s");
+  EXPECT_EQ(detail(), "cannot connect from 192.0.2.1:0: Cannot assign requested address");
 }
 
 // max_duration runs from accept through every phase.
@@ -258,10 +315,10 @@ class MaxDuration : public live::SessionScene {
   }
 };
 
-TEST_F(MaxDuration, InThePreface) {
-  settings_->make_preface = [] { return std::make_unique<live::LinePreface>(); };
+TEST_F(MaxDuration, InTheHandshake) {
+  settings_->make_handshake = [] { return std::make_unique<live::LineHandshake>(); };
   Peer client = this->client();
-  expect_it_fires_from(SessionPhase::preface);
+  expect_it_fires_from(SessionPhase::handshake);
   EXPECT_TRUE(feels(client, Felt::reset));
 }
 
