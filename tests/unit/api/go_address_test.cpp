@@ -4,6 +4,8 @@
 
 #include <cerrno>
 
+#include "control/registry.h"
+
 namespace weir::api {
 namespace {
 
@@ -17,8 +19,8 @@ TEST(GoAddress, NoHostIsAllAddresses) {
     EXPECT_EQ(parse_go_listen(text)->canonical(), ":80") << text;
   EXPECT_EQ(parse_go_listen("")->canonical(), ":0");
   EXPECT_EQ(parse_go_listen("[::]:80")->text, "[::]:80") << "as written";
-  EXPECT_EQ(shown_listen(":80"), "[::]:80");
-  EXPECT_EQ(shown_listen("127.0.0.1:80"), "127.0.0.1:80");
+  EXPECT_EQ(control::shown_listen(":80"), "[::]:80");
+  EXPECT_EQ(control::shown_listen("127.0.0.1:80"), "127.0.0.1:80");
 }
 
 TEST(GoAddress, LocalhostIsIPv4) {

@@ -20,7 +20,7 @@ TEST(GoJson, ShapesThatWouldCostTooMuchAreRefused) {
   const std::string deep = R"({"a":)" + std::string(64, '[') + std::string(64, ']') + "}";
   EXPECT_EQ(parse_go_json(deep).error().message, "json: it is nested deeper than 64 levels");
   std::string wide = "{";
-  for (std::size_t i = 0; i < most_json_members; ++i) wide += fmt::format(R"("{}":0,)", i);
+  for (std::size_t i = 0; i < control::most_json_members; ++i) wide += fmt::format(R"("{}":0,)", i);
   EXPECT_EQ(parse_go_json(wide + R"("999":1})").error().message, "json: it has an object of more than 1000 members")
       << "a key that comes again has to be looked up as well";
   wide.back() = '}';
