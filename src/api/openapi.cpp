@@ -202,21 +202,22 @@ void add_faults(Json& all) {
 }
 
 void add_sessions(Json& all) {
-  all["Session"] = whole({{"proxy", text()},
-                          {"session", count(1)},
-                          {"phase", choice({"accepted", "handshake", "resolving", "connecting", "relaying", "closing"})},
-                          {"client", text()},
-                          {"upstream", or_null(text())},
-                          {"age_seconds", number()},
-                          {"bytes_upstream", count()},
-                          {"bytes_downstream", count()},
-                          {"mean_rate_upstream", described(number(), "bytes per second since it was accepted")},
-                          {"mean_rate_downstream", number()},
-                          {"rate_upstream", described(or_null(number()),
-                                                      "bytes per second since the sessions were last asked for, if "
-                                                      "that was 0.2 s to 60 s ago")},
-                          {"rate_downstream", or_null(number())},
-                          {"faults", described(list_of(text()), "that came into force in its stream")}});
+  all["Session"] =
+      whole({{"proxy", text()},
+             {"session", count(1)},
+             {"phase", choice({"accepted", "handshake", "resolving", "connecting", "relaying", "closing"})},
+             {"client", text()},
+             {"upstream", or_null(text())},
+             {"age_seconds", number()},
+             {"bytes_upstream", count()},
+             {"bytes_downstream", count()},
+             {"mean_rate_upstream", described(number(), "bytes per second since it was accepted")},
+             {"mean_rate_downstream", number()},
+             {"rate_upstream", described(or_null(number()),
+                                         "bytes per second since the sessions were last asked for, if "
+                                         "that was 0.2 s to 60 s ago")},
+             {"rate_downstream", or_null(number())},
+             {"faults", described(list_of(text()), "that came into force in its stream")}});
   all["Sessions"] = whole({{"sessions", list_of(schema_ref("Session"))}, {"left_out", count()}, {"partial", flag()}});
 }
 
