@@ -10,14 +10,13 @@
 #include <csignal>
 #include <random>
 
-#include "base/duration.h"
 #include "control/config.h"
 #include "control/event_log.h"
 #include "control/leases.h"
 #include "control/readable.h"
 #include "control/registry.h"
 #include "control/session_watch.h"
-#include "engine/lifecycle.h"
+#include "engine/drain.h"
 #include "engine/listeners.h"
 #include "engine/usable_cores.h"
 #include "http/server.h"
@@ -84,16 +83,15 @@ class Server final : private net::Timer {
   void on_lease_end(const std::string& lease);
   void on_signal();
   void on_eof_readable();
-  void drain();
   void on_news();
   void reload();
   void read_again();
   void on_timer() override;
-  void end_now(const event::CloseCause& cause, const std::string& detail);
+  void obey(const engine::Drain::Orders& orders);
 
   const ServeOptions& options_;
-  Config config_;               // as the file was last read
-  std::optional<Nanos> drain_;  // none: no limit
+  Config config_;  // as the file was last read
+  engine::Drain drain_;
   syslog::TargetLog& log_;
   std::unique_ptr<net::EventLoop> loop_;
   std::unique_ptr<engine::Engine> engine_;
@@ -108,8 +106,6 @@ class Server final : private net::Timer {
   Readable eof_watch_;
   Readable news_watch_;
   std::vector<std::string> unix_paths_;
-  bool draining_ = false;
-  bool ending_ = false;
 };
 
 auto Server::bind_api() -> Result<std::string> {
@@ -221,37 +217,29 @@ void Server::on_sessions(std::vector<SessionWatch::Item>&& items) {
   }
 }
 
-void Server::end_now(const event::CloseCause& cause, const std::string& detail) {
-  ending_ = true;
-  engine_->stop_accepting();
-  engine_->end_sessions(cause, detail);
-  on_news();
-}
-
 void Server::on_signal() {
   signalfd_siginfo info{};
   while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGHUP) {
       reload();
-      continue;
+    } else {
+      obey(drain_.on_signal(loop_->now(), engine_->live_sessions()));
     }
-    if (draining_) {
-      if (!ending_) end_now({.reason = event::CloseReason::shutdown}, "second signal");
-      continue;
-    }
-    drain();
   }
 }
 
-void Server::drain() {
-  draining_ = true;
-  leases_.abandon();  // sessions end as they ran
-  http_.stop();
-  engine_->stop_accepting();
-  if (drain_) loop_->wheel().arm(*this, loop_->now() + *drain_);
-  if (const auto live = engine_->live_sessions(); live > 0 && drain_ != Nanos{0}) {
-    log_.info(fmt::format("draining: {} sessions open, {}; a second signal ends them now", live,
-                          drain_ ? "at most " + format_duration(*drain_) : "no limit"));
+void Server::obey(const engine::Drain::Orders& orders) {
+  if (orders.stop_accepting) {
+    leases_.abandon();  // sessions end as they ran
+    http_.stop();
+    engine_->stop_accepting();
+  }
+  if (!orders.say.empty()) log_.info(orders.say);
+  if (orders.end_sessions) engine_->end_sessions(orders.end_sessions->cause, orders.end_sessions->detail);
+  if (const auto end = drain_.deadline()) {
+    loop_->wheel().arm(*this, *end);
+  } else {
+    loop_->wheel().disarm(*this);
   }
   on_news();
 }
@@ -262,7 +250,7 @@ void Server::on_eof_readable() {
   const ssize_t n = ::read(*options_.exit_on_eof, ignored.data(), ignored.size());
   if (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN))) return;
   eof_watch_.stop();
-  if (!draining_) drain();
+  obey(drain_.begin(loop_->now(), engine_->live_sessions()));
 }
 
 void Server::on_lease_end(const std::string& lease) {
@@ -298,21 +286,17 @@ void Server::read_again() {
                               config->workers != config_.workers || config->fault_bytes != config_.fault_bytes ||
                               config->api != config_.api;
   config_ = *std::move(config);
-  if (!options_.drain) drain_ = config_.timeouts[event::TimeoutName::drain];
+  if (!options_.drain) drain_.set_limit(config_.timeouts[event::TimeoutName::drain]);
   log_.info(fmt::format("{}: read again{}", options_.config,
                         restart_needed ? "; seed, workers, api, limits and observers change with the next start" : ""));
 }
 
-void Server::on_timer() {
-  end_now(
-      {.reason = event::CloseReason::timeout, .timeout = event::TimeoutName::drain, .after = drain_.value_or(Nanos{0})},
-      "");
-}
+void Server::on_timer() { obey(drain_.on_time(loop_->now())); }
 
 void Server::on_news() {
   const auto news = engine_->take_news();
   if (news.observer_closed) log_.warning("an observer's output takes no more; it is not written to any longer");
-  if (draining_ && news.all_sessions_ended) loop_->stop();
+  if (drain_.is_over(news.all_sessions_ended)) loop_->stop();
 }
 
 }  // namespace

@@ -8,13 +8,10 @@
 #include <csignal>
 
 #include "base/duration.h"
+#include "engine/drain.h"
 
 namespace weir::engine {
 namespace {
-
-using event::CloseCause;
-using event::CloseReason;
-using event::TimeoutName;
 
 auto served_signals(bool hangup) -> sigset_t {
   sigset_t set;
@@ -52,18 +49,16 @@ auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
   const sigset_t set = served_signals(options.on_hangup != nullptr);
   const Fd signals = open_signals(set);
   const SystemClock& clock = SystemClock::instance();
-  std::optional<MonoTime> drain_end;
-  bool draining = false;
-  bool ending = false;
-  const auto end_now = [&](const CloseCause& cause, const std::string& detail) {
-    ending = true;
-    engine.stop_accepting();
-    engine.end_sessions(cause, detail);
+  Drain drain(options.drain);
+  const auto obey = [&](const Drain::Orders& orders) {
+    if (orders.stop_accepting) engine.stop_accepting();
+    if (!orders.say.empty()) options.say(orders.say);
+    if (orders.end_sessions) engine.end_sessions(orders.end_sessions->cause, orders.end_sessions->detail);
   };
   while (true) {
     int wait = -1;
-    if (drain_end && !ending) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*drain_end - clock.mono());
+    if (const auto end = drain.deadline()) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*end - clock.mono());
       wait = static_cast<int>(std::max<std::int64_t>(left.count(), 0));
     }
     std::array<pollfd, 2> waiting{{{.fd = signals.get(), .events = POLLIN, .revents = 0},
@@ -76,29 +71,13 @@ auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
         options.on_hangup();
         continue;
       }
-      if (draining) {
-        if (!ending) end_now({.reason = CloseReason::shutdown}, "second signal");
-        continue;
-      }
-      draining = true;
-      engine.stop_accepting();
-      if (options.drain) drain_end = clock.mono() + *options.drain;
-      if (const auto live = engine.live_sessions(); live > 0) {
-        options.say(fmt::format("draining: {} open, {}; a second signal ends {} now", counted(live, "session"),
-                                options.drain ? fmt::format("at most {}", format_duration(*options.drain)) : "no limit",
-                                live == 1 ? "it" : "them"));
-      }
+      obey(drain.on_signal(clock.mono(), engine.live_sessions()));
     }
     const Engine::News news = engine.take_news();
-    if (news.observer_closed && !ending) {
-      draining = true;
-      end_now({.reason = CloseReason::shutdown}, "the view's output was closed");
-    }
-    if (drain_end && !ending && clock.mono() >= *drain_end) {
-      end_now({.reason = CloseReason::timeout, .timeout = TimeoutName::drain, .after = *options.drain}, "");
-    }
+    if (news.observer_closed) obey(drain.on_output_closed());
+    obey(drain.on_time(clock.mono()));
     const bool once_done = options.until_sessions_end && news.accept_limit_reached;
-    if (news.all_sessions_ended && (draining || once_done)) break;
+    if (drain.is_over(news.all_sessions_ended) || (once_done && news.all_sessions_ended)) break;
   }
   engine.stop_accepting();
   Ending ending_report;
