@@ -1,6 +1,7 @@
 #include "fault/chain.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "fault/chain_slot.h"
@@ -51,7 +52,7 @@ Chain::Chain(const ChainPlace& place)
 
 Chain::~Chain() {
   let_go(held_);
-  if (budget_ != nullptr) budget_->give(messages_cost_);
+  if (budget_ != nullptr) budget_->give(messages_cost());
 }
 
 void Chain::on_chunk(Moment moment, Slice bytes) {
@@ -60,8 +61,8 @@ void Chain::on_chunk(Moment moment, Slice bytes) {
   if (budget_ != nullptr) budget_->take(bytes.size());
   full_told_ = false;
   const std::uint64_t offset = std::exchange(offset_, offset_ + bytes.size());
-  if (framings_ != nullptr) {
-    for (const auto& each : *framings_) {
+  if (framings_ != nullptr && *framings_ != nullptr) {
+    for (const auto& each : **framings_) {
       if (each->watches(direction_)) each->look(direction_, offset, bytes.bytes());
     }
   }
@@ -111,7 +112,7 @@ void Chain::feed(std::size_t at, Chunk&& chunk) {
     if (slot.ended) return let_go(chunk.size());
   }
   if (slot.gate == Gate::waiting) {
-    const auto* begin = std::get_if<ByteOffset>(&slot.after);
+    const auto* begin = std::get_if<ByteOffset>(&slot.spec->after);
     if (begin != nullptr && chunk.end() > begin->bytes) {
       const auto before = static_cast<std::size_t>(begin->bytes - std::min(begin->bytes, chunk.offset));
       if (before > 0) {
@@ -205,15 +206,18 @@ void Chain::forget_messages() {
     const bool holds = slot.held > 0 || slot.selection->has_waiting();
     needed_from = std::min(needed_from, holds ? slot.out : slot.in);
   }
-  std::uint64_t cost = 0;
-  for (const auto& each : *framings_) {
-    if (!each->watches(direction_)) continue;
-    each->messages(direction_).forget_until(needed_from);
-    cost += each->messages(direction_).count() * cost_of_message;
+  std::size_t count = 0;
+  for (std::size_t i = 0; *framings_ != nullptr && i < (*framings_)->size(); ++i) {
+    Framing& each = *(**framings_)[i];
+    if (!each.watches(direction_)) continue;
+    each.messages(direction_).forget_until(needed_from);
+    count += each.messages(direction_).count();
   }
-  if (budget_ != nullptr)
-    cost > messages_cost_ ? budget_->take(cost - messages_cost_) : budget_->give(messages_cost_ - cost);
-  messages_cost_ = cost;
+  const std::uint64_t before = messages_cost();
+  messages_ = static_cast<std::uint32_t>(std::min<std::size_t>(count, std::numeric_limits<std::uint32_t>::max()));
+  if (budget_ == nullptr) return;
+  budget_->take(messages_cost());
+  budget_->give(before);
 }
 
 void Chain::on_alarm(Moment moment) {
@@ -284,7 +288,7 @@ auto Chain::stages_take_more() const -> bool {
 
 // After every call.
 void Chain::settle() {
-  if (framings_ != nullptr && (!framings_->empty() || messages_cost_ > 0)) forget_messages();
+  if (framings_ != nullptr && (*framings_ != nullptr || messages_ > 0)) forget_messages();
   CompactOptional<MonoTime> soonest;
   for (const auto& slot : slots_) {
     if (slot.ended) continue;

@@ -145,7 +145,8 @@ class Chain {
   }
   [[nodiscard]] auto starts_at(const Slot& slot) const -> CompactOptional<MonoTime>;
   [[nodiscard]] auto stages_take_more() const -> bool;
-  [[nodiscard]] auto limited() const -> std::uint64_t { return held_ + messages_cost_; }
+  [[nodiscard]] auto messages_cost() const -> std::uint64_t { return messages_ * cost_of_message; }
+  [[nodiscard]] auto limited() const -> std::uint64_t { return held_ + messages_cost(); }
 
   BlockPool& blocks_;
   ByteBudget* budget_;
@@ -155,10 +156,10 @@ class Chain {
   std::uint64_t queue_limit_;
   std::uint64_t offset_;  // of the next byte that comes in
   std::uint64_t held_ = 0;
-  std::uint64_t messages_cost_ = 0;
   MonoTime accepted_;
   MonoTime now_{};
   CompactOptional<MonoTime> alarm_;
+  std::uint32_t messages_ = 0;  // remembered; this and what follows share a word
   std::optional<End> end_;
   End last_ = End::fin;  // how the direction's end is told
   Direction direction_;

@@ -8,14 +8,10 @@
 namespace weir::fault {
 namespace {
 
-auto compact(const std::optional<Nanos>& duration) -> CompactOptional<Nanos> {
-  return duration ? CompactOptional<Nanos>(*duration) : CompactOptional<Nanos>();
-}
-
 // When an active fault is over, if ever.
 auto over_at(const auto& slot) -> CompactOptional<MonoTime> {
-  if (!slot.duration) return {};
-  return slot.begun + *slot.duration;
+  if (!slot.spec->duration) return {};
+  return slot.begun + *slot.spec->duration;
 }
 
 }  // namespace
@@ -23,12 +19,12 @@ auto over_at(const auto& slot) -> CompactOptional<MonoTime> {
 auto Chain::selection_for(const SessionFault& fault) -> std::unique_ptr<Selection> {
   const Selector& selector = fault.spec->selector;
   if (selector.on == nullptr || framings_ == nullptr) return nullptr;
-  const auto found = std::ranges::find(*framings_, selector.on, [](const auto& each) { return &each->info(); });
+  const auto found = std::ranges::find(**framings_, selector.on, [](const auto& each) { return &each->info(); });
   return std::make_unique<Selection>(selector, (*found)->messages(direction_));
 }
 
 auto Chain::starts_at(const Slot& slot) const -> CompactOptional<MonoTime> {
-  if (const auto* age = std::get_if<Nanos>(&slot.after)) return std::max(slot.placed, accepted_ + *age);
+  if (const auto* age = std::get_if<Nanos>(&slot.spec->after)) return std::max(slot.placed, accepted_ + *age);
   return {};
 }
 
@@ -36,10 +32,9 @@ auto Chain::starts_at(const Slot& slot) const -> CompactOptional<MonoTime> {
 void Chain::enter(std::size_t at) {
   Slot& slot = slots_[at];
   slot.gate = Gate::waiting;
-  slot.after = slot.fault->spec->after;
-  slot.duration = compact(slot.fault->spec->duration);
+  slot.spec = slot.fault->spec;
   slot.gate_at = starts_at(slot);
-  const auto* begin = std::get_if<ByteOffset>(&slot.after);
+  const auto* begin = std::get_if<ByteOffset>(&slot.spec->after);
   const bool there = begin != nullptr ? slot.in >= begin->bytes : *slot.gate_at <= now_;
   if (there || slot.fault->state.begun) activate(at);
 }
@@ -84,10 +79,9 @@ void Chain::update(std::size_t at) {
   Slot& slot = slots_[at];
   const FaultSpec& spec = *slot.fault->spec;
   if (slot.selection) slot.selection->change(spec.selector);
-  const bool moved = slot.after != spec.after || slot.duration != compact(spec.duration);
+  const bool moved = slot.spec->after != spec.after || slot.spec->duration != spec.duration;
   if (slot.gate == Gate::active) {
-    slot.duration = compact(spec.duration);
-    slot.after = spec.after;
+    slot.spec = slot.fault->spec;
     slot.gate_at = over_at(slot);
     if (slot.gate_at && *slot.gate_at <= now_) return retire(at);
     if (slot.ended) return;

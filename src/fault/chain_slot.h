@@ -11,11 +11,10 @@ enum class Gate : std::uint8_t { waiting, active, over };
 struct Chain::Slot {
   SessionFault* fault = nullptr;
   std::unique_ptr<Stage> stage;
-  std::unique_ptr<Selection> selection;  // null: the fault is for all bytes
-  After after;                           // as the gate was entered with
-  CompactOptional<Nanos> duration;       // likewise
-  CompactOptional<MonoTime> alarm;       // the stage's
-  CompactOptional<MonoTime> gate_at;     // when it begins, or is over
+  std::unique_ptr<Selection> selection;   // null: the fault is for all bytes
+  std::shared_ptr<const FaultSpec> spec;  // as the gate was entered with, or the fault last changed to
+  CompactOptional<MonoTime> alarm;        // the stage's
+  CompactOptional<MonoTime> gate_at;      // when it begins, or is over
   MonoTime begun{};
   MonoTime placed{};      // when the fault came into the session
   std::uint64_t in = 0;   // where in the stream the last that came in ended

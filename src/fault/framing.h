@@ -42,12 +42,12 @@ class Framing {
   bool gave_up_ = false;
 };
 
-// Of a session: one for each framer that its faults name.
-using Framings = std::vector<std::unique_ptr<Framing>>;
+// Of a session: one for each framer that its faults name. Null while they name none, as most do.
+using Framings = std::unique_ptr<std::vector<std::unique_ptr<Framing>>>;
 
 [[nodiscard]] inline auto any_watches(const Framings* framings, Direction direction) -> bool {
-  return framings != nullptr &&
-         std::ranges::any_of(*framings, [direction](const auto& each) { return each->watches(direction); });
+  return framings != nullptr && *framings != nullptr &&
+         std::ranges::any_of(**framings, [direction](const auto& each) { return each->watches(direction); });
 }
 
 }  // namespace weir::fault

@@ -61,10 +61,10 @@ class LatencyStage final : public HoldingStage {
     return std::max(latency_ + Nanos{std::llround(more)}, Nanos{0});
   }
 
+  Distribution distribution_{};  // first, in the base's padding: an idle session keeps one of these
   CorrelatedDraws draws_;
   Nanos latency_{};
   Nanos jitter_{};
-  Distribution distribution_{};
   double share_ = 0;  // of the jitter, of the message or chunk that comes in
 };
 

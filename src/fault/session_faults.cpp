@@ -52,14 +52,21 @@ auto SessionFaults::choose(const FaultList& list, const SessionKey& key) -> Chan
 
 // A framer stays while a fault names it, so that it goes on where it is.
 void SessionFaults::choose_framings(Change& change) {
-  const auto find = [this](const protocol::FramerInfo* info) {
-    return std::ranges::find(framings_, info, [](const auto& each) { return &each->info(); });
-  };
+  const auto is_named = [](const auto& fault) { return fault->spec->selector.on != nullptr; };
+  if (std::ranges::none_of(faults_, is_named)) {
+    change.framings_gone = std::move(framings_);
+    return;
+  }
+  if (framings_ == nullptr) framings_ = std::make_unique<Framings::element_type>();
   for (const auto& fault : faults_) {
     const protocol::FramerInfo* info = fault->spec->selector.on;
-    if (info != nullptr && find(info) == framings_.end()) framings_.push_back(std::make_unique<Framing>(*info));
+    const auto is_it = [info](const auto& each) { return &each->info() == info; };
+    if (info != nullptr && std::ranges::none_of(*framings_, is_it)) {
+      framings_->push_back(std::make_unique<Framing>(*info));
+    }
   }
-  for (auto& framing : framings_) {
+  change.framings_gone = std::make_unique<Framings::element_type>();
+  for (auto& framing : *framings_) {
     const auto names_it = [&](Direction direction) {
       return std::ranges::any_of(faults_, [&](const auto& fault) {
         return fault->spec->selector.on == &framing->info() && fault->spec->covers(direction);
@@ -70,9 +77,9 @@ void SessionFaults::choose_framings(Change& change) {
     const bool both = framing->info().needs_both && (up || down);
     framing->set_watches(Direction::upstream, up || both);
     framing->set_watches(Direction::downstream, down || both);
-    if (!up && !down) change.framings_gone.push_back(std::move(framing));
+    if (!up && !down) change.framings_gone->push_back(std::move(framing));
   }
-  std::erase(framings_, nullptr);
+  std::erase(*framings_, nullptr);
 }
 
 auto SessionFaults::in(Direction direction) const -> std::vector<SessionFault*> {
