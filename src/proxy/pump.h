@@ -113,7 +113,7 @@ class Pump {
   auto splice_in(Leg<Source>& source, Context& context, MonoTime now) -> Took;
   [[nodiscard]] auto moment(MonoTime now) const -> fault::Moment { return {now, blocked_}; }
   [[nodiscard]] auto faults_let_go_on(MonoTime now) -> bool;
-  void give_to_faults(Slice bytes, MonoTime now);
+  void give_to_faults(Slice&& bytes, MonoTime now);
   void note_fault_end();
   void source_stopped(Leg<Source>& source, const IoResult& result, MonoTime now);
   void note_read(std::size_t n, MonoTime now);

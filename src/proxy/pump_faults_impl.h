@@ -45,7 +45,7 @@ auto Pump<Source, Sink>::faults_let_go_on(MonoTime now) -> bool {
 
 // Just read: they are the last of bytes_. `now` is read after the read, so that nothing is early.
 template <Endpoint Source, Endpoint Sink>
-void Pump<Source, Sink>::give_to_faults(Slice bytes, MonoTime now) {
+void Pump<Source, Sink>::give_to_faults(Slice&& bytes, MonoTime now) {
   faults_->on_chunk(moment(now), std::move(bytes));
   note_fault_end();
 }

@@ -80,7 +80,7 @@ TEST_F(Line, IsFoundAtTheSamePlacesWhateverTheChunks) {
 
 TEST(Messages, KeepTheirNumbersWhenOthersAreForgotten) {
   Messages messages;
-  for (std::uint64_t at : {0, 10, 20}) {
+  for (const std::uint64_t at : {0U, 10U, 20U}) {
     messages.begin(at);
     messages.end(at + 10);
   }
