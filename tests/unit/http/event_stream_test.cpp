@@ -68,8 +68,8 @@ class Feed {
     }
     Stream(const Stream&) = delete;
     auto operator=(const Stream&) -> Stream& = delete;
-    auto begin(std::function<void()> wake) -> std::string override {
-      feed_.wake = std::move(wake);
+    auto begin(std::function<void()> call) -> std::string override {
+      feed_.wake = std::move(call);
       return "begin\n";
     }
     auto more(std::size_t room) -> std::string override {
