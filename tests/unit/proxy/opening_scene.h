@@ -120,7 +120,8 @@ class Scene : public testing::Test {
   auto asks() -> std::string {
     std::string lines;
     while (auto command = opening_->next_command()) {
-      lines += (lines.empty() ? "" : ", ") + std::visit([this](const auto& each) { return line(each); }, *command);
+      lines +=
+          (lines.empty() ? "" : ", ") + std::visit([this](const auto& each) { return this->line(each); }, *command);
     }
     return lines;
   }
