@@ -119,6 +119,7 @@ void Chain::set(Moment moment, std::span<SessionFault* const> faults, std::span<
     } else {
       Slot slot;
       slot.fault = fault;
+      slot.spec = fault->spec;
       slot.selection = selection_for(*fault);
       slot.in = slot.out = offset;
       slot.placed = now_;

@@ -12,7 +12,7 @@ struct Chain::Slot {
   SessionFault* fault = nullptr;
   std::unique_ptr<Stage> stage;
   std::unique_ptr<Selection> selection;   // null: the fault is for all bytes
-  std::shared_ptr<const FaultSpec> spec;  // as the gate was entered with, or the fault last changed to
+  std::shared_ptr<const FaultSpec> spec;  // never null: as the gate was entered with, or the fault last changed to
   CompactOptional<MonoTime> alarm;        // the stage's
   CompactOptional<MonoTime> gate_at;      // when it begins, or is over
   MonoTime begun{};

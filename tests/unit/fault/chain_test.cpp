@@ -53,6 +53,15 @@ TEST(Chain, CountsOffsetsAsTheSourceSentThemThoughBytesWereDropped) {
   EXPECT_EQ(path.out(), "dXfg");
 }
 
+TEST(Chain, TakesAChangeOfAFaultThatCameWhenItsBytesHadEnded) {
+  Path path({"slow_close delay=10s"});
+  path.ends();
+  path.has({"latency latency=1s name=late", "slow_close delay=10s"});
+  path.has({"latency latency=2s after=5s name=late", "slow_close delay=10s"});
+  path.passes(seconds{10});
+  EXPECT_THAT(path.told(), ElementsAre("10000ms FIN"));
+}
+
 TEST(Chain, EndsAFaultAfterItsTime) {
   Path path({"latency latency=10s for=2s"});
   path.comes("held");
