@@ -27,6 +27,16 @@ TEST(Selector, SelectsTheNthAndThenOneInSoMany) {
 
 // --- latency ---
 
+TEST(MessageLatency, StaysWithAMessageThatHasBegunWhateverIsSelectedThen) {
+  Path path({"latency latency=1s on=line"});
+  path.comes("ab");
+  path.passes(seconds{1});
+  path.has({"latency latency=1s on=line nth=2"});
+  path.comes("cd\n");
+  path.passes(seconds{1});
+  EXPECT_THAT(path.told(), ElementsAre("1000ms ab", "2000ms cd\n"));
+}
+
 TEST(MessageLatency, DelaysTheSelectedAndWhatComesBehindThem) {
   Path path({"latency latency=100ms on=line every=3"});
   path.comes("1\n2\n3\n4\n");
