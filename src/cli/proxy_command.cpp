@@ -107,7 +107,7 @@ auto run_with_pairs(const Words& words, const std::string& method, const std::st
 auto settings_body(const std::vector<std::string>& words) -> Result<Json> {
   Json body = Json::object();
   for (const std::string& word : words) {
-    const auto pair = parse_pairs({word});
+    auto pair = parse_pairs({word});
     if (!pair) return pair;
     const std::string key = word.substr(0, word.find('='));
     const auto dot = key.find('.');
