@@ -103,8 +103,9 @@ auto Registry::create(std::string name, proxy::ProxyRules rules, std::shared_ptr
 auto Registry::bind(ProxyEntry& entry, const proxy::ProxyRules& rules) -> Result<engine::Listeners> {
   entry.kept_port.let_go();
   auto listeners = engine_.bind(entry.id, rules);
-  const bool in_its_own_way = !listeners && listeners.error().code == EADDRINUSE && entry.listening &&
-                              rules.listen.addresses[0].port() == entry.rules.listen.addresses[0].port();
+  const std::uint16_t port = rules.listen.addresses[0].port();  // 0 for a Unix path, which is in no other's way
+  const bool in_its_own_way = !listeners && listeners.error().code == EADDRINUSE && entry.listening && port != 0 &&
+                              port == entry.rules.listen.addresses[0].port();
   if (!in_its_own_way) return listeners;
   // As where :8888 follows 127.0.0.1:8888.
   close(entry, moved_text);

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "fault/catalog.h"
+#include "net/socket.h"
 
 namespace weir::control {
 namespace {
@@ -195,6 +196,29 @@ TEST_F(RegistryTest, AListenerThatIsTakenChangesNothing) {
   EXPECT_EQ(changed.error().field, "listen");
   EXPECT_EQ(registry_.find("db")->rules, before);
   EXPECT_TRUE(can_connect(before.listen.addresses[0].port()));
+}
+
+TEST_F(RegistryTest, AUnixPathThatIsTakenLeavesTheSessionsAlone) {
+  net::KernelSockets kernel;
+  const Fd upstream = kernel.listen(*Address::parse_ip("127.0.0.1", 0), {}).value();
+  auto one = rules();
+  one.listen = *ListenAddress::parse("unix:@weir-registry-one-" + make_id());
+  one.upstream = *UpstreamAddress::parse(net::local_address(upstream.get())->to_string());
+  auto two = one;
+  two.listen = *ListenAddress::parse("unix:@weir-registry-two-" + make_id());
+  ASSERT_TRUE(registry_.create("one", one));
+  ASSERT_TRUE(registry_.create("two", two));
+  const auto client = kernel.connect(one.listen.addresses[0], {}).value();
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds{5};
+  while (engine_->live_sessions() == 0 && std::chrono::steady_clock::now() < give_up) {
+    (void)engine_->sessions(std::nullopt, 1, loop_patience);  // a turn of the loop
+  }
+  ASSERT_EQ(engine_->live_sessions(), 1u);
+  const auto changed = registry_.change("one", two);
+  ASSERT_FALSE(changed);
+  EXPECT_EQ(changed.error().field, "listen");
+  EXPECT_TRUE(is_open("one"));
+  EXPECT_EQ(engine_->live_sessions(), 1u);
 }
 
 TEST_F(RegistryTest, AListenerMovesToAnAddressThatCoversItsOwn) {
