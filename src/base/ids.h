@@ -10,6 +10,15 @@ enum class ProxyId : std::uint32_t {};
 // A session's number within its proxy, in accept order, from 1; one atomic per proxy hands them out.
 enum class SessionNumber : std::uint64_t {};
 
+// Where a live session stands: its worker, and there the slot and generation of its client's socket, so that it is
+// found at once, and never another that took its place. A value; any thread.
+struct SessionHandle {
+  std::uint32_t worker = 0;
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+  auto operator==(const SessionHandle&) const -> bool = default;
+};
+
 // upstream = client to server, downstream = server to client. Also an index (0, 1).
 enum class Direction : std::uint8_t { upstream = 0, downstream = 1 };
 

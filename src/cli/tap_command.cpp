@@ -179,9 +179,10 @@ auto run_tap(const TapArguments& arguments) -> int {
   auto engine = engine::Engine::create({.workers = plan->workers, .seed = plan->seed});
   if (!engine) return complain(engine.error().message, exit_failure);
   if (const auto mask = view::required_events(plan->view); mask != 0) {
-    event::RingOptions ring{.policy = plan->when_slow, .mask = mask};
+    event::RingOptions ring{.policy = plan->when_slow, .mask = mask, .filter = {.client = plan->view.filter}};
     if (plan->view.only) ring.directions[index(other(*plan->view.only))] = false;
-    (*engine)->add_observer({.observer = view::make_view(plan->view, output), .ring = ring});
+    auto attached = (*engine)->attach({.observer = view::make_view(plan->view, output), .ring = ring});
+    if (!attached) return complain(attached.error().message, exit_failure);
   }
   const auto drain = plan->proxy.rules.timeouts[event::TimeoutName::drain];
   const auto listening = (*engine)->add_proxy(std::move(plan->proxy));

@@ -94,7 +94,7 @@ auto add_observers(const std::vector<ObserverRule>& rules, engine::Engine& engin
     view::ViewOptions options = rule.view;
     options.name_of = [&names](ProxyId id) { return names.name(id); };
     if (const auto mask = view::required_events(options); mask != 0) {
-      event::RingOptions ring{.policy = rule.when_slow, .mask = mask};
+      event::RingOptions ring{.policy = rule.when_slow, .mask = mask, .filter = {.client = options.filter}};
       if (options.only) ring.directions[index(other(*options.only))] = false;
       engine::ObserverSpec spec{.observer = view::make_view(options, *output), .ring = ring, .wants = {}};
       if (!rule.proxies.empty()) {
@@ -102,7 +102,7 @@ auto add_observers(const std::vector<ObserverRule>& rules, engine::Engine& engin
           return std::ranges::find(wanted, name) != wanted.end();
         };
       }
-      engine.add_observer(std::move(spec));
+      if (auto attached = engine.attach(std::move(spec)); !attached) return tl::make_unexpected(attached.error());
     }
     outputs.push_back({.file = *std::move(file), .output = std::move(output)});
   }

@@ -146,12 +146,13 @@ auto Server::start() -> Result<void> {
     }
   }
   if (auto watched = news_watch_.watch(engine_->news_fd()); !watched) return watched;
-  engine_->add_observer(
-      {.observer = std::make_unique<SessionWatch>(
-           *loop_, [this](std::vector<SessionWatch::Item>&& items) { on_sessions(std::move(items)); }),
-       .ring = {.policy = event::FullPolicy::drop,
-                .mask = event::EventKind::session_opened | event::EventKind::session_closed |
-                        event::EventKind::fault_began}});
+  auto watching =
+      engine_->attach({.observer = std::make_unique<SessionWatch>(
+                           *loop_, [this](std::vector<SessionWatch::Item>&& items) { on_sessions(std::move(items)); }),
+                       .ring = {.policy = event::FullPolicy::drop,
+                                .mask = event::EventKind::session_opened | event::EventKind::session_closed |
+                                        event::EventKind::fault_began}});
+  if (!watching) return tl::make_unexpected(watching.error());
   engine_->start();
   const auto where = bind_api();
   if (!where) return tl::make_unexpected(where.error());
@@ -295,7 +296,9 @@ void Server::on_timer() { obey(drain_.on_time(loop_->now())); }
 
 void Server::on_news() {
   const auto news = engine_->take_news();
-  if (news.observer_closed) log_.warning("an observer's output takes no more; it is not written to any longer");
+  for (std::size_t i = 0; i < news.deaf.size(); ++i) {
+    log_.warning("an observer's output takes no more; it is not written to any longer");
+  }
   if (drain_.is_over(news.all_sessions_ended)) loop_->stop();
 }
 

@@ -22,8 +22,10 @@ class EmbeddedWeir final : public WeirUnderTest {
     engine_ = *std::move(engine);
     if (view == WeirView::text) {
       const view::ViewOptions options{};
-      engine_->add_observer({.observer = view::make_view(options, output_),
-                             .ring = {.policy = event::FullPolicy::block, .mask = view::required_events(options)}});
+      auto attached =
+          engine_->attach({.observer = view::make_view(options, output_),
+                           .ring = {.policy = event::FullPolicy::block, .mask = view::required_events(options)}});
+      if (!attached) return tl::make_unexpected(attached.error());
     }
     const auto listen = ListenAddress::parse("0");
     const auto upstream = UpstreamAddress::parse(fmt::format("127.0.0.1:{}", upstream_port));

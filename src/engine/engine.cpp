@@ -26,7 +26,7 @@ auto Engine::create(const EngineOptions& options) -> Result<std::unique_ptr<Engi
   for (unsigned i = 0; i < options.workers; ++i) {
     auto loop = net::EventLoop::create(engine->clock_);
     if (!loop) return tl::make_unexpected(loop.error());
-    engine->workers_.push_back(std::make_unique<WorkerThread>(*std::move(loop), engine->resolver_));
+    engine->workers_.push_back(std::make_unique<WorkerThread>(*std::move(loop), engine->resolver_, i));
   }
   return engine;
 }
@@ -38,6 +38,7 @@ Engine::~Engine() {
   }
   // Rings hold slices of the workers' blocks: they go first.
   observers_.clear();
+  leaving_.clear();
 }
 
 void Engine::notify() {
@@ -45,27 +46,8 @@ void Engine::notify() {
   [[maybe_unused]] const auto written = ::write(news_.get(), &one, sizeof one);
 }
 
-void Engine::add_observer(ObserverSpec spec) {
-  Observing observing;
-  observing.wants = std::move(spec.wants);
-  observing.thread = std::make_unique<ObserverThread>(std::move(spec.observer), clock_, [this] {
-    observer_closed_.store(true);
-    notify();
-  });
-  for (const auto& worker : workers_) {
-    event::EventRing& ring = observing.thread->add_ring(spec.ring);
-    proxy::Worker* target = worker->worker.get();
-    net::EventLoop* loop = worker->loop.get();
-    ring.set_on_room([loop, target] { loop->post([target] { target->resume_parked(); }); });
-    worker->worker->add_ring(ring);
-    observing.rings.push_back(&ring);
-  }
-  observers_.push_back(std::move(observing));
-}
-
 void Engine::start() {
   running_ = true;
-  for (const auto& observing : observers_) observing.thread->start();
   for (const auto& worker : workers_) {
     worker->thread = std::thread([loop = worker->loop.get()] { loop->run(); });
   }
@@ -81,7 +63,11 @@ auto Engine::take_news() -> News {
   std::uint64_t count = 0;
   [[maybe_unused]] const auto got = ::read(news_.get(), &count, sizeof count);
   News news;
-  news.observer_closed = observer_closed_.load();
+  for (auto& observing : observers_) {
+    if (!observing.thread->is_deaf() || std::exchange(observing.deaf_told, true)) continue;
+    news.deaf.push_back(observing.id);
+  }
+  std::erase_if(leaving_, [](const auto& thread) { return thread->has_ended(); });
   for (const auto& [id, proxy] : proxies_) {
     const auto limit = proxy.spec.accept_limit;
     news.accept_limit_reached |= limit && proxy.shared->accepted.load() >= *limit;
@@ -177,6 +163,7 @@ auto Engine::stop(std::chrono::milliseconds patience) -> bool {
   for (const auto& worker : workers_) worker->thread.join();
   bool all_shown = true;
   for (const auto& observing : observers_) all_shown = observing.thread->finish(patience) && all_shown;
+  for (const auto& thread : leaving_) all_shown = thread->finish(patience) && all_shown;
   return all_shown;
 }
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -34,7 +35,10 @@ struct ObserverSpec {
   std::unique_ptr<event::Observer> observer;
   event::RingOptions ring;                              // per worker
   std::function<bool(std::string_view proxy)> wants{};  // the events of this proxy? Empty: of all
+  bool tells_open = true;  // sessions that relay already are told as opened, with the time at which they were
 };
+// An observer of this engine; never used again.
+enum class ObserverId : std::uint32_t {};
 
 // Sums over all workers.
 struct Totals {
@@ -59,6 +63,7 @@ struct ProxyTraffic {
 
 // A live session, as it stood when its loop was asked.
 struct SessionInfo {
+  SessionHandle handle{};
   ProxyId proxy{};
   SessionNumber number{};
   Address client;
@@ -83,8 +88,14 @@ class Engine {
   Engine(const Engine&) = delete;
   auto operator=(const Engine&) -> Engine& = delete;
 
-  // Both before start(). An observer sees every proxy added after it.
-  void add_observer(ObserverSpec spec);
+  // At any time: it sees what happens from now on in the proxies that it wants, those to come included. When it
+  // returns, every loop tells it (but one that is later than a second). An Error: `most_observers` are there.
+  [[nodiscard]] auto attach(ObserverSpec spec) -> Result<ObserverId>;
+  // It is given what happened until now and then destroyed, on the control thread, by take_news(). Returns at once
+  // and waits for nobody. Sessions that it kept waiting go on.
+  void detach(ObserverId id);
+  static constexpr std::size_t most_observers = event::Fanout::most_rings;
+
   // Binds at once; sessions begin with start(). Returns where it listens, with the real port. The listening
   // sockets close with the last acceptor.
   [[nodiscard]] auto add_proxy(ProxySpec spec) -> Result<ListenAddress>;
@@ -135,7 +146,7 @@ class Engine {
   // What the control thread waits for, as a readable descriptor: clear it with take_news().
   [[nodiscard]] auto news_fd() const -> int { return news_.get(); }
   struct News {
-    bool observer_closed = false;  // an observer's output was closed
+    std::vector<ObserverId> deaf;  // observers that take no more since the last news, as their output is closed
     bool all_sessions_ended = false;
     bool accept_limit_reached = false;
   };
@@ -167,7 +178,6 @@ class Engine {
   std::vector<proxy::HandshakeInfo> handshakes_;
   fault::ByteBudget fault_budget_;
   Fd news_;
-  std::atomic<bool> observer_closed_{false};
   std::atomic<bool> wants_session_ends_{false};  // a wake-up per session costs more than a small session
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   net::SystemResolver resolver_;  // after the workers: it goes before their loops, to which it posts
@@ -183,11 +193,15 @@ class Engine {
   std::map<ProxyId, Proxy> proxies_;
   std::uint32_t next_id_ = 0;
   struct Observing {
+    ObserverId id{};
     std::unique_ptr<ObserverThread> thread;
     std::function<bool(std::string_view)> wants;
-    std::vector<event::EventRing*> rings;  // by worker
+    bool deaf_told = false;
   };
+  [[nodiscard]] auto proxies_for(const Observing& observing) const -> std::set<ProxyId>;
   std::vector<Observing> observers_;
+  std::vector<std::unique_ptr<ObserverThread>> leaving_;  // detached; they take what is left for them
+  std::uint32_t next_observer_ = 0;
   bool running_ = false;
 };
 

@@ -49,15 +49,13 @@ auto Engine::create_proxy(ProxySpec spec) -> ProxyId {
   std::vector<proxy::Worker*> peers;
   for (const auto& worker : workers_) peers.push_back(worker->worker.get());
   const auto settings = make_settings(id, spec);
-  std::vector<event::Fanout> fanouts(workers_.size());
-  for (std::size_t i = 0; i < workers_.size(); ++i) {
-    for (const auto& observing : observers_) {
-      if (!observing.wants || observing.wants(spec.name)) fanouts[i].add(*observing.rings[i]);
-    }
+  std::vector<std::vector<std::shared_ptr<event::EventRing>>> rings;  // by observer, then by worker
+  for (const auto& observing : observers_) {
+    if (!observing.wants || observing.wants(spec.name)) rings.push_back(observing.thread->rings());
   }
   const auto fault_state = std::make_shared<fault::ProxyFaults>(seed_, spec.name);
   const auto faults = spec.faults ? spec.faults : std::make_shared<const fault::FaultList>();
-  (void)tell_workers([settings, shared, peers, fanouts, fault_state, faults, budget = &fault_budget_,
+  (void)tell_workers([settings, shared, peers, rings, fault_state, faults, budget = &fault_budget_,
                       network_namespace = spec.network_namespace](WorkerThread& each) {
     auto added = std::make_unique<proxy::ProxyOnWorker>();
     added->settings = settings;
@@ -65,7 +63,7 @@ auto Engine::create_proxy(ProxySpec spec) -> ProxyId {
     added->sockets = std::make_unique<net::KernelSockets>(network_namespace);
     added->peers = peers;
     added->index = index_of(settings->id);
-    added->observers = fanouts[static_cast<std::size_t>(std::ranges::find(peers, each.worker.get()) - peers.begin())];
+    for (const auto& of_observer : rings) added->observers.add(*of_observer[each.worker->number()]);
     added->faults = faults;
     added->fault_state = fault_state;
     added->fault_budget = budget;
@@ -186,7 +184,8 @@ auto Engine::sessions(std::optional<ProxyId> proxy, std::size_t most, std::chron
             ++list.left_out;
             return;
           }
-          SessionInfo info{.proxy = id,
+          SessionInfo info{.handle = session.handle(),
+                           .proxy = id,
                            .number = session.number(),
                            .client = session.client_address(),
                            .upstream = std::nullopt,

@@ -74,7 +74,7 @@ auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
       obey(drain.on_signal(clock.mono(), engine.live_sessions()));
     }
     const Engine::News news = engine.take_news();
-    if (news.observer_closed) obey(drain.on_output_closed());
+    if (!news.deaf.empty()) obey(drain.on_output_closed());
     obey(drain.on_time(clock.mono()));
     const bool once_done = options.until_sessions_end && news.accept_limit_reached;
     if (drain.is_over(news.all_sessions_ended) || (once_done && news.all_sessions_ended)) break;

@@ -5,19 +5,18 @@
 namespace weir::engine {
 
 ObserverThread::ObserverThread(std::unique_ptr<event::Observer> observer, const Clock& clock,
-                               std::function<void()> on_closed)
-    : observer_(std::move(observer)), clock_(clock), on_closed_(std::move(on_closed)) {}
+                               std::function<void()> on_news)
+    : observer_(std::move(observer)), clock_(clock), on_news_(std::move(on_news)) {}
 
 ObserverThread::~ObserverThread() {
   if (!thread_.joinable()) return;
   stopping_.store(true);
-  signal_.wake();
+  signal_->wake();
   thread_.join();
 }
 
-auto ObserverThread::add_ring(const event::RingOptions& options) -> event::EventRing& {
-  rings_.push_back(std::make_unique<event::EventRing>(options, signal_));
-  return *rings_.back();
+auto ObserverThread::add_ring(const event::RingOptions& options) -> const std::shared_ptr<event::EventRing>& {
+  return rings_.emplace_back(std::make_shared<event::EventRing>(options, signal_));
 }
 
 void ObserverThread::start() {
@@ -28,32 +27,40 @@ auto ObserverThread::drain() -> bool {
   // Sampled once a batch: a stepped wall clock is followed, and one batch stays in one time.
   const Nanos wall_offset = clock_.wall().time_since_epoch() - clock_.mono().time_since_epoch();
   std::size_t count = 0;
+  bool deaf = deaf_.load(std::memory_order_relaxed);
   for (const auto& ring : rings_) {
     count += ring->drain([&](event::Event& event) {
-      if (!closed_) observer_->on_event(event, wall_offset);
+      if (!deaf) observer_->on_event(event, wall_offset);
     });
   }
-  if (count > 0 && !closed_ && !observer_->flush()) {
-    closed_ = true;  // events are still taken, so that nobody waits for room, and thrown away
-    on_closed_();
+  if (count > 0 && !deaf && !observer_->flush()) {
+    deaf_.store(true);  // events are still taken, so that nobody waits for room, and thrown away
+    on_news_();
   }
   return count > 0;
 }
 
+auto ObserverThread::all_rings_ended() const -> bool {
+  return std::ranges::all_of(rings_, [](const auto& ring) { return ring->ended(); });
+}
+
 void ObserverThread::run() {
   const std::function<bool()> still_empty = [this] {
-    return !stopping_.load() &&
-           std::all_of(rings_.begin(), rings_.end(), [](const auto& ring) { return ring->empty(); });
+    return !stopping_.load() && !all_rings_ended() &&
+           std::ranges::all_of(rings_, [](const auto& ring) { return ring->empty(); });
   };
   while (true) {
     const bool last_round = stopping_.load();
     const bool found = drain();
-    if (last_round && !found) break;
-    if (!last_round) signal_.wait(found, still_empty);
+    if ((last_round && !found) || all_rings_ended()) break;
+    if (!last_round) signal_->wait(found, still_empty);
   }
-  const std::lock_guard lock(mutex_);
-  ended_ = true;
-  ended_signal_.notify_all();
+  {
+    const std::lock_guard lock(mutex_);
+    ended_.store(true);
+    ended_signal_.notify_all();
+  }
+  on_news_();
 }
 
 auto ObserverThread::finish(std::chrono::milliseconds patience) -> bool {
@@ -72,9 +79,9 @@ auto ObserverThread::finish(std::chrono::milliseconds patience) -> bool {
     ended_signal_.wait_for(lock, std::chrono::milliseconds{5});
   }
   stopping_.store(true);
-  signal_.wake();
+  signal_->wake();
   std::unique_lock lock(mutex_);
-  if (!ended_signal_.wait_until(lock, deadline, [this] { return ended_; })) {
+  if (!ended_signal_.wait_until(lock, deadline, [this] { return ended_.load(); })) {
     thread_.detach();
     return false;
   }

@@ -13,18 +13,25 @@
 
 namespace weir::engine {
 
-// Runs one observer on a thread of its own, over the rings of all workers.
+// Runs one observer on a thread of its own, over the rings of all workers. The thread ends when every ring is closed
+// and what was in it has been given to the observer.
 class ObserverThread {
  public:
-  // `on_closed` is called once, on this thread, when the observer can take no more.
-  ObserverThread(std::unique_ptr<event::Observer> observer, const Clock& clock, std::function<void()> on_closed);
+  // `on_news` is called on this thread: when the observer can take no more, and when the thread is about to end.
+  ObserverThread(std::unique_ptr<event::Observer> observer, const Clock& clock, std::function<void()> on_news);
   ~ObserverThread();
   ObserverThread(const ObserverThread&) = delete;
   auto operator=(const ObserverThread&) -> ObserverThread& = delete;
 
   // Before start(): a ring for one more worker.
-  auto add_ring(const event::RingOptions& options) -> event::EventRing&;
+  auto add_ring(const event::RingOptions& options) -> const std::shared_ptr<event::EventRing>&;
   void start();
+  [[nodiscard]] auto rings() const -> const std::vector<std::shared_ptr<event::EventRing>>& { return rings_; }
+
+  // The observer takes no more; what comes is thrown away. Any thread.
+  [[nodiscard]] auto is_deaf() const -> bool { return deaf_.load(); }
+  // The thread has nothing more to do: finish() and the destructor return at once. Any thread.
+  [[nodiscard]] auto has_ended() const -> bool { return ended_.load(); }
   // After the workers have stopped (the caller is then the rings' only producer): gives it what is
   // left and ends the thread. False: the observer did not take it within `patience`, as its output
   // is stuck; the thread is left behind and the process should end without unwinding it.
@@ -33,17 +40,18 @@ class ObserverThread {
  private:
   void run();
   auto drain() -> bool;
+  [[nodiscard]] auto all_rings_ended() const -> bool;
 
   std::unique_ptr<event::Observer> observer_;
   const Clock& clock_;
-  std::function<void()> on_closed_;
-  event::ConsumerSignal signal_;
-  std::vector<std::unique_ptr<event::EventRing>> rings_;
+  std::function<void()> on_news_;
+  std::shared_ptr<event::ConsumerSignal> signal_ = std::make_shared<event::ConsumerSignal>();
+  std::vector<std::shared_ptr<event::EventRing>> rings_;  // a worker that is late may hold one longer
   std::atomic<bool> stopping_{false};
-  bool closed_ = false;  // the observer's thread only
+  std::atomic<bool> deaf_{false};
+  std::atomic<bool> ended_{false};
   std::mutex mutex_;
   std::condition_variable ended_signal_;
-  bool ended_ = false;
   std::thread thread_;
 };
 

@@ -11,8 +11,8 @@ namespace weir::engine {
 
 // A worker with its loop and its thread. The engine owns it.
 struct Engine::WorkerThread {
-  WorkerThread(std::unique_ptr<net::EventLoop> owned_loop, net::Resolver& resolver)
-      : loop(std::move(owned_loop)), worker(std::make_unique<proxy::Worker>(*loop, resolver)) {}
+  WorkerThread(std::unique_ptr<net::EventLoop> owned_loop, net::Resolver& resolver, std::uint32_t number)
+      : loop(std::move(owned_loop)), worker(std::make_unique<proxy::Worker>(*loop, resolver, number)) {}
   std::unique_ptr<net::EventLoop> loop;
   std::unique_ptr<proxy::Worker> worker;
   std::thread thread;

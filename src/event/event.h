@@ -10,20 +10,55 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "base/address.h"
 #include "base/block.h"
 #include "base/clock.h"
 #include "base/ids.h"
 #include "event/close_cause.h"
+#include "event/leg_counters.h"
 
 namespace weir::event {
 
-// The upstream was reached; bytes may flow.
+// A connection came in.
+struct SessionAccepted {
+  Address client;    // the peer that connected
+  Address listener;  // the address it connected to
+};
+
+// The upstream's name was looked up.
+struct UpstreamResolved {
+  std::string name;
+  std::vector<Address> addresses;  // in the order in which they are tried; none: it failed
+  std::string error;               // why it failed
+  Nanos took{};
+};
+
+// One address was tried.
+struct ConnectTried {
+  Address upstream;
+  std::optional<Address> from;  // the source address that was asked for
+  int error = 0;                // errno; 0: connected
+  Nanos took{};
+};
+
+// What the kernel says of both connections: with these a capture of packets finds the session. By LegName.
+struct LegAddresses {
+  Address local;
+  Address peer;
+};
+struct LegsConnected {
+  std::array<LegAddresses, 2> legs{};
+};
+
+// The upstream was reached; bytes may flow. An observer that came later is told it with the time at which it happened,
+// before any other event of the session.
 struct SessionOpened {
   Address client;      // the peer that connected
   Address upstream;    // the address that was reached
   Nanos connect_time;  // accept to connected, name lookup included
+  SessionHandle handle{};
 };
 
 // One read. offset: of its first byte in the direction's stream, from 0.
@@ -51,6 +86,17 @@ struct FaultBegan {
   std::string type;
 };
 
+// The kernel has sent the direction's bytes up to end_offset, or the sink's kernel has acknowledged them. The event's
+// time is the kernel's. Several sends may share one event; each is at least as far as the one before it.
+struct Sent {
+  std::uint64_t end_offset = 0;
+  Direction direction{};
+};
+struct Acknowledged {
+  std::uint64_t end_offset = 0;
+  Direction direction{};
+};
+
 struct DirectionTotals {
   std::uint64_t bytes = 0;        // read from the source
   std::uint64_t chunks = 0;       // reads that delivered them (splice moves count as reads)
@@ -76,15 +122,22 @@ struct Gap {
 };
 
 // The kinds, as bits of an observer's mask.
-enum class EventKind : std::uint8_t {
+enum class EventKind : std::uint32_t {
   session_opened = 1 << 0,
   chunk_read = 1 << 1,
   chunk_written = 1 << 2,
   half_closed = 1 << 3,
   session_closed = 1 << 4,
   fault_began = 1 << 5,
+  session_accepted = 1 << 6,
+  upstream_resolved = 1 << 7,
+  connect_tried = 1 << 8,
+  legs_connected = 1 << 9,
+  sent = 1 << 10,
+  acknowledged = 1 << 11,
+  leg_counters = 1 << 12,
 };
-using EventMask = std::uint8_t;
+using EventMask = std::uint32_t;
 [[nodiscard]] constexpr auto operator|(EventKind a, EventKind b) -> EventMask {
   return static_cast<EventMask>(static_cast<EventMask>(a) | static_cast<EventMask>(b));
 }
@@ -95,9 +148,19 @@ using EventMask = std::uint8_t;
   return (mask & static_cast<EventMask>(kind)) != 0;
 }
 
+[[nodiscard]] constexpr auto is_chunk(EventKind kind) -> bool {
+  return kind == EventKind::chunk_read || kind == EventKind::chunk_written;
+}
+[[nodiscard]] constexpr auto is_evidence(EventKind kind) -> bool {
+  return kind == EventKind::sent || kind == EventKind::acknowledged || kind == EventKind::leg_counters;
+}
+
 // Rare, large records travel by shared pointer, so that a ring slot stays small.
 using What = std::variant<std::monostate, std::shared_ptr<const SessionOpened>, ChunkRead, ChunkWritten, HalfClosed,
-                          std::shared_ptr<const SessionClosed>, std::shared_ptr<const FaultBegan>, Gap>;
+                          std::shared_ptr<const SessionClosed>, std::shared_ptr<const FaultBegan>, Gap,
+                          std::shared_ptr<const SessionAccepted>, std::shared_ptr<const UpstreamResolved>,
+                          std::shared_ptr<const ConnectTried>, std::shared_ptr<const LegsConnected>, Sent, Acknowledged,
+                          std::shared_ptr<const LegCounters>>;
 
 struct Event {
   MonoTime time;  // chunk reads and writes: read right after the call; others: the loop's time

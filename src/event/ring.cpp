@@ -1,73 +1,42 @@
 #include "event/ring.h"
 
-#include <poll.h>
-#include <sys/eventfd.h>
-
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <utility>
 
 namespace weir::event {
 
-ConsumerSignal::ConsumerSignal() : eventfd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
-
-void ConsumerSignal::wake() {
-  const std::uint64_t one = 1;
-  // The only possible failure, EAGAIN, means the counter is full: the consumer is awake already.
-  [[maybe_unused]] const auto written = ::write(eventfd_.get(), &one, sizeof one);
-}
-
-void ConsumerSignal::notify(bool urgent) {
-  // Every access to state_ reads and writes, so each sees the one before it and what that one saw:
-  // either the consumer sees what was published, or we see its state. (Fences would do as well, but
-  // ThreadSanitizer does not know them.)
-  std::uint32_t state = state_.fetch_or(0, std::memory_order_acq_rel);
-  if (state == busy || (state == collecting && !urgent)) return;
-  if (state_.compare_exchange_strong(state, busy, std::memory_order_acq_rel)) wake();
-}
-
-void ConsumerSignal::wait(bool drained_something, const std::function<bool()>& still_empty) {
-  state_.exchange(drained_something ? collecting : idle, std::memory_order_acq_rel);
-  if (drained_something || still_empty()) {
-    pollfd waiting{.fd = eventfd_.get(), .events = POLLIN, .revents = 0};
-    ::poll(&waiting, 1, drained_something ? static_cast<int>(collect_time.count()) : -1);
-  }
-  state_.exchange(busy, std::memory_order_acq_rel);
-  std::uint64_t count = 0;
-  [[maybe_unused]] const auto got = ::read(eventfd_.get(), &count, sizeof count);
-}
-
-EventRing::EventRing(const RingOptions& options, ConsumerSignal& signal)
-    : options_(options),
-      signal_(signal),
-      slots_(std::bit_ceil(std::max<std::size_t>(options.slots, 4))),
+EventRing::EventRing(RingOptions options, std::shared_ptr<ConsumerSignal> signal)
+    : options_(std::move(options)),
+      signal_(std::move(signal)),
+      slots_(std::bit_ceil(std::max<std::size_t>(options_.slots, 4))),
       mask_(slots_.size() - 1) {}
 
 auto EventRing::used() const -> std::size_t { return tail_ - head_seen_; }
 
-// Two slots: a read and its write. The payload may exceed its limit by the one read being reserved.
-auto EventRing::has_room(std::size_t bytes) -> bool {
+// The payload may exceed its limit by the one read being reserved.
+auto EventRing::has_room(std::size_t events, std::size_t bytes) -> bool {
   if (!overflow_.empty()) return false;
-  constexpr std::size_t slots_per_read = 2;
-  if (slots_.size() - used() < slots_per_read) {
+  if (has_lost_) ++events;  // the gap comes first
+  if (slots_.size() - used() < events) {
     head_seen_ = head_.load(std::memory_order_acquire);
-    if (slots_.size() - used() < slots_per_read) return false;
+    if (slots_.size() - used() < events) return false;
   }
+  if (bytes == 0) return true;
   const std::uint64_t waiting = bytes_in_ - bytes_out_.load(std::memory_order_relaxed);
   return waiting == 0 || waiting + bytes <= options_.payload_limit;
 }
 
-auto EventRing::reserve(std::size_t bytes) -> bool {
+auto EventRing::reserve(std::size_t events, std::size_t bytes) -> bool {
   if (options_.policy == FullPolicy::drop) return true;
   flush_overflow();
-  if (has_room(bytes)) return true;
+  if (has_room(events, bytes)) return true;
   publish();  // what the consumer is to make room by reading
   // As in notify(): either we see the room that drain() made, or it sees that we are parked.
   parked_.exchange(true, std::memory_order_acq_rel);
   head_seen_ = head_.load(std::memory_order_acquire);
   flush_overflow();
-  if (!has_room(bytes)) return false;
+  if (!has_room(events, bytes)) return false;
   parked_.exchange(false, std::memory_order_acq_rel);
   return true;
 }
@@ -99,11 +68,12 @@ void EventRing::count_lost(const Event& event) {
 }
 
 void EventRing::push(Event event, EventKind kind) {
-  const bool chunk = kind == EventKind::chunk_read || kind == EventKind::chunk_written;
+  const bool may_be_lost = is_evidence(kind) || (is_chunk(kind) && options_.policy == FullPolicy::drop);
   flush_overflow();
-  if (chunk && options_.policy == FullPolicy::drop) {
+  if (may_be_lost) {
     const auto* read = std::get_if<ChunkRead>(&event.what);
-    if (!has_room(read != nullptr ? read->bytes.size() : 0)) return count_lost(event);
+    constexpr std::size_t with_its_write = 2;
+    if (!has_room(with_its_write, read != nullptr ? read->bytes.size() : 0)) return count_lost(event);
   }
   tell_lost();
   if (overflow_.empty() && used() >= slots_.size()) head_seen_ = head_.load(std::memory_order_acquire);
@@ -134,13 +104,18 @@ void EventRing::publish() {
       published_.store(tail_, std::memory_order_release);
       const bool urgent = used() > slots_.size() / 2 || !overflow_.empty() ||
                           bytes_in_ - bytes_out_.load(std::memory_order_relaxed) > options_.payload_limit / 2;
-      signal_.notify(urgent);
+      signal_->notify(urgent);
     }
     if (overflow_.empty() && !has_lost_) return;
     // Something is left on this side: have the consumer call when it has made room for it.
     parked_.exchange(true, std::memory_order_acq_rel);
     if (head_.load(std::memory_order_acquire) == head_seen_) return;
   }
+}
+
+void EventRing::close() {
+  closed_.store(true, std::memory_order_release);
+  signal_->notify(true);
 }
 
 auto EventRing::drain(const std::function<void(Event&)>& consume) -> std::size_t {
@@ -165,41 +140,6 @@ auto EventRing::drain(const std::function<void(Event&)>& consume) -> std::size_t
 
 auto EventRing::empty() const -> bool {
   return head_.load(std::memory_order_relaxed) == published_.load(std::memory_order_acquire);
-}
-
-auto Fanout::wants_chunks(Direction direction) const -> bool {
-  return std::any_of(rings_.begin(), rings_.end(),
-                     [direction](const EventRing* ring) { return ring->wants_chunks(direction); });
-}
-
-auto Fanout::wants(EventKind kind) const -> bool {
-  return std::any_of(rings_.begin(), rings_.end(), [kind](const EventRing* ring) { return ring->wants(kind); });
-}
-
-auto Fanout::reserve(Direction direction, std::size_t bytes) -> bool {
-  return std::all_of(rings_.begin(), rings_.end(),
-                     [=](EventRing* ring) { return !ring->wants_chunks(direction) || ring->reserve(bytes); });
-}
-
-namespace {
-
-auto direction_of(const Event& event) -> std::optional<Direction> {
-  if (const auto* read = std::get_if<ChunkRead>(&event.what)) return read->direction;
-  if (const auto* written = std::get_if<ChunkWritten>(&event.what)) return written->direction;
-  return std::nullopt;
-}
-
-}  // namespace
-
-void Fanout::push(const Event& event, EventKind kind) {
-  const auto direction = direction_of(event);
-  for (EventRing* ring : rings_) {
-    if (ring->wants(kind) && (!direction || ring->wants_chunks(*direction))) ring->push(event, kind);
-  }
-}
-
-auto Fanout::accepts_sessions() const -> bool {
-  return std::all_of(rings_.begin(), rings_.end(), [](const EventRing* ring) { return ring->accepts_sessions(); });
 }
 
 }  // namespace weir::event

@@ -75,6 +75,11 @@ auto EventLoop::watch(int fd, ReadyHandler& handler, std::uint32_t events) -> Re
   return WatchToken{index, slot.generation};
 }
 
+auto EventLoop::find(WatchToken token) const -> ReadyHandler* {
+  if (token.slot >= slots_.size() || slots_[token.slot].generation != token.generation) return nullptr;
+  return slots_[token.slot].handler;
+}
+
 void EventLoop::forget(WatchToken token) {
   Slot& slot = slots_[token.slot];
   if (slot.generation != token.generation || slot.handler == nullptr) return;

@@ -84,6 +84,8 @@ class EventLoop {
 
   // The handler must stay until remove(). Fails with ENOSPC (fs.epoll.max_user_watches) or ENOMEM.
   [[nodiscard]] auto watch(int fd, ReadyHandler& handler, std::uint32_t events) -> Result<WatchToken>;
+  // What is watched with it; null if it is watched no more.
+  [[nodiscard]] auto find(WatchToken token) const -> ReadyHandler*;
   // Before the descriptor is closed. The kernel forgets it at close if no other process has it...
   void forget(WatchToken token);
   // ...and where another process does (an inherited or handed-over socket): EPOLL_CTL_DEL, as epoll

@@ -243,9 +243,8 @@ void Opening::all_attempts_failed() {
 auto Opening::held_by_fault(FaultPhase phase, MonoTime since) -> bool {
   if (rules_.faults == nullptr || rules_.faults->empty()) return false;
   const auto found = fault::phase_fault(*rules_.faults, phase, *rules_.fault_state, fault_key());
-  fault::count_phase(*rules_.faults, phase, *rules_.fault_state, fault_key(), [this](const fault::FaultSpec& spec) {
-    if (rules_.tells_of_faults) faults_to_tell_.push_back(&spec);
-  });
+  fault::count_phase(*rules_.faults, phase, *rules_.fault_state, fault_key(),
+                     [this](const fault::FaultSpec& spec) { faults_to_tell_.push_back(&spec); });
   if (found.refuse) {
     refuse(found.name);
     return true;

@@ -22,7 +22,6 @@ struct OpeningRules {
   const ProxySettings* settings;
   const fault::FaultList* faults = nullptr;   // null: none
   fault::ProxyFaults* fault_state = nullptr;  // null only without faults
-  bool tells_of_faults = false;               // somebody wants FaultApplies
 };
 
 // What came of a Connect.

@@ -9,7 +9,7 @@
 #include "base/block.h"
 #include "base/compact_optional.h"
 #include "base/ids.h"
-#include "event/ring.h"
+#include "event/fanout.h"
 #include "fault/chain.h"
 #include "proxy/endpoint.h"
 #include "proxy/pipe_pool.h"
@@ -23,13 +23,6 @@ struct PumpContext {
   std::span<std::byte> scratch;  // where unobserved bytes pass through; nobody owns it between calls
   BlockPool& blocks;
   PipePool<Pipe>& pipes;
-};
-
-// Whom a session's events are for. fanout is null if nobody observes the proxy.
-struct Observation {
-  event::Fanout* fanout = nullptr;
-  ProxyId proxy{};
-  SessionNumber session{};
 };
 
 // Moves the bytes of one direction. A hand-written state machine, not a coroutine: 13 of the 15 us a
@@ -59,10 +52,10 @@ class Pump {
   auto operator=(const Pump&) -> Pump& = delete;
 
   // Moves what can be moved, a few turns at most.
-  auto run(Leg<Source>& source, Leg<Sink>& sink, Context& context, const Observation& observation, MonoTime now)
+  auto run(Leg<Source>& source, Leg<Sink>& sink, Context& context, const event::SessionEvents& events, MonoTime now)
       -> PumpStep;
   // Bytes that were read before relaying began (by a handshake): due at once. Call before the first run.
-  void prefill(Slice bytes, const Observation& observation, MonoTime now);
+  void prefill(Slice bytes, const event::SessionEvents& events, MonoTime now);
   // The faults in the path of bytes read from now on, see Chain::set(); `place` is used if none were yet.
   // Nothing is done if there are no faults and were none, or were none when the source ended.
   void set_faults(const fault::ChainPlace& place, std::span<fault::SessionFault* const> faults,
@@ -107,8 +100,9 @@ class Pump {
 
  private:
   enum class Took : std::uint8_t { bytes, nothing, parked };
+  enum class Delivered : std::uint8_t { all, not_yet, parked };
 
-  auto copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& context, const Observation& observation, MonoTime now)
+  auto copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& context, const event::SessionEvents& events, MonoTime now)
       -> Took;
   auto splice_in(Leg<Source>& source, Context& context, MonoTime now) -> Took;
   [[nodiscard]] auto moment(MonoTime now) const -> fault::Moment { return {now, blocked_}; }
@@ -119,10 +113,11 @@ class Pump {
   void note_read(std::size_t n, MonoTime now);
   void adapt_read_size(std::size_t n, std::size_t room, Leg<Source>& source, Leg<Sink>& sink, Context& context,
                        bool observed);
-  void tell_read(const Slice& slice, const ReadResult& read, Context& context, const Observation& observation);
-  void tell_written(Context& context, const Observation& observation);
+  void tell_read(const Slice& slice, const ReadResult& read, Context& context, const event::SessionEvents& events);
+  void tell_written(Context& context, const event::SessionEvents& events);
 
-  [[nodiscard]] auto deliver(Leg<Sink>& sink, Context& context, const Observation& observation, MonoTime now) -> bool;
+  [[nodiscard]] auto deliver(Leg<Sink>& sink, Context& context, const event::SessionEvents& events, MonoTime now)
+      -> Delivered;
   [[nodiscard]] auto deliver_pipe(Leg<Sink>& sink, MonoTime now) -> bool;
   [[nodiscard]] auto took_all(Leg<Sink>& sink, const IoResult& result, std::size_t size, MonoTime now) -> bool;
   [[nodiscard]] auto step_while_due(const Leg<Sink>& sink) const -> PumpStep {

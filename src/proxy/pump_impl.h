@@ -6,7 +6,7 @@
 namespace weir::proxy {
 
 template <Endpoint Source, Endpoint Sink>
-auto Pump<Source, Sink>::run(Leg<Source>& source, Leg<Sink>& sink, Context& context, const Observation& observation,
+auto Pump<Source, Sink>::run(Leg<Source>& source, Leg<Sink>& sink, Context& context, const event::SessionEvents& events,
                              MonoTime now) -> PumpStep {
   for (int turn = 0; turn < turns_per_run; ++turn) {
     if (ended()) return PumpStep::waiting;
@@ -14,7 +14,9 @@ auto Pump<Source, Sink>::run(Leg<Source>& source, Leg<Sink>& sink, Context& cont
       cut();
       return PumpStep::waiting;
     }
-    if (!deliver(sink, context, observation, now)) return step_while_due(sink);
+    if (const Delivered delivered = deliver(sink, context, events, now); delivered != Delivered::all) {
+      return delivered == Delivered::parked ? PumpStep::parked : step_while_due(sink);
+    }
     if (faults_ && !faults_let_go_on(now)) {
       if (due()) continue;
       return PumpStep::waiting;
@@ -24,7 +26,7 @@ auto Pump<Source, Sink>::run(Leg<Source>& source, Leg<Sink>& sink, Context& cont
       return PumpStep::waiting;
     }
     if (!source.can_read()) return PumpStep::waiting;
-    const Took took = splicing_ ? splice_in(source, context, now) : copy_in(source, sink, context, observation, now);
+    const Took took = splicing_ ? splice_in(source, context, now) : copy_in(source, sink, context, events, now);
     if (took == Took::parked) return PumpStep::parked;
     // What ended, or is due after a short send, is the next turn's first business.
     if (took == Took::nothing && state_ == PumpState::flowing && !due()) return PumpStep::waiting;
@@ -34,12 +36,12 @@ auto Pump<Source, Sink>::run(Leg<Source>& source, Leg<Sink>& sink, Context& cont
 }
 
 template <Endpoint Source, Endpoint Sink>
-auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& context, const Observation& observation,
-                                 MonoTime now) -> Took {
-  const bool observed = observation.fanout != nullptr && observation.fanout->wants_chunks(direction_);
+auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& context,
+                                 const event::SessionEvents& events, MonoTime now) -> Took {
+  const bool observed = events.wants(event::EventKind::chunk_read, direction_);
   const bool kept = observed || faults_ != nullptr;
-  // Room at the observers before the read: what was read is never lost to a full ring.
-  if (observed && !observation.fanout->reserve(direction_, read_size_)) return Took::parked;
+  // Room at the observers before the read, for it and for its write: what was read is never lost to a full ring.
+  if (observed && !events.reserve(direction_, 2, read_size_)) return Took::parked;
   const auto room = kept ? context.blocks.space(read_size_) : context.scratch.first(read_size_);
   if (room.empty()) {
     source_stopped(source, {.status = IoStatus::broken, .error = ENOMEM}, now);
@@ -65,12 +67,12 @@ auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& 
     }
   } else {
     Slice slice = context.blocks.commit(read.bytes);
-    if (observed) tell_read(slice, read, context, observation);
+    if (observed) tell_read(slice, read, context, events);
     if (faults_) {
       give_to_faults(std::move(slice), context.clock.mono());
     } else {
       pending_ = std::move(slice);
-      if (!deliver(sink, context, observation, now) && sink.broken) cut();
+      if (deliver(sink, context, events, now) == Delivered::not_yet && sink.broken) cut();
     }
   }
   adapt_read_size(read.bytes, room.size(), source, sink, context, observed);
@@ -165,35 +167,37 @@ void Pump<Source, Sink>::adapt_read_size(std::size_t n, std::size_t room, Leg<So
   }
 }
 
-// Sends what is due, oldest first. True when nothing is left.
-
+// Sends what is due, oldest first. One read may have become thousands of sends (faults cut it up), so each send that
+// is told asks the observers for room of its own.
 template <Endpoint Source, Endpoint Sink>
-auto Pump<Source, Sink>::deliver(Leg<Sink>& sink, Context& context, const Observation& observation, MonoTime now)
-    -> bool {
+auto Pump<Source, Sink>::deliver(Leg<Sink>& sink, Context& context, const event::SessionEvents& events, MonoTime now)
+    -> Delivered {
+  const bool told = events.wants(event::EventKind::chunk_written, direction_);
   for (int sends = 0;; ++sends) {
-    if (pipe_ && !deliver_pipe(sink, now)) return false;
-    if (splicing_ && (small_moves_ >= small_moves_to_leave || faults_ ||
-                      (observation.fanout != nullptr && observation.fanout->wants_chunks(direction_)))) {
+    if (pipe_ && !deliver_pipe(sink, now)) return Delivered::not_yet;
+    if (splicing_ &&
+        (small_moves_ >= small_moves_to_leave || faults_ || events.wants(event::EventKind::chunk_read, direction_))) {
       splicing_ = false;
       give_pipe(context);
     }
     if (pending_.empty()) {
-      if (!faults_ || !faults_->has_released()) return true;
-      if (sends >= sends_per_turn) return false;  // others' turn; not blocked
+      if (!faults_ || !faults_->has_released()) return Delivered::all;
+      if (sends >= sends_per_turn) return Delivered::not_yet;  // others' turn; not blocked
       pending_ = faults_->take_released();
     }
     if (!sink.can_write()) {
       if (!blocked_) blocked_since_ = now;
       blocked_ = true;
-      return false;
+      return Delivered::not_yet;
     }
+    if (told && !events.reserve(direction_, 1, 0)) return Delivered::parked;
     const IoResult result = sink.end.write(pending_.bytes());
     const bool all = took_all(sink, result, pending_.size(), now);
     if (result.bytes > 0) {
       pending_.remove_prefix(result.bytes);
-      tell_written(context, observation);
+      if (told) tell_written(context, events);
     }
-    if (!all) return false;
+    if (!all) return Delivered::not_yet;
     pending_ = Slice{};  // lets the block go
   }
 }
@@ -267,27 +271,22 @@ void Pump<Source, Sink>::give_pipe(Context& context) {
 
 template <Endpoint Source, Endpoint Sink>
 void Pump<Source, Sink>::tell_read(const Slice& slice, const ReadResult& read, Context& context,
-                                   const Observation& observation) {
-  observation.fanout->push(event::Event{context.clock.mono(), observation.proxy, observation.session,
-                                        event::ChunkRead{slice, bytes_ - slice.size(), read.kernel_time, direction_}},
-                           event::EventKind::chunk_read);
+                                   const event::SessionEvents& events) {
+  events.push(context.clock.mono(), event::EventKind::chunk_read,
+              event::ChunkRead{slice, bytes_ - slice.size(), read.kernel_time, direction_});
 }
 
 template <Endpoint Source, Endpoint Sink>
-void Pump<Source, Sink>::tell_written(Context& context, const Observation& observation) {
-  if (observation.fanout == nullptr || !observation.fanout->wants(event::EventKind::chunk_written)) return;
-  observation.fanout->push(event::Event{context.clock.mono(), observation.proxy, observation.session,
-                                        event::ChunkWritten{written_, direction_}},
-                           event::EventKind::chunk_written);
+void Pump<Source, Sink>::tell_written(Context& context, const event::SessionEvents& events) {
+  events.push(context.clock.mono(), event::EventKind::chunk_written, event::ChunkWritten{written_, direction_});
 }
 
 template <Endpoint Source, Endpoint Sink>
-void Pump<Source, Sink>::prefill(Slice bytes, const Observation& observation, MonoTime now) {
+void Pump<Source, Sink>::prefill(Slice bytes, const event::SessionEvents& events, MonoTime now) {
   note_read(bytes.size(), now);
-  if (observation.fanout != nullptr && observation.fanout->wants_chunks(direction_)) {
-    observation.fanout->push(event::Event{now, observation.proxy, observation.session,
-                                          event::ChunkRead{bytes, bytes_ - bytes.size(), std::nullopt, direction_}},
-                             event::EventKind::chunk_read);
+  if (events.wants(event::EventKind::chunk_read, direction_)) {
+    events.push(now, event::EventKind::chunk_read,
+                event::ChunkRead{bytes, bytes_ - bytes.size(), std::nullopt, direction_});
   }
   if (faults_) {
     give_to_faults(std::move(bytes), now);

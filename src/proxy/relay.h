@@ -39,14 +39,18 @@ class Relay {
  public:
   using Context = PumpContext<typename ClientEnd::Pipe>;
 
-  Relay(Context& context, const Timeouts& timeouts, Observation observation)
-      : context_(context), timeouts_(&timeouts), observation_(observation) {}
+  Relay(Context& context, const Timeouts& timeouts, event::SessionEvents events)
+      : context_(context), timeouts_(&timeouts), events_(events) {}
   Relay(const Relay&) = delete;
   auto operator=(const Relay&) -> Relay& = delete;
 
   // The legs' ends may be set before start(): readiness that arrives early is kept.
+  [[nodiscard]] auto events() -> event::SessionEvents& { return events_; }
+  [[nodiscard]] auto events() const -> const event::SessionEvents& { return events_; }
   [[nodiscard]] auto client() -> Leg<ClientEnd>& { return client_; }
+  [[nodiscard]] auto client() const -> const Leg<ClientEnd>& { return client_; }
   [[nodiscard]] auto server() -> Leg<ServerEnd>& { return server_; }
+  [[nodiscard]] auto server() const -> const Leg<ServerEnd>& { return server_; }
   [[nodiscard]] auto upstream() -> Pump<ClientEnd, ServerEnd>& { return upstream_; }
   [[nodiscard]] auto downstream() -> Pump<ServerEnd, ClientEnd>& { return downstream_; }
 
@@ -111,7 +115,7 @@ class Relay {
 
   Context& context_;
   const Timeouts* timeouts_;
-  Observation observation_;
+  event::SessionEvents events_;
   Leg<ClientEnd> client_;
   Leg<ServerEnd> server_;
   Pump<ClientEnd, ServerEnd> upstream_{Direction::upstream};

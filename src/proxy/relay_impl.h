@@ -13,11 +13,11 @@ void Relay<C, S>::start(MonoTime now, MonoTime accepted, Slice from_client, Slic
   clocks_.connected(accepted, now);
   client_.writable = server_.writable = true;
   if (!from_client.empty()) {
-    upstream_.prefill(std::move(from_client), observation_, now);
+    upstream_.prefill(std::move(from_client), events_, now);
     clocks_.prefilled(LegName::client);
   }
   if (!from_server.empty()) {
-    downstream_.prefill(std::move(from_server), observation_, now);
+    downstream_.prefill(std::move(from_server), events_, now);
     clocks_.prefilled(LegName::server);
   }
   step(now);
@@ -66,8 +66,8 @@ void Relay<C, S>::step(MonoTime now) {
   const std::uint64_t down = progress(downstream_);
   const auto up_state = upstream_.state();
   const auto down_state = downstream_.state();
-  const PumpStep first = upstream_.run(client_, server_, context_, observation_, now);
-  const PumpStep second = downstream_.run(server_, client_, context_, observation_, now);
+  const PumpStep first = upstream_.run(client_, server_, context_, events_, now);
+  const PumpStep second = downstream_.run(server_, client_, context_, events_, now);
   // The second pump's write may have found bytes for the first that no edge announces (TLS records).
   const bool found_more = first == PumpStep::waiting && client_.end.buffered() && upstream_.takes_more();
   wants_rerun_ = first == PumpStep::again || second == PumpStep::again || found_more;
@@ -111,10 +111,9 @@ void Relay<C, S>::note_fins(MonoTime now) {
   const bool one = (upstream_.state() == PumpState::finished) != (downstream_.state() == PumpState::finished);
   if (!one || half_close_told_) return;
   half_close_told_ = true;
-  if (observation_.fanout != nullptr && observation_.fanout->wants(event::EventKind::half_closed)) {
+  if (events_.wants(event::EventKind::half_closed)) {
     const auto direction = upstream_.state() == PumpState::finished ? Direction::upstream : Direction::downstream;
-    observation_.fanout->push(event::Event{now, observation_.proxy, observation_.session, event::HalfClosed{direction}},
-                              event::EventKind::half_closed);
+    events_.push(now, event::EventKind::half_closed, event::HalfClosed{direction});
   }
 }
 

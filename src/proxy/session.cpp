@@ -32,17 +32,22 @@ Session::Session(Worker& worker, ProxyOnWorker& proxy, Fd client, Address client
     : worker_(worker),
       proxy_(proxy),
       settings_(proxy.settings),
-      number_(number),
       accepted_(worker.loop().now()),
       timer_at_(never),
       client_watch_(*this, LegName::client),
       server_watch_(*this, LegName::server),
       client_address_(std::move(client_address)),
-      relay_(worker.context(), settings_->rules.timeouts, Observation{proxy.fanout(), settings_->id, number}) {
+      relay_(worker.context(), settings_->rules.timeouts,
+             event::SessionEvents(&proxy.observers, settings_->id, number)) {
   relay_.client().end = SocketEnd(std::move(client), client_address_.is_ip());
+  relay_.events().select(client_address_);
 }
 
 Session::~Session() = default;
+
+auto Session::handle() const -> SessionHandle {
+  return {.worker = worker_.number(), .slot = client_watch_.token.slot, .generation = client_watch_.token.generation};
+}
 
 auto Session::now() const -> MonoTime { return worker_.loop().now(); }
 
@@ -145,6 +150,7 @@ void Session::finish(std::string detail) {
   const bool reached = phase_ == SessionPhase::relaying;
   phase_ = SessionPhase::closing;
   if (opening_ && opening_->lookup_ticket != 0) worker_.lookup_abandoned(opening_->lookup_ticket);
+  if (opening_) tell_attempt(ECANCELED);
   opening_.reset();
   for (LegWatch* watch : {&client_watch_, &server_watch_}) {
     if (watch->watched) worker_.loop().forget(watch->token);
@@ -153,17 +159,7 @@ void Session::finish(std::string detail) {
   worker_.loop().wheel().disarm(*this);
   worker_.loop().alarms().clear(*this);
   worker_.loop().cancel(*this);
-  if (event::Fanout* fanout = proxy_.fanout(); fanout != nullptr && fanout->wants(event::EventKind::session_closed)) {
-    auto closed = std::make_shared<event::SessionClosed>();
-    closed->cause = relay_.cause();
-    closed->detail = std::move(detail);
-    closed->client = client_address_;
-    if (reached) closed->upstream = upstream_address_;
-    closed->age = now() - accepted_;
-    closed->longest_silence = relay_.longest_silence();
-    closed->totals = relay_.totals();
-    fanout->push(event::Event{now(), settings_->id, number_, std::move(closed)}, event::EventKind::session_closed);
-  }
+  tell_closed(std::move(detail), reached);
   worker_.ended(*this);
 }
 

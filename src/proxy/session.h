@@ -43,6 +43,10 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   void close(const std::string& detail);
   // An observer's ring has room again.
   void resume();
+  // A ring has come to the proxy's observers, or gone.
+  void observers_changed();
+  // `ring` has just come: tells it what it has missed of this session.
+  void tell_newcomer(event::EventRing& ring) const;
   // The proxy has another list of faults.
   void faults_changed();
   // Its own settings, with what its proxy's new ones change in open sessions.
@@ -51,7 +55,8 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   [[nodiscard]] auto phase() const -> SessionPhase;
   // What it runs under: those that its proxy had when it was accepted, but for settings_changed().
   [[nodiscard]] auto settings() const -> const std::shared_ptr<const ProxySettings>& { return settings_; }
-  [[nodiscard]] auto number() const -> SessionNumber { return number_; }
+  [[nodiscard]] auto handle() const -> SessionHandle;
+  [[nodiscard]] auto number() const -> SessionNumber { return events().session(); }
   [[nodiscard]] auto proxy() const -> ProxyOnWorker& { return proxy_; }
   [[nodiscard]] auto client_address() const -> const Address& { return client_address_; }
   // Of relaying sessions; while connecting, the address tried now.
@@ -70,6 +75,7 @@ class Session final : public net::Disposable, private net::Timer, private net::A
    public:
     LegWatch(Session& session, LegName leg) : session_(session), leg_(leg) {}
     void on_ready(std::uint32_t events) override { session_.on_leg_ready(leg_, events); }
+    [[nodiscard]] auto session() const -> Session& { return session_; }
     net::WatchToken token;
     bool watched = false;
 
@@ -83,7 +89,12 @@ class Session final : public net::Disposable, private net::Timer, private net::A
     OpeningRun(Accepted accepted, const OpeningRules& rules) : machine(std::move(accepted), rules) {}
     Opening machine;
     std::uint64_t lookup_ticket = 0;  // 0: no lookup is under way
+    MonoTime lookup_since{};
+    std::optional<MonoTime> attempt_since;  // none: none is under way
+    std::optional<Address> attempt_from;    // the source address that was asked for
   };
+
+  [[nodiscard]] auto events() const -> const event::SessionEvents& { return relay_.events(); }
 
   void on_leg_ready(LegName leg, std::uint32_t events);
   void on_timer() override;
@@ -91,8 +102,7 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   void on_rerun() override;
 
   // --- session_faults.cpp ---
-  [[nodiscard]] auto fault_key() const -> fault::SessionKey { return {number_, client_address_, accepted_}; }
-  [[nodiscard]] auto tells_of_faults() const -> bool;
+  [[nodiscard]] auto fault_key() const -> fault::SessionKey { return {number(), client_address_, accepted_}; }
   void tell_of(const fault::FaultSpec& spec, MonoTime when);
   void apply_faults();
 
@@ -109,6 +119,15 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   void on_time_in_opening();
   void check_connect();
   void drop_attempt();
+  void show_client(const Address& client);
+  // --- session_events.cpp ---
+  void tell_accepted() const;
+  void tell_resolved(const Result<net::Addresses>& answer) const;
+  void tell_attempt(int error);
+  void tell_opened(Nanos connect_time);
+  void tell_closed(std::string detail, bool reached) const;
+  [[nodiscard]] auto opened(Nanos connect_time) const -> std::shared_ptr<const event::SessionOpened>;
+  [[nodiscard]] auto leg_addresses() const -> std::shared_ptr<const event::LegsConnected>;
   [[nodiscard]] auto read_for_handshake(LegName name) -> bool;
   void send_for_handshake();
 
@@ -122,9 +141,10 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   Worker& worker_;
   ProxyOnWorker& proxy_;
   std::shared_ptr<const ProxySettings> settings_;  // before relay_, which uses its timeouts
-  SessionNumber number_;
-  SessionPhase phase_ = SessionPhase::accepted;  // once there is no opening any more
+  SessionPhase phase_ = SessionPhase::accepted;    // once there is no opening any more
   bool parked_listed_ = false;
+  // Accept to connected, for observers that come later; of what is longer, the most that fits.
+  std::chrono::duration<std::uint32_t, std::micro> connect_time_{};
   MonoTime accepted_;
   MonoTime timer_at_{};  // what the wheel is set to; max(): nothing
   LegWatch client_watch_;

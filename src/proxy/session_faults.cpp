@@ -13,23 +13,18 @@ void Session::faults_changed() {
   carry_on_opening();
 }
 
-auto Session::tells_of_faults() const -> bool {
-  const event::Fanout* fanout = proxy_.fanout();
-  return fanout != nullptr && fanout->wants(event::EventKind::fault_began);
-}
-
 void Session::tell_of(const fault::FaultSpec& spec, MonoTime when) {
+  if (!events().wants(event::EventKind::fault_began)) return;
   auto told = std::make_shared<const event::FaultBegan>(
       event::FaultBegan{.fault = spec.name, .type = std::string(spec.type->type)});
-  proxy_.fanout()->push({when, settings_->id, number_, std::move(told)}, event::EventKind::fault_began);
+  events().push(when, event::EventKind::fault_began, std::move(told));
 }
 
 void Session::apply_faults() {
   if (!faults_) {
     if (!proxy_.has_faults() || !fault::any_applies(*proxy_.faults, *proxy_.fault_state, fault_key())) return;
-    fault::OnBegan on_began;
-    if (tells_of_faults()) on_began = [this](const fault::FaultSpec& spec, MonoTime when) { tell_of(spec, when); };
-    faults_ = std::make_unique<fault::SessionFaults>(*proxy_.fault_state, std::move(on_began));
+    faults_ = std::make_unique<fault::SessionFaults>(
+        *proxy_.fault_state, [this](const fault::FaultSpec& spec, MonoTime when) { tell_of(spec, when); });
   }
   const auto change = faults_->choose(*proxy_.faults, fault_key());
   const auto apply = [&](auto& pump, Direction direction) {

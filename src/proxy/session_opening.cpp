@@ -29,7 +29,7 @@ auto phase_of(OpeningPhase phase) -> SessionPhase {
 auto Session::phase() const -> SessionPhase { return opening_ ? phase_of(opening_->machine.phase()) : phase_; }
 
 void Session::begin() {
-  Accepted accepted{.number = number_, .time = accepted_, .client = ClientAddress(client_address_)};
+  Accepted accepted{.number = number(), .time = accepted_, .client = ClientAddress(client_address_)};
   const int fd = relay_.client().end.fd();
   if (settings_->make_handshake) {
     if (auto local = net::local_address(fd)) accepted.local = LocalAddress(*std::move(local));
@@ -37,6 +37,7 @@ void Session::begin() {
       accepted.original_destination = OriginalDestination(*std::move(original));
     }
   }
+  tell_accepted();
   opening_ = std::make_unique<OpeningRun>(std::move(accepted), opening_rules());
   if (!watch(client_watch_, fd)) {
     return carry_out(Opening::Fail{.cause = age_cause(CloseReason::connect_failed),
@@ -48,17 +49,14 @@ void Session::begin() {
 }
 
 auto Session::opening_rules() const -> OpeningRules {
-  return {.settings = settings_.get(),
-          .faults = proxy_.faults.get(),
-          .fault_state = proxy_.fault_state.get(),
-          .tells_of_faults = tells_of_faults()};
+  return {.settings = settings_.get(), .faults = proxy_.faults.get(), .fault_state = proxy_.fault_state.get()};
 }
 
 // After every call into the opening: until it has nothing more to ask for.
 void Session::carry_on_opening() {
   while (opening_) {
     send_for_handshake();
-    if (settings_->make_handshake) client_address_ = opening_->machine.client().address;
+    if (settings_->make_handshake) show_client(opening_->machine.client().address);
     if (auto command = opening_->machine.next_command()) {
       std::visit([this](auto&& what) { carry_out(std::forward<decltype(what)>(what)); }, *std::move(command));
     } else if (!read_for_handshake(LegName::client) && !read_for_handshake(LegName::server)) {
@@ -80,6 +78,7 @@ void Session::carry_on_opening() {
 
 void Session::carry_out(const Opening::Resolve& what) {
   opening_->lookup_ticket = worker_.lookup_started(*this);
+  opening_->lookup_since = worker_.loop().clock().mono();
   worker_.resolver().resolve(what.name, worker_.loop(),
                              [&worker = worker_, ticket = opening_->lookup_ticket](const auto& answer) {
                                worker.lookup_answered(ticket, answer);
@@ -88,14 +87,18 @@ void Session::carry_out(const Opening::Resolve& what) {
 
 void Session::on_resolved(const Result<net::Addresses>& answer) {
   opening_->lookup_ticket = 0;
+  tell_resolved(answer);
   opening_->machine.on_resolved(answer, now());
   carry_on_opening();
 }
 
 void Session::carry_out(const Opening::Connect& what) {
   using Kind = ConnectOutcome::Kind;
+  tell_attempt(ETIMEDOUT);  // the one before it, if it is still under way
   drop_attempt();
   upstream_address_ = what.to.address;
+  opening_->attempt_since = worker_.loop().clock().mono();
+  opening_->attempt_from = what.from ? std::optional(what.from->address) : std::nullopt;
   const Address* from = what.from ? &what.from->address : nullptr;
   auto attempt = proxy_.sockets->connect(upstream_address_, settings_->rules.stream_options(), from);
   const auto outcome = [&]() -> ConnectOutcome {
@@ -111,6 +114,7 @@ void Session::carry_out(const Opening::Connect& what) {
     if (!watch(server_watch_, relay_.server().end.fd())) return failed(ENOMEM, "cannot watch the socket");
     return {attempt->done ? Kind::connected : Kind::in_progress, 0, {}};
   }();
+  if (outcome.kind != Kind::in_progress) tell_attempt(outcome.error);
   opening_->machine.on_connect(outcome, now());
 }
 
@@ -122,6 +126,7 @@ void Session::check_connect() {
     relay_.server().break_with(error);
     error = 0;
   }
+  tell_attempt(error);
   if (error == 0) {
     opening_->machine.on_connect({}, now());
   } else {
@@ -155,6 +160,12 @@ void Session::on_ready_in_opening(LegName leg, std::uint32_t events) {
 void Session::on_time_in_opening() {
   opening_->machine.on_time(now());
   carry_on_opening();
+}
+
+void Session::show_client(const Address& client) {
+  if (client == client_address_) return;
+  client_address_ = client;
+  relay_.events().select(client_address_);
 }
 
 // False: the handshake wants nothing of this leg, or there is nothing.
@@ -198,6 +209,7 @@ void Session::send_for_handshake() {
 void Session::carry_out(const Opening::FaultApplies& what) { tell_of(*what.fault, now()); }
 
 void Session::carry_out(const Opening::Fail& what) {
+  tell_attempt(ETIMEDOUT);
   if (what.of_upstream) {
     ++worker_.counters().connect_failures;
     ++proxy_.counters.connect_failures;
@@ -213,13 +225,7 @@ void Session::carry_out(const Opening::Done& what) {
   proxy_.counters.add_connect(took);
   opening_.reset();
   phase_ = SessionPhase::relaying;
-  if (event::Fanout* fanout = proxy_.fanout(); fanout != nullptr && fanout->wants(event::EventKind::session_opened)) {
-    auto opened = std::make_shared<event::SessionOpened>();
-    opened->client = client_address_;
-    opened->upstream = upstream_address_;
-    opened->connect_time = took;
-    fanout->push(event::Event{now(), settings_->id, number_, std::move(opened)}, event::EventKind::session_opened);
-  }
+  tell_opened(took);
   apply_faults();
   const auto read = [&](LegName from) {
     const auto& bytes = what.read[index(from)];

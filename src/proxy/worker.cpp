@@ -34,9 +34,10 @@ void ProxyCounters::merge(const ProxyCounters& other) {
   connect_time_sum += other.connect_time_sum;
 }
 
-Worker::Worker(net::EventLoop& loop, net::Resolver& resolver)
+Worker::Worker(net::EventLoop& loop, net::Resolver& resolver, std::uint32_t number)
     : loop_(loop),
       resolver_(resolver),
+      number_(number),
       scratch_(std::make_unique<std::array<std::byte, scratch_size>>()),
       context_{loop.clock(), *scratch_, blocks_, pipes_} {
   loop_.set_end_of_turn([this] { publish_events(); });
@@ -62,6 +63,11 @@ auto Worker::find_proxy(std::size_t index) -> ProxyOnWorker* {
   return found == proxies_.end() ? nullptr : found->second.get();
 }
 
+auto Worker::find_session(const SessionHandle& handle) -> Session* {
+  const auto* leg = dynamic_cast<const Session::LegWatch*>(loop_.find({handle.slot, handle.generation}));
+  return leg != nullptr && handle.worker == number_ ? &leg->session() : nullptr;
+}
+
 void Worker::close_sessions(const ProxyOnWorker& proxy, const std::string& detail) {
   each_session([&](Session& session) {
     if (&session.proxy() == &proxy) session.close(detail);
@@ -77,8 +83,35 @@ void Worker::remove_proxy(std::size_t index) {
   proxies_.erase(found);
 }
 
+void Worker::add_ring(std::shared_ptr<event::EventRing> ring, const std::function<bool(const ProxyOnWorker&)>& wants,
+                      bool tell_open) {
+  for (const auto& [index, proxy] : proxies_) {
+    if (wants(*proxy)) proxy->observers.add(*ring);
+  }
+  rings_.push_back(ring);
+  each_session([&](Session& session) {
+    if (!session.proxy().observers.has(*ring)) return;
+    session.observers_changed();
+    if (tell_open) session.tell_newcomer(*ring);
+  });
+}
+
+void Worker::remove_ring(const std::shared_ptr<event::EventRing>& ring) {
+  if (std::erase(rings_, ring) == 0) return;
+  for (const auto& [index, proxy] : proxies_) proxy->observers.remove(*ring);
+  each_session([](Session& session) { session.observers_changed(); });
+  leaving_rings_.push_back(ring);
+  resume_parked();
+}
+
 void Worker::publish_events() {
-  for (event::EventRing* ring : rings_) ring->publish();
+  for (const auto& ring : rings_) ring->publish();
+  std::erase_if(leaving_rings_, [](const auto& ring) {
+    ring->publish();
+    if (!ring->producer_is_empty()) return false;
+    ring->close();
+    return true;
+  });
 }
 
 void Worker::adopt(ProxyOnWorker& proxy, Fd client, Address client_address, SessionNumber number) {

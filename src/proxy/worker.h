@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/histogram.h"
-#include "event/ring.h"
+#include "event/fanout.h"
 #include "net/event_loop.h"
 #include "net/resolver.h"
 #include "proxy/session.h"
@@ -64,8 +64,6 @@ struct ProxyOnWorker final : net::Disposable {
   bool open = true;                           // false: what another worker hands over is closed at once
   ProxyCounters counters;
 
-  // Null unless somebody observes: the data path's one branch.
-  [[nodiscard]] auto fanout() -> event::Fanout* { return observers.empty() ? nullptr : &observers; }
   [[nodiscard]] auto has_faults() const -> bool { return faults != nullptr && !faults->empty(); }
   ~ProxyOnWorker() override;
 };
@@ -74,11 +72,13 @@ struct ProxyOnWorker final : net::Disposable {
 // the loop's thread, but for those marked. The engine owns it and its thread.
 class Worker {
  public:
-  Worker(net::EventLoop& loop, net::Resolver& resolver);
+  // `number`: among the engine's workers, from 0.
+  Worker(net::EventLoop& loop, net::Resolver& resolver, std::uint32_t number = 0);
   ~Worker();
   Worker(const Worker&) = delete;
   auto operator=(const Worker&) -> Worker& = delete;
 
+  [[nodiscard]] auto number() const -> std::uint32_t { return number_; }
   [[nodiscard]] auto loop() -> net::EventLoop& { return loop_; }
   [[nodiscard]] auto resolver() -> net::Resolver& { return resolver_; }
   [[nodiscard]] auto context() -> SocketRelay::Context& { return context_; }
@@ -86,8 +86,12 @@ class Worker {
   [[nodiscard]] auto counters() -> WorkerCounters& { return counters_; }
 
   auto add_proxy(std::unique_ptr<ProxyOnWorker> proxy) -> ProxyOnWorker&;
-  // Rings to publish at the end of every turn.
-  void add_ring(event::EventRing& ring) { rings_.push_back(&ring); }
+  // An observer comes: its ring is published at the end of every turn, and the proxies that `wants` says yes to push
+  // into it from now on. `tell_open`: each of their sessions that relays already is told as opened.
+  void add_ring(std::shared_ptr<event::EventRing> ring, const std::function<bool(const ProxyOnWorker&)>& wants,
+                bool tell_open);
+  // It goes: what was pushed until now is still delivered, then the ring is closed. Those that it kept waiting go on.
+  void remove_ring(const std::shared_ptr<event::EventRing>& ring);
   void publish_events();
 
   // A connection that this worker, or another, accepted.
@@ -108,6 +112,8 @@ class Worker {
   // An observer's ring has room again: goes on with what was parked.
   void resume_parked();
 
+  // Null if it has ended.
+  [[nodiscard]] auto find_session(const SessionHandle& handle) -> Session*;
   // Live sessions; any thread.
   [[nodiscard]] auto load() const -> std::uint32_t { return load_.load(std::memory_order_relaxed); }
   template <class Visit>
@@ -132,12 +138,14 @@ class Worker {
  private:
   net::EventLoop& loop_;
   net::Resolver& resolver_;
+  std::uint32_t number_;
   std::unique_ptr<std::array<std::byte, scratch_size>> scratch_;
   BlockPool blocks_;
   PipePool<KernelPipe> pipes_;
   SocketRelay::Context context_;
   WorkerCounters counters_;
-  std::vector<event::EventRing*> rings_;
+  std::vector<std::shared_ptr<event::EventRing>> rings_;
+  std::vector<std::shared_ptr<event::EventRing>> leaving_rings_;  // their last events wait for room
   std::unordered_map<std::size_t, std::unique_ptr<ProxyOnWorker>> proxies_;
   std::vector<Session*> parked_;
   std::unordered_map<std::uint64_t, Session*> lookups_;

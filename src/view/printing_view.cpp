@@ -46,9 +46,7 @@ void PrintingView::on_event(const event::Event& event, Nanos wall_offset) {
                  [&](const event::HalfClosed& what) { half_closed(moment, what); },
                  [&](const std::shared_ptr<const event::SessionClosed>& what) { closed(moment, *what); },
                  [&](const event::Gap& what) { print_gap(moment, what); },
-                 [](const event::ChunkWritten&) {},
-                 [](const std::shared_ptr<const event::FaultBegan>&) {},
-                 [](std::monostate) {},
+                 [](const auto&) {},  // not of those that are printed
              },
              event.what);
 }

@@ -102,11 +102,13 @@ class Peer {
 class EngineScene : public testing::Test {
  protected:
   void make(const EngineOptions& options = {}) { engine_ = Engine::create(options).value(); }
-  void observe(event::FullPolicy policy = event::FullPolicy::block) {
-    engine_->add_observer({.observer = std::make_unique<JournalObserver>(journal_),
-                           .ring = {.policy = policy,
-                                    .mask = event::EventKind::session_opened | event::EventKind::chunk_read |
-                                            event::EventKind::session_closed}});
+  auto observe(event::FullPolicy policy = event::FullPolicy::block) -> ObserverId {
+    return engine_
+        ->attach({.observer = std::make_unique<JournalObserver>(journal_),
+                  .ring = {.policy = policy,
+                           .mask = event::EventKind::session_opened | event::EventKind::chunk_read |
+                                   event::EventKind::session_closed}})
+        .value();
   }
   auto spec(std::string_view listen = "0") -> ProxySpec {
     ProxySpec spec;

@@ -274,11 +274,11 @@ TEST_F(Running, AnObserverWhoseOutputClosesIsNews) {
   observe();
   const std::string where = add(spec());
   engine_->start();
-  EXPECT_FALSE(engine_->take_news().observer_closed);
+  EXPECT_TRUE(engine_->take_news().deaf.empty());
   journal_->set(&test::Journal::takes_more, false);
   const Peer client = Peer::connected_to(where);
   const Peer server = this->server();
-  EXPECT_TRUE(wait_until([&] { return engine_->take_news().observer_closed; }));
+  EXPECT_TRUE(wait_until([&] { return !engine_->take_news().deaf.empty(); }));
   client.send("goes on");
   EXPECT_EQ(server.read(), "goes on") << "traffic waits for no closed observer";
 }

@@ -14,7 +14,8 @@ constexpr EventMask everything = EventKind::session_opened | EventKind::chunk_re
 class RingTest : public testing::Test {
  protected:
   explicit RingTest(FullPolicy policy = FullPolicy::block)
-      : ring_({.policy = policy, .mask = everything, .slots = 8, .payload_limit = 1000}, signal_) {
+      : ring_({.policy = policy, .mask = everything, .slots = 8, .payload_limit = 1000},
+              std::make_shared<ConsumerSignal>()) {
     ring_.set_on_room([this] { ++room_calls_; });
   }
 
@@ -45,7 +46,6 @@ class RingTest : public testing::Test {
   }
 
   BlockPool blocks_;
-  ConsumerSignal signal_;
   EventRing ring_;
   int room_calls_ = 0;
 };
@@ -64,7 +64,7 @@ TEST_F(RingTest, ShowsInOrderWhatWasPublishedAndNothingBefore) {
 
 TEST_F(RingTest, GoesRoundManyTimes) {
   for (std::uint64_t i = 1; i <= 100; ++i) {
-    ASSERT_TRUE(ring_.reserve(1));
+    ASSERT_TRUE(ring_.reserve(2, 1));
     push_read(i);
     ring_.publish();
     ASSERT_EQ(shown(), std::to_string(i));
@@ -85,23 +85,23 @@ TEST_F(RingTest, TheObserverLetsGoOfThePayload) {
 TEST_F(RingTest, AReservationCoversTheReadAndItsWrite) {
   // 8 slots: three reads with their writes, and then exactly one more pair.
   for (std::uint64_t i = 1; i <= 3; ++i) {
-    ASSERT_TRUE(ring_.reserve(1));
+    ASSERT_TRUE(ring_.reserve(2, 1));
     push_read(i);
     ring_.push({MonoTime{}, ProxyId{}, SessionNumber{i}, ChunkWritten{i, Direction::upstream}},
                EventKind::chunk_written);
   }
-  EXPECT_TRUE(ring_.reserve(1));
+  EXPECT_TRUE(ring_.reserve(2, 1));
   push_read(4);
-  EXPECT_FALSE(ring_.reserve(1)) << "one slot is left, and a read may need two";
+  EXPECT_FALSE(ring_.reserve(2, 1)) << "one slot is left, and a read may need two";
 }
 
 TEST_F(RingTest, WithoutRoomTheProducerParksAndIsCalledOnceWhenThereIs) {
-  while (ring_.reserve(1)) push_read(1);
+  while (ring_.reserve(2, 1)) push_read(1);
   EXPECT_FALSE(ring_.empty()) << "what fills it was handed over, or nobody would ever make room";
   EXPECT_EQ(room_calls_, 0);
   shown();
   EXPECT_EQ(room_calls_, 1);
-  EXPECT_TRUE(ring_.reserve(1));
+  EXPECT_TRUE(ring_.reserve(2, 1));
   push_read(2);
   ring_.publish();
   shown();
@@ -109,26 +109,26 @@ TEST_F(RingTest, WithoutRoomTheProducerParksAndIsCalledOnceWhenThereIs) {
 }
 
 TEST_F(RingTest, ThePayloadIsBoundedToo) {
-  ASSERT_TRUE(ring_.reserve(600));
+  ASSERT_TRUE(ring_.reserve(2, 600));
   push_read(1, 600);
-  EXPECT_FALSE(ring_.reserve(600)) << "1200 of 1000 bytes would wait";
-  EXPECT_TRUE(ring_.reserve(400));
+  EXPECT_FALSE(ring_.reserve(2, 600)) << "1200 of 1000 bytes would wait";
+  EXPECT_TRUE(ring_.reserve(2, 400));
   ring_.publish();
   shown();
-  EXPECT_TRUE(ring_.reserve(600));
+  EXPECT_TRUE(ring_.reserve(2, 600));
 }
 
 TEST_F(RingTest, OneReadLargerThanTheLimitPassesWhenNothingElseWaits) {
-  EXPECT_TRUE(ring_.reserve(5000)) << "or it would never pass";
+  EXPECT_TRUE(ring_.reserve(2, 5000)) << "or it would never pass";
   push_read(1, 5000);
-  EXPECT_FALSE(ring_.reserve(1));
+  EXPECT_FALSE(ring_.reserve(2, 1));
 }
 
 TEST_F(RingTest, LifecycleEventsNeverBlockAndKeepTheirPlace) {
-  while (ring_.reserve(1)) push_read(1);
+  while (ring_.reserve(2, 1)) push_read(1);
   for (std::uint64_t i = 1; i <= 20; ++i) push_closed(i);
   EXPECT_FALSE(ring_.producer_is_empty());
-  EXPECT_FALSE(ring_.reserve(1)) << "reads come after what waits already";
+  EXPECT_FALSE(ring_.reserve(2, 1)) << "reads come after what waits already";
   ring_.publish();
   std::string all;
   for (int round = 0; round < 10 && !(ring_.empty() && ring_.producer_is_empty()); ++round) {
@@ -158,11 +158,12 @@ TEST_F(RingTest, AFarBehindObserverStopsNewSessionsUntilItCatchesUp) {
 }
 
 TEST_F(RingTest, HasOnlyTheKindsAndDirectionsAskedFor) {
-  EventRing picky({.mask = EventKind::chunk_read | EventKind::session_closed, .directions = {false, true}}, signal_);
+  EventRing picky({.mask = EventKind::chunk_read | EventKind::session_closed, .directions = {false, true}},
+                  std::make_shared<ConsumerSignal>());
   EXPECT_TRUE(picky.wants(EventKind::session_closed));
   EXPECT_FALSE(picky.wants(EventKind::session_opened));
-  EXPECT_FALSE(picky.wants_chunks(Direction::upstream));
-  EXPECT_TRUE(picky.wants_chunks(Direction::downstream));
+  EXPECT_FALSE(picky.wants(EventKind::chunk_read, Direction::upstream));
+  EXPECT_TRUE(picky.wants(EventKind::chunk_read, Direction::downstream));
 }
 
 class DroppingRing : public RingTest {
@@ -175,7 +176,7 @@ class DroppingRing : public RingTest {
 
 TEST_F(DroppingRing, NeverHoldsTrafficUp) {
   fill();
-  EXPECT_TRUE(ring_.reserve(1'000'000));
+  EXPECT_TRUE(ring_.reserve(2, 1'000'000));
 }
 
 TEST_F(DroppingRing, CountsWhatItDropsAndTellsBeforeTheNextEvent) {
@@ -238,8 +239,8 @@ TEST_F(DroppingRing, ShownAndLostAddUpAtEveryMomentAndInOrder) {
   for (unsigned seed = 1; seed <= 30 && !HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     std::mt19937 random(seed);
-    ConsumerSignal signal;
-    EventRing ring({.policy = FullPolicy::drop, .mask = everything, .slots = 16, .payload_limit = 2000}, signal);
+    EventRing ring({.policy = FullPolicy::drop, .mask = everything, .slots = 16, .payload_limit = 2000},
+                   std::make_shared<ConsumerSignal>());
     std::uint64_t pushed = 0;
     std::uint64_t accounted = 0;
     std::uint64_t bytes_pushed = 0;
@@ -272,39 +273,6 @@ TEST_F(DroppingRing, ShownAndLostAddUpAtEveryMomentAndInOrder) {
     EXPECT_EQ(accounted, pushed);
     EXPECT_EQ(bytes_accounted, bytes_pushed);
   }
-}
-
-TEST(Fanout, AsksAllRingsAndGivesEachWhatItWants) {
-  ConsumerSignal signal;
-  EventRing chunks({.mask = EventKind::chunk_read | EventKind::chunk_written, .directions = {true, false}, .slots = 4},
-                   signal);
-  EventRing closes({.mask = static_cast<EventMask>(EventKind::session_closed)}, signal);
-  Fanout fanout;
-  EXPECT_TRUE(fanout.empty());
-  fanout.add(chunks);
-  fanout.add(closes);
-  EXPECT_TRUE(fanout.wants(EventKind::session_closed));
-  EXPECT_FALSE(fanout.wants(EventKind::session_opened));
-  EXPECT_TRUE(fanout.wants_chunks(Direction::upstream));
-  EXPECT_FALSE(fanout.wants_chunks(Direction::downstream));
-
-  const auto written = [](Direction direction) {
-    return Event{MonoTime{}, ProxyId{}, SessionNumber{1}, ChunkWritten{1, direction}};
-  };
-  fanout.push(written(Direction::upstream), EventKind::chunk_written);
-  fanout.push(written(Direction::downstream), EventKind::chunk_written);
-  fanout.push({MonoTime{}, ProxyId{}, SessionNumber{1}, std::make_shared<const SessionClosed>()},
-              EventKind::session_closed);
-  chunks.publish();
-  closes.publish();
-  EXPECT_EQ(
-      chunks.drain([](Event& event) { EXPECT_EQ(std::get<ChunkWritten>(event.what).direction, Direction::upstream); }),
-      1u);
-  EXPECT_EQ(closes.drain([](Event&) {}), 1u);
-
-  for (int i = 0; i < 3; ++i) fanout.push(written(Direction::upstream), EventKind::chunk_written);
-  EXPECT_FALSE(fanout.reserve(Direction::upstream, 1));
-  EXPECT_TRUE(fanout.reserve(Direction::downstream, 1)) << "no ring looks at that direction";
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ class TwoThreads : public testing::TestWithParam<FullPolicy> {};
 
 TEST_P(TwoThreads, LoseNothingAndSleepThroughNothing) {
   constexpr std::uint64_t count = 40'000;
-  ConsumerSignal signal;
+  const auto signal = std::make_shared<ConsumerSignal>();
   BlockPool blocks;
   EventRing ring({.policy = GetParam(), .mask = everything, .slots = 16, .payload_limit = 4096}, signal);
   std::atomic<bool> room{false};
@@ -45,7 +45,7 @@ TEST_P(TwoThreads, LoseNothingAndSleepThroughNothing) {
       }) > 0;
       if (last_round && !found) return;
       last_round = ended.load();
-      if (!last_round) signal.wait(found, still_empty);
+      if (!last_round) signal->wait(found, still_empty);
     }
   });
   const auto wait_for_room = [&] {
@@ -56,7 +56,7 @@ TEST_P(TwoThreads, LoseNothingAndSleepThroughNothing) {
   std::mt19937 random(1);
   for (std::uint64_t number = 1; number <= count; ++number) {
     const std::size_t size = 1 + random() % 256;
-    while (!ring.reserve(size)) wait_for_room();
+    while (!ring.reserve(2, size)) wait_for_room();
     if (number % 50 == 0) {
       ring.push({MonoTime{}, ProxyId{}, SessionNumber{number}, std::make_shared<const SessionClosed>()},
                 EventKind::session_closed);
@@ -74,7 +74,7 @@ TEST_P(TwoThreads, LoseNothingAndSleepThroughNothing) {
     ring.publish();
   }
   ended.store(true);
-  signal.wake();
+  signal->wake();
   observer.join();
   EXPECT_EQ(accounted, count);
 }
@@ -86,21 +86,21 @@ INSTANTIATE_TEST_SUITE_P(Policies, TwoThreads, testing::Values(FullPolicy::block
 
 // One event at a time, each waited for: were a wake-up lost, the observer would sleep for ever.
 TEST(ConsumerSignal, WakesForEveryEventThatComesWhileItSleeps) {
-  ConsumerSignal signal;
+  const auto signal = std::make_shared<ConsumerSignal>();
   std::atomic<int> published{0};
   std::atomic<int> seen{0};
   constexpr int count = 5'000;
   std::thread observer([&] {
     const std::function<bool()> still_empty = [&] { return published.load() == seen.load(); };
     while (seen.load() < count) {
-      if (published.load() == seen.load()) signal.wait(false, still_empty);
+      if (published.load() == seen.load()) signal->wait(false, still_empty);
       seen.store(published.load());
       seen.notify_one();
     }
   });
   for (int i = 1; i <= count; ++i) {
     published.store(i);
-    signal.notify(false);
+    signal->notify(false);
     for (int have = seen.load(); have < i; have = seen.load()) seen.wait(have);
   }
   observer.join();
@@ -109,7 +109,7 @@ TEST(ConsumerSignal, WakesForEveryEventThatComesWhileItSleeps) {
 
 TEST(ConsumerSignal, ACollectingObserverSleepsOnUnlessItIsUrgent) {
   using Clock = std::chrono::steady_clock;
-  ConsumerSignal signal;
+  const auto signal = std::make_shared<ConsumerSignal>();
   const auto collects_for = [&](bool urgent) {
     std::atomic<bool> go{false};
     Clock::duration slept{};
@@ -117,18 +117,18 @@ TEST(ConsumerSignal, ACollectingObserverSleepsOnUnlessItIsUrgent) {
       const auto before = Clock::now();
       go.store(true);
       go.notify_one();
-      signal.wait(true, [] { return true; });
+      signal->wait(true, [] { return true; });
       slept = Clock::now() - before;
     });
     go.wait(false);
-    signal.notify(urgent);
+    signal->notify(urgent);
     observer.join();
     return slept;
   };
   EXPECT_GE(collects_for(false), ConsumerSignal::collect_time - 1ms);
-  signal.wake();
+  signal->wake();
   const auto before = Clock::now();
-  signal.wait(true, [] { return true; });  // a wake that came before counts
+  signal->wait(true, [] { return true; });  // a wake that came before counts
   EXPECT_LT(Clock::now() - before, 2s);
 }
 

@@ -43,7 +43,7 @@ class Scene : public testing::Test {
     faults_ = fault::FaultList(std::move(entries), ++revision_);
     if (opening_) opening_->rules_changed(rules(), now_);
   }
-  [[nodiscard]] auto rules() -> OpeningRules { return {&settings_, &faults_, &fault_state_, true}; }
+  [[nodiscard]] auto rules() -> OpeningRules { return {&settings_, &faults_, &fault_state_}; }
 
   auto faults_become(const std::vector<std::string>& texts) -> std::string { return set_faults(texts), asks(); }
 

@@ -63,7 +63,7 @@ struct Bench {
   Pump<RecordEnd, RecordEnd> pump{Direction::upstream};
 
   Bench() { sink.writable = true; }
-  auto run() -> PumpStep { return pump.run(source, sink, context, Observation{}, clock.mono()); }
+  auto run() -> PumpStep { return pump.run(source, sink, context, event::SessionEvents{}, clock.mono()); }
 };
 
 TEST(PumpOfADecodingEnd, ReadsAllThatIsDecodedAfterOneEdge) {

@@ -232,13 +232,13 @@ TEST(Observed, IsReadWhateverTheRingHoldsIfItMayDrop) {
 TEST(Observed, IsCopiedAgainWhenItBecomesWatchedWhileItSplices) {
   World world;
   world.is_watched({.mask = 0});
-  event::ConsumerSignal signal;
-  event::EventRing late({.mask = Watcher::everything}, signal);
+  event::EventRing late({.mask = Watcher::everything}, std::make_shared<event::ConsumerSignal>());
   world.starts();
   world.client.sends_bulk(MiB);
   world.settles();
   ASSERT_TRUE(world.up().splicing());
   world.watcher->fanout.add(late);
+  world.relay().events().select(Address());
   world.client.sends("seen");
   world.settles();
   EXPECT_FALSE(world.up().splicing());

@@ -35,7 +35,7 @@ struct TlsLeg {
 class Watcher {
  public:
   static constexpr event::EventMask everything = 31;
-  explicit Watcher(const event::RingOptions& options) : ring_(options, signal_) {
+  explicit Watcher(const event::RingOptions& options) : ring_(options, std::make_shared<event::ConsumerSignal>()) {
     ring_.set_on_room([this] { room = true; });
     fanout.add(ring_);
   }
@@ -84,7 +84,6 @@ class Watcher {
     if (const auto* half = std::get_if<event::HalfClosed>(&event.what)) return name(half->direction) + " half-closed";
     return "gap";
   }
-  event::ConsumerSignal signal_;
   event::EventRing ring_;
 };
 
@@ -121,7 +120,8 @@ class World {
   [[nodiscard]] auto relay() -> TheRelay& {
     if (!relay_) {
       relay_.emplace(context_, timeouts,
-                     Observation{watcher ? &watcher->fanout : nullptr, ProxyId{7}, SessionNumber{3}});
+                     event::SessionEvents(watcher ? &watcher->fanout : nullptr, ProxyId{7}, SessionNumber{3}));
+      relay_->events().select(Address());
       relay_->client().end = client_leg.end();
       relay_->server().end = server_leg.end();
       // One record a read: less than asked for does not mean that the socket is empty.

@@ -185,7 +185,8 @@ class SessionScene : public testing::Test {
 
   auto proxy() -> ProxyOnWorker& {
     if (proxy_ != nullptr) return *proxy_;
-    worker_->add_ring(*ring_);
+    worker_->add_ring(
+        ring_, [](const ProxyOnWorker&) { return false; }, false);
     auto added = std::make_unique<ProxyOnWorker>();
     added->settings = settings_;
     added->shared = shared_;
@@ -303,12 +304,11 @@ class SessionScene : public testing::Test {
   ManualClock clock_;
   std::unique_ptr<net::EventLoop> loop_ = net::EventLoop::create(clock_).value();
   FakeResolver resolver_;
-  event::ConsumerSignal signal_;
   std::unique_ptr<Worker> worker_ = std::make_unique<Worker>(*loop_, resolver_);
-  std::unique_ptr<event::EventRing> ring_ = std::make_unique<event::EventRing>(
+  std::shared_ptr<event::EventRing> ring_ = std::make_shared<event::EventRing>(
       event::RingOptions{.mask = event::EventKind::session_opened | event::EventKind::chunk_read |
                                  event::EventKind::half_closed | event::EventKind::session_closed},
-      signal_);
+      std::make_shared<event::ConsumerSignal>());
   bool observed_ = true;
   std::shared_ptr<ProxySettings> settings_ = std::make_shared<ProxySettings>();
   std::shared_ptr<ProxyShared> shared_ = std::make_shared<ProxyShared>();

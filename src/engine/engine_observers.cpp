@@ -1,0 +1,54 @@
+// Observers of a running engine: they come and go. See engine.h.
+#include <algorithm>
+
+#include "engine/engine.h"
+#include "engine/worker_thread.h"
+
+namespace weir::engine {
+
+auto Engine::proxies_for(const Observing& observing) const -> std::set<ProxyId> {
+  std::set<ProxyId> wanted;
+  for (const auto& [id, proxy] : proxies_) {
+    if (!observing.wants || observing.wants(proxy.spec.name)) wanted.insert(id);
+  }
+  return wanted;
+}
+
+auto Engine::attach(ObserverSpec spec) -> Result<ObserverId> {
+  if (observers_.size() >= most_observers) {
+    return failure(fmt::format("{} observers are there already; let one go first", most_observers));
+  }
+  Observing observing{
+      .id = ObserverId{next_observer_++},
+      .thread = std::make_unique<ObserverThread>(std::move(spec.observer), clock_, [this] { notify(); }),
+      .wants = std::move(spec.wants)};
+  for (const auto& worker : workers_) {
+    const auto& ring = observing.thread->add_ring(spec.ring);
+    ring->set_on_room([loop = worker->loop.get(), target = worker->worker.get()] {
+      loop->post([target] { target->resume_parked(); });
+    });
+  }
+  observing.thread->start();
+  const auto proxies = std::make_shared<const std::set<ProxyId>>(proxies_for(observing));
+  (void)tell_workers([proxies, rings = observing.thread->rings(), tells_open = spec.tells_open](WorkerThread& each) {
+    const auto wants = [&](const proxy::ProxyOnWorker& proxy) { return proxies->contains(proxy.settings->id); };
+    each.worker->add_ring(rings[each.worker->number()], wants, tells_open);
+  });
+  observers_.push_back(std::move(observing));
+  return observers_.back().id;
+}
+
+void Engine::detach(ObserverId id) {
+  const auto found = std::ranges::find(observers_, id, &Observing::id);
+  if (found == observers_.end()) return;
+  for (const auto& worker : workers_) {
+    const auto leave = [target = worker->worker.get(), ring = found->thread->rings()[worker->worker->number()]] {
+      target->remove_ring(ring);
+    };
+    running_ ? worker->loop->post(leave) : leave();
+  }
+  leaving_.push_back(std::move(found->thread));
+  observers_.erase(found);
+}
+
+}  // namespace weir::engine

@@ -1,0 +1,98 @@
+#include "event/fanout.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace weir::event {
+namespace {
+
+auto direction_of(const What& what) -> std::optional<Direction> {
+  if (const auto* read = std::get_if<ChunkRead>(&what)) return read->direction;
+  if (const auto* written = std::get_if<ChunkWritten>(&what)) return written->direction;
+  if (const auto* sent = std::get_if<Sent>(&what)) return sent->direction;
+  if (const auto* acknowledged = std::get_if<Acknowledged>(&what)) return acknowledged->direction;
+  return std::nullopt;
+}
+
+constexpr EventMask directed_kinds =
+    EventKind::chunk_read | EventKind::chunk_written | EventKind::sent | EventKind::acknowledged;
+
+constexpr auto place_bit(std::size_t place) -> std::uint32_t { return std::uint32_t{1} << place; }
+
+}  // namespace
+
+auto Fanout::add(EventRing& ring) -> bool {
+  const auto place = static_cast<std::size_t>(std::countr_one(taken_));
+  if (place >= most_rings) return false;
+  rings_[place] = &ring;
+  taken_ |= place_bit(place);
+  return true;
+}
+
+void Fanout::remove(const EventRing& ring) {
+  for (std::size_t place = 0; place < most_rings; ++place) {
+    if (rings_[place] != &ring) continue;
+    rings_[place] = nullptr;
+    taken_ &= ~place_bit(place);
+  }
+}
+
+auto Fanout::has(const EventRing& ring) const -> bool { return std::ranges::find(rings_, &ring) != rings_.end(); }
+
+auto Fanout::accepts_sessions() const -> bool {
+  return std::ranges::all_of(rings_, [](const EventRing* ring) { return ring == nullptr || ring->accepts_sessions(); });
+}
+
+template <class Visit>
+void SessionEvents::each_ring(Visit visit) const {
+  for (std::uint32_t left = rings_; left != 0; left &= left - 1) {
+    visit(*fanout_->rings_[static_cast<std::size_t>(std::countr_zero(left))]);
+  }
+}
+
+void SessionEvents::select(const Address& client) {
+  rings_ = 0;
+  wanted_ = {};
+  if (fanout_ == nullptr) return;
+  for (std::uint32_t left = fanout_->taken_; left != 0; left &= left - 1) {
+    const auto place = static_cast<std::size_t>(std::countr_zero(left));
+    const EventRing& ring = *fanout_->rings_[place];
+    if (!ring.filter().matches(session_, client)) continue;
+    rings_ |= place_bit(place);
+    for (const Direction direction : {Direction::upstream, Direction::downstream}) {
+      wanted_[index(direction)] |= ring.follows(direction) ? ring.mask() : ring.mask() & ~directed_kinds;
+    }
+  }
+}
+
+auto SessionEvents::reserve(Direction direction, std::size_t events, std::size_t bytes) const -> bool {
+  for (std::uint32_t left = rings_; left != 0; left &= left - 1) {
+    EventRing& ring = *fanout_->rings_[static_cast<std::size_t>(std::countr_zero(left))];
+    const bool chunks = ring.wants(EventKind::chunk_read, direction) || ring.wants(EventKind::chunk_written, direction);
+    if (chunks && !ring.reserve(events, bytes)) return false;
+  }
+  return true;
+}
+
+void SessionEvents::push(MonoTime time, EventKind kind, What what) const {
+  const auto direction = direction_of(what);
+  Event event{time, proxy_, session_, std::move(what)};
+  for (std::uint32_t left = rings_; left != 0; left &= left - 1) {
+    EventRing& ring = *fanout_->rings_[static_cast<std::size_t>(std::countr_zero(left))];
+    if (!(direction ? ring.wants(kind, *direction) : ring.wants(kind))) continue;
+    const bool last = (left & (left - 1)) == 0;
+    last ? ring.push(std::move(event), kind) : ring.push(event, kind);
+  }
+}
+
+auto SessionEvents::is_wanted_by(const EventRing& ring) const -> bool {
+  bool wanted = false;
+  each_ring([&](const EventRing& each) { wanted |= &each == &ring; });
+  return wanted;
+}
+
+void SessionEvents::push_to(EventRing& ring, MonoTime time, EventKind kind, What what) const {
+  if (is_wanted_by(ring) && ring.wants(kind)) ring.push(Event{time, proxy_, session_, std::move(what)}, kind);
+}
+
+}  // namespace weir::event

@@ -1,0 +1,49 @@
+// The kernel's counters of one leg: the fields of TCP_INFO (tcp(7), linux/tcp.h) by which lost time is explained.
+#pragma once
+
+#include <cstdint>
+
+#include "base/clock.h"
+#include "base/ids.h"
+
+namespace weir::event {
+
+// When they were read.
+enum class ProbePoint : std::uint8_t {
+  opened,  // both legs are connected
+  read,    // right after a read of the leg
+  write,   // right after a write to it
+  close,   // before it is closed
+  asked,   // an observer asked
+};
+
+// A field that this kernel does not know is 0. Counts are of the whole connection so far.
+struct LegCounters {
+  LegName leg{};
+  ProbePoint point{};
+  std::uint8_t congestion_state = 0;  // tcpi_ca_state: 0 open, 1 disorder, 2 CWR, 3 recovery, 4 loss
+  std::uint8_t retransmits = 0;       // of the segment that waits now
+  std::uint8_t backoff = 0;
+  std::uint32_t send_mss = 0;  // bytes
+  std::uint32_t receive_mss = 0;
+  std::uint32_t unacknowledged = 0;     // segments on the way
+  std::uint32_t congestion_window = 0;  // segments
+  std::uint32_t total_retransmits = 0;  // segments
+  std::uint32_t unsent_bytes = 0;       // tcpi_notsent_bytes: written, and never sent yet
+  std::uint32_t peer_window = 0;        // tcpi_snd_wnd, bytes; 0 too where the kernel does not tell
+  std::uint32_t data_segments_in = 0;
+  std::uint32_t data_segments_out = 0;
+  std::uint32_t out_of_order_in = 0;  // tcpi_rcv_ooopack
+  std::uint64_t bytes_acknowledged = 0;
+  std::uint64_t bytes_received = 0;
+  Nanos round_trip{};  // smoothed
+  Nanos round_trip_variance{};
+  Nanos least_round_trip{};    // tcpi_min_rtt
+  Nanos retransmit_timeout{};  // tcpi_rto
+  Nanos ack_timeout{};         // tcpi_ato: how long this kernel may delay an acknowledgement
+  Nanos busy{};                // with data to send
+  Nanos window_limited{};      // of busy: the peer's window was full
+  Nanos buffer_limited{};      // of busy: our send buffer was full
+};
+
+}  // namespace weir::event

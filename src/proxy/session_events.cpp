@@ -1,0 +1,100 @@
+// What a session tells its observers of its life; what passes through it is told by its pumps.
+#include <algorithm>
+#include <cerrno>
+
+#include "net/socket.h"
+#include "proxy/worker.h"
+
+namespace weir::proxy {
+
+using event::EventKind;
+
+namespace {
+
+// Unknown where the kernel does not say, as of a connection that is gone.
+auto local_address(const SocketEnd& end) -> Address {
+  auto address = net::local_address(end.fd());
+  return address ? *std::move(address) : Address();
+}
+
+auto peer_address(const SocketEnd& end) -> Address {
+  auto address = net::peer_address(end.fd());
+  return address ? *std::move(address) : Address();
+}
+
+}  // namespace
+
+void Session::observers_changed() { relay_.events().select(client_address_); }
+
+void Session::tell_accepted() const {
+  if (!events().wants(EventKind::session_accepted)) return;
+  auto accepted = std::make_shared<const event::SessionAccepted>(
+      event::SessionAccepted{.client = client_address_, .listener = local_address(relay_.client().end)});
+  events().push(accepted_, EventKind::session_accepted, std::move(accepted));
+}
+
+void Session::tell_resolved(const Result<net::Addresses>& answer) const {
+  if (!events().wants(EventKind::upstream_resolved)) return;
+  auto resolved = std::make_shared<event::UpstreamResolved>();
+  resolved->name = settings_->rules.upstream.text;
+  resolved->took = worker_.loop().clock().mono() - opening_->lookup_since;
+  if (answer) {
+    resolved->addresses.assign(answer->begin(), answer->end());
+  } else {
+    resolved->error = answer.error().message;
+  }
+  events().push(now(), EventKind::upstream_resolved, std::move(resolved));
+}
+
+// The attempt under way has come to its end; nothing is told if there is none.
+void Session::tell_attempt(int error) {
+  if (!opening_ || !opening_->attempt_since || error == EAGAIN) return;  // EAGAIN: the same address is tried again
+  const MonoTime since = *std::exchange(opening_->attempt_since, std::nullopt);
+  if (!events().wants(EventKind::connect_tried)) return;
+  auto tried =
+      std::make_shared<const event::ConnectTried>(event::ConnectTried{.upstream = upstream_address_,
+                                                                      .from = opening_->attempt_from,
+                                                                      .error = error,
+                                                                      .took = worker_.loop().clock().mono() - since});
+  events().push(now(), EventKind::connect_tried, std::move(tried));
+}
+
+void Session::tell_opened(Nanos connect_time) {
+  using Kept = decltype(connect_time_);
+  connect_time_ = std::chrono::duration_cast<Kept>(std::clamp<Nanos>(connect_time, Nanos{0}, Kept::max()));
+  if (events().wants(EventKind::session_opened)) events().push(now(), EventKind::session_opened, opened(connect_time));
+  if (events().wants(EventKind::legs_connected)) events().push(now(), EventKind::legs_connected, leg_addresses());
+}
+
+void Session::tell_newcomer(event::EventRing& ring) const {
+  if (phase_ != SessionPhase::relaying) return;
+  const MonoTime since = accepted_ + connect_time_;
+  events().push_to(ring, since, EventKind::session_opened, opened(connect_time_));
+  events().push_to(ring, since, EventKind::legs_connected, leg_addresses());
+}
+
+auto Session::opened(Nanos connect_time) const -> std::shared_ptr<const event::SessionOpened> {
+  return std::make_shared<const event::SessionOpened>(event::SessionOpened{
+      .client = client_address_, .upstream = upstream_address_, .connect_time = connect_time, .handle = handle()});
+}
+
+auto Session::leg_addresses() const -> std::shared_ptr<const event::LegsConnected> {
+  const auto of = [](const SocketEnd& end) -> event::LegAddresses { return {local_address(end), peer_address(end)}; };
+  return std::make_shared<const event::LegsConnected>(
+      event::LegsConnected{{of(relay_.client().end), of(relay_.server().end)}});
+}
+
+void Session::tell_closed(std::string detail, bool reached) const {
+  if (!events().wants(EventKind::session_closed)) return;
+  auto closed = std::make_shared<event::SessionClosed>();
+  closed->cause = relay_.cause();
+  closed->detail = std::move(detail);
+  closed->client = client_address_;
+  if (reached) closed->upstream = upstream_address_;
+  closed->age = now() - accepted_;
+  closed->longest_silence = relay_.longest_silence();
+  closed->totals = relay_.totals();
+  events().push(now(), EventKind::session_closed, std::move(closed));
+}
+
+}  // namespace weir::proxy
