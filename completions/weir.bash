@@ -35,14 +35,14 @@ _weir() {
     case $each in
       =) ;;
       -*) case "$path:$each" in
-          'weir tap:-s'|'weir tap:--show'|'weir tap:-o'|'weir tap:--output'|'weir tap:--only'|'weir tap:--limit'|'weir tap:--color'|'weir tap:--filter-client'|'weir tap:--when-slow'|'weir tap:-t'|'weir tap:--timeout'|'weir tap:--on-connect-failure'|'weir tap:--max-sessions'|'weir tap:--fault-queue-limit'|'weir tap:--keepalive-count'|'weir tap:--fault'|'weir tap:--seed'|'weir tap:--workers'|'weir tap:--log'|'weir tap:--log-level'|'weir tap:--log-format'|'weir tap:--ready-fd'|'weir demo:--color'|'weir demo:--naive-relay'|'weir check:-c'|'weir check:--config'|'weir serve:-c'|'weir serve:--config'|'weir serve:--api'|'weir serve:--seed'|'weir serve:--workers'|'weir serve:--drain'|'weir serve:--log'|'weir serve:--log-level'|'weir serve:--log-format'|'weir serve:--ready-fd'|'weir serve:--exit-on-eof'|'weir proxy list:--url'|'weir proxy show:--url'|'weir proxy add:--url'|'weir proxy set:--url'|'weir proxy remove:--url'|'weir proxy enable:--url'|'weir proxy disable:--url'|'weir fault catalog:--url'|'weir fault list:--url'|'weir fault add:--url'|'weir fault set:--url'|'weir fault remove:--url'|'weir sessions:--url'|'weir sessions:--proxy'|'weir events:--url'|'weir events:--after') option=$each ;;
+          'weir tap:-s'|'weir tap:--show'|'weir tap:-o'|'weir tap:--output'|'weir tap:--only'|'weir tap:--limit'|'weir tap:--color'|'weir tap:--filter-client'|'weir tap:--when-slow'|'weir tap:-t'|'weir tap:--timeout'|'weir tap:--on-connect-failure'|'weir tap:--max-sessions'|'weir tap:--fault-queue-limit'|'weir tap:--keepalive-count'|'weir tap:--fault'|'weir tap:--seed'|'weir tap:--workers'|'weir tap:--log'|'weir tap:--log-level'|'weir tap:--log-format'|'weir tap:--ready-fd'|'weir demo:--color'|'weir demo:--naive-relay'|'weir check:-c'|'weir check:--config'|'weir serve:-c'|'weir serve:--config'|'weir serve:--api'|'weir serve:--seed'|'weir serve:--workers'|'weir serve:--drain'|'weir serve:--log'|'weir serve:--log-level'|'weir serve:--log-format'|'weir serve:--ready-fd'|'weir serve:--exit-on-eof'|'weir proxy list:--url'|'weir proxy show:--url'|'weir proxy add:--url'|'weir proxy set:--url'|'weir proxy remove:--url'|'weir proxy enable:--url'|'weir proxy disable:--url'|'weir fault catalog:--url'|'weir fault list:--url'|'weir fault add:--url'|'weir fault set:--url'|'weir fault remove:--url'|'weir watch:--url'|'weir watch:-s'|'weir watch:--show'|'weir watch:-o'|'weir watch:--output'|'weir watch:--only'|'weir watch:--limit'|'weir watch:--color'|'weir watch:--filter-client'|'weir watch:--when-slow'|'weir watch:--session'|'weir sessions:--url'|'weir sessions:--proxy'|'weir events:--url'|'weir events:--after') option=$each ;;
           *) option='' ;;
         esac ;;
       *) if [[ -n $option ]]; then
           option=''
         else
           case "$path $each" in
-            'weir tap'|'weir demo'|'weir check'|'weir serve'|'weir proxy'|'weir proxy list'|'weir proxy show'|'weir proxy add'|'weir proxy set'|'weir proxy remove'|'weir proxy enable'|'weir proxy disable'|'weir fault'|'weir fault catalog'|'weir fault list'|'weir fault add'|'weir fault set'|'weir fault remove'|'weir sessions'|'weir events'|'weir syslog'|'weir syslog pri'|'weir syslog parse') path="$path $each" ;;
+            'weir tap'|'weir demo'|'weir check'|'weir serve'|'weir proxy'|'weir proxy list'|'weir proxy show'|'weir proxy add'|'weir proxy set'|'weir proxy remove'|'weir proxy enable'|'weir proxy disable'|'weir fault'|'weir fault catalog'|'weir fault list'|'weir fault add'|'weir fault set'|'weir fault remove'|'weir watch'|'weir sessions'|'weir events'|'weir syslog'|'weir syslog pri'|'weir syslog parse') path="$path $each" ;;
             *) arguments+=("$each") ;;
           esac
         fi ;;
@@ -70,12 +70,17 @@ _weir() {
     'weir serve:--log') _weir_words 'stderr stdout file: syslog:local0 syslog:daemon syslog+udp:// syslog+tcp://' ;;
     'weir serve:--log-level') _weir_words 'debug info warning error' ;;
     'weir serve:--log-format') _weir_words 'text json' ;;
+    'weir watch:-s'|'weir watch:--show') _weir_words 'text hex dump json raw none' ;;
+    'weir watch:-o'|'weir watch:--output') _weir_files ;;
+    'weir watch:--only') _weir_words 'upstream downstream' ;;
+    'weir watch:--color') _weir_words 'auto always never' ;;
+    'weir watch:--when-slow') _weir_words 'block drop' ;;
     'weir sessions:--proxy') _weir_live proxy list ;;
     esac
     return 0
   fi
   case "$path" in
-    'weir') if [[ $word == -* ]]; then _weir_words '-V --version -h --help'; else _weir_words 'tap demo check serve proxy fault sessions events syslog'; fi ;;
+    'weir') if [[ $word == -* ]]; then _weir_words '-V --version -h --help'; else _weir_words 'tap demo check serve proxy fault watch sessions events syslog'; fi ;;
     'weir tap') if [[ $word == -* ]]; then _weir_words '-h --help -s --show -o --output --only --limit --color --filter-client --when-slow -t --timeout --on-connect-failure --max-sessions --fault-queue-limit --keepalive-count --fault --seed --workers --once --log --log-level --log-format -q --quiet --ready-fd'; fi ;;
     'weir demo') if [[ $word == -* ]]; then _weir_words '-h --help --color --naive-relay'; fi ;;
     'weir check') if [[ $word == -* ]]; then _weir_words '-h --help -c --config'; fi ;;
@@ -94,6 +99,7 @@ _weir() {
     'weir fault add') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
     'weir fault set') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; 1) _weir_live fault list "${arguments[0]}" ;; esac; fi ;;
     'weir fault remove') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; 1) _weir_live fault list "${arguments[0]}" ;; esac; fi ;;
+    'weir watch') if [[ $word == -* ]]; then _weir_words '-h --help --url -s --show -o --output --only --limit --color --filter-client --when-slow --session -q --quiet'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
     'weir sessions') if [[ $word == -* ]]; then _weir_words '-h --help --url --json --proxy --watch'; fi ;;
     'weir events') if [[ $word == -* ]]; then _weir_words '-h --help --url --json --follow --after'; fi ;;
     'weir syslog') if [[ $word == -* ]]; then _weir_words '-h --help'; else _weir_words 'pri parse'; fi ;;

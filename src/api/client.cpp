@@ -10,6 +10,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <cerrno>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "base/json_shape.h"
 
@@ -128,41 +129,72 @@ auto Client::request(const std::string& method, const std::string& path, const s
   return ClientResponse{.status = static_cast<int>(parser.get().result_int()), .body = std::move(parser.get().body())};
 }
 
-auto Client::lines(const std::string& path, const std::function<bool(std::string_view)>& take) const -> Result<void> {
+auto Client::stream(const std::string& path, const std::function<void()>& on_begin,
+                    const std::function<bool(std::string_view)>& take) const -> Result<void> {
   auto fd = connect();
   if (!fd) return tl::make_unexpected(fd.error());
   // Nothing may happen for a long time.
   const timeval forever{};
   ::setsockopt(fd->get(), SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof forever);
   if (auto sent = send(fd->get(), "GET", path, ""); !sent) return sent;
-  std::string buffer;
+  std::string head;
   std::array<char, 65536> piece{};
   bool in_body = false;
   while (true) {
     const ssize_t n = ::recv(fd->get(), piece.data(), piece.size(), 0);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return failure(fmt::format("the API at {} failed: {}", url_, errno_text(errno)), errno);
-    if (n == 0) return {};
-    buffer.append(piece.data(), static_cast<std::size_t>(n));
-    if (!in_body) {
-      const auto end = buffer.find("\r\n\r\n");
-      if (end == std::string::npos) continue;
-      if (!buffer.starts_with("HTTP/1.1 200")) {
-        return failure(fmt::format("the API at {} refused: {}", url_, buffer.substr(end + 4)));
-      }
-      buffer.erase(0, end + 4);
-      in_body = true;
+    const std::string_view bytes(piece.data(), static_cast<std::size_t>(n));
+    if (in_body) {
+      if (n == 0 || !take(bytes)) return {};
+      continue;
     }
+    head += bytes;
+    const auto end = head.find("\r\n\r\n");
+    const bool refused = end != std::string::npos && !head.starts_with("HTTP/1.1 200");
+    // A refusal is read to its end, which closes the connection.
+    if (refused && (n == 0 || head.size() > most_refusal_bytes)) return refusal(head.substr(end + 4));
+    if (n == 0) return failure(fmt::format("the API at {} ended before its answer did", url_));
+    if (refused) continue;
+    if (end == std::string::npos) {
+      if (head.size() > most_refusal_bytes) return failure(fmt::format("what answers at {} does not speak HTTP", url_));
+      continue;
+    }
+    in_body = true;
+    on_begin();
+    if (head.size() > end + 4 && !take(std::string_view(head).substr(end + 4))) return {};
+  }
+}
+
+// Our API's sentence, if the body has one.
+auto Client::refusal(const std::string& body) const -> Failure {
+  const auto told = nlohmann::json::parse(body, nullptr, false);
+  if (told.is_object() && told.contains("error") && told["error"].is_string()) {
+    return failure(told["error"].get<std::string>());
+  }
+  return failure(fmt::format("the API at {} refused: {}", url_, body));
+}
+
+auto Client::lines(const std::string& path, const std::function<bool(std::string_view)>& take) const -> Result<void> {
+  std::string buffer;
+  std::optional<std::string> problem;
+  const auto take_lines = [&](std::string_view bytes) {
+    buffer += bytes;
     for (auto end = buffer.find('\n'); end != std::string::npos; end = buffer.find('\n')) {
       const std::string line = buffer.substr(0, end);
       buffer.erase(0, end + 1);
-      if (judge_json_shape(line) == JsonShape::too_deep) return failure(nested_too_deep(url_));
-      if (!take(line)) return {};
+      if (judge_json_shape(line) == JsonShape::too_deep) problem = nested_too_deep(url_);
+      if (problem || !take(line)) return false;
     }
-    if (buffer.size() > most_line_bytes) {
-      return failure(fmt::format("the API at {} sent a line longer than 16 MiB", url_));
-    }
-  }
+    if (buffer.size() > most_line_bytes) problem = fmt::format("the API at {} sent a line longer than 16 MiB", url_);
+    return !problem;
+  };
+  if (auto ended = stream(
+          path, [] {}, take_lines);
+      !ended)
+    return ended;
+  if (problem) return failure(*problem);
+  return {};
 }
 
 }  // namespace weir::api

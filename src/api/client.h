@@ -24,6 +24,10 @@ class Client {
   [[nodiscard]] static auto create(std::string_view url, std::string token, std::string user_agent) -> Result<Client>;
   [[nodiscard]] auto request(const std::string& method, const std::string& path, const std::string& body = "") const
       -> Result<ClientResponse>;
+  // A body without an end, as it comes, until `take` returns false or the server ends it. `on_begin` is called once the
+  // server has agreed.
+  [[nodiscard]] auto stream(const std::string& path, const std::function<void()>& on_begin,
+                            const std::function<bool(std::string_view)>& take) const -> Result<void>;
   // A stream of lines, without their ends, until `take` returns false or the server ends it.
   [[nodiscard]] auto lines(const std::string& path, const std::function<bool(std::string_view)>& take) const
       -> Result<void>;
@@ -32,9 +36,11 @@ class Client {
   static constexpr std::chrono::seconds patience{30};
   static constexpr std::uint64_t most_answer_bytes = 256 * 1024 * 1024;
   static constexpr std::size_t most_line_bytes = 16 * 1024 * 1024;
+  static constexpr std::size_t most_refusal_bytes = 64 * 1024;  // with its head
 
  private:
   Client() = default;
+  [[nodiscard]] auto refusal(const std::string& body) const -> Failure;
   [[nodiscard]] auto connect() const -> Result<Fd>;
   [[nodiscard]] auto send(int fd, const std::string& method, const std::string& path, const std::string& body) const
       -> Result<void>;

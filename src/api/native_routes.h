@@ -7,6 +7,7 @@
 #include "api/session_rates.h"
 #include "control/event_log.h"
 #include "control/leases.h"
+#include "control/serve.h"
 #include "http/message.h"
 #include "syslog/target_log.h"
 
@@ -15,9 +16,13 @@ namespace weir::api {
 // The table of routes is in native_routes.cpp; each noun's members are in a file of its own. The control thread only.
 class NativeRoutes {
  public:
-  NativeRoutes(Registry& registry, control::EventLog& events, control::Leases& leases, const syslog::TargetLog& log,
-               std::string version)
-      : registry_(registry), events_(events), leases_(leases), log_(log), version_(std::move(version)) {}
+  NativeRoutes(const control::ApiParts& parts, std::string version)
+      : loop_(parts.loop),
+        registry_(parts.registry),
+        events_(parts.events),
+        leases_(parts.leases),
+        log_(parts.log),
+        version_(std::move(version)) {}
   [[nodiscard]] auto handle(const http::Request& request) -> http::Response;
 
   static constexpr std::string_view prefix = "/api/v1";
@@ -48,6 +53,7 @@ class NativeRoutes {
   [[nodiscard]] auto get_log(const http::Request& request, const Parts& parts) -> http::Response;
   [[nodiscard]] auto get_openapi(const http::Request& request, const Parts& parts) -> http::Response;
   [[nodiscard]] auto get_events(const http::Request& request, const Parts& parts) -> http::Response;
+  [[nodiscard]] auto get_watch(const http::Request& request, const Parts& parts) -> http::Response;
   [[nodiscard]] auto get_sessions(const http::Request& request, const Parts& parts) -> http::Response;
   [[nodiscard]] auto get_proxies(const http::Request& request, const Parts& parts) -> http::Response;
   [[nodiscard]] auto post_proxies(const http::Request& request, const Parts& parts) -> http::Response;
@@ -70,6 +76,7 @@ class NativeRoutes {
   // The id and the lease that a new object is given by Weir-Id and Weir-Lease, or the refusal.
   [[nodiscard]] auto read_mark(const http::Request& request) const -> tl::expected<control::Mark, http::Response>;
 
+  net::EventLoop& loop_;
   Registry& registry_;
   control::EventLog& events_;
   control::Leases& leases_;

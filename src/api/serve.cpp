@@ -13,10 +13,7 @@ namespace {
 class AllRoutes {
  public:
   AllRoutes(const control::ApiParts& parts, AccessRules rules, const std::string& version)
-      : parts_(parts),
-        rules_(std::move(rules)),
-        toxiproxy_(parts.registry, version),
-        native_(parts.registry, parts.events, parts.leases, parts.log, version) {}
+      : parts_(parts), rules_(std::move(rules)), toxiproxy_(parts.registry, version), native_(parts, version) {}
 
   [[nodiscard]] auto handle(const http::Request& request) -> http::Response {
     if (auto refused = why_refused(rules_, request)) return std::move(*refused);

@@ -11,11 +11,15 @@
 namespace weir::cli {
 
 void ApiCommand::add_options(CLI::App& command) {
+  add_url(command);
+  command.add_flag("--json", json_, "Print what the API answers, for scripts");
+}
+
+void ApiCommand::add_url(CLI::App& command) {
   command.add_option("--url", url_, "The API, http://HOST:PORT or unix:/path; also from WEIR_URL")
       ->type_name("URL")
       ->envname("WEIR_URL")
       ->capture_default_str();
-  command.add_flag("--json", json_, "Print what the API answers, for scripts");
 }
 
 auto ApiCommand::client() const -> Result<api::Client> {

@@ -17,6 +17,8 @@ using Json = nlohmann::ordered_json;
 class ApiCommand {
  public:
   void add_options(CLI::App& command);
+  // --url alone.
+  void add_url(CLI::App& command);
   [[nodiscard]] auto json() const -> bool { return json_; }
 
   // Asks, and hands a 2xx answer to `show`, which may throw Json::exception at what is not in it; prints

@@ -33,6 +33,7 @@ void add_proxy(CLI::App& app, int& exit_code);
 void add_fault(CLI::App& app, int& exit_code);
 void add_sessions(CLI::App& app, int& exit_code);
 void add_events(CLI::App& app, int& exit_code);
+void add_watch(CLI::App& app, int& exit_code);
 void add_serve(CLI::App& app, int& exit_code);
 void add_syslog(CLI::App& app, int& exit_code);
 void add_help_json(CLI::App& app, int& exit_code);

@@ -12,6 +12,7 @@ void add_commands(CLI::App& app, const std::string& program, int& exit_code) {
   add_serve(app, exit_code);
   add_proxy(app, exit_code);
   add_fault(app, exit_code);
+  add_watch(app, exit_code);
   add_sessions(app, exit_code);
   add_events(app, exit_code);
   add_syslog(app, exit_code);

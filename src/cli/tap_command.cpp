@@ -6,17 +6,17 @@
 #include <cerrno>
 #include <cstdio>
 
-#include "base/duration.h"
 #include "cli/command.h"
 #include "cli/fault_options.h"
 #include "cli/log_options.h"
 #include "cli/ready_fd.h"
 #include "cli/setting_options.h"
+#include "cli/usage_error.h"
+#include "cli/view_options.h"
 #include "engine/engine.h"
 #include "engine/lifecycle.h"
 #include "engine/usable_cores.h"
 #include "net/socket.h"
-#include "view/view.h"
 
 namespace weir::cli {
 namespace {
@@ -24,13 +24,7 @@ namespace {
 struct TapArguments {
   std::string listen;
   std::string upstream;
-  std::string show = "text";
-  std::string output;
-  std::string only;
-  std::string limit;
-  std::string color = "auto";
-  std::string filter_client;
-  std::string when_slow = "block";
+  ViewArguments view;
   SettingOptions settings;
   std::vector<std::string> faults;
   std::optional<std::uint64_t> seed;
@@ -43,20 +37,11 @@ struct TapArguments {
 
 struct TapPlan {
   engine::ProxySpec proxy;
-  view::ViewOptions view;
-  event::FullPolicy when_slow = event::FullPolicy::block;
-  view::ColorMode color = view::ColorMode::automatic;
+  ViewChoice view;
   syslog::LogSettings log;
   unsigned workers = 1;
   std::uint64_t seed = 0;
 };
-
-// The value, or a usage error that starts with where it came from.
-template <class T>
-auto in(const std::string& option, Result<T> value) -> Result<T> {
-  if (value) return value;
-  return failure(option + ": " + value.error().message);
-}
 
 auto parse_workers(const std::string& text) -> Result<unsigned> {
   if (text == "auto") return engine::usable_cores();
@@ -70,38 +55,16 @@ auto parse_workers(const std::string& text) -> Result<unsigned> {
 
 auto make_plan(const TapArguments& arguments) -> Result<TapPlan> {
   TapPlan plan;
-  const auto listen = in("LISTEN", ListenAddress::parse(arguments.listen));
+  const auto listen = in_option("LISTEN", ListenAddress::parse(arguments.listen));
   if (!listen) return tl::make_unexpected(listen.error());
   plan.proxy.rules.listen = *listen;
-  const auto upstream = in("UPSTREAM", UpstreamAddress::parse(arguments.upstream));
+  const auto upstream = in_option("UPSTREAM", UpstreamAddress::parse(arguments.upstream));
   if (!upstream) return tl::make_unexpected(upstream.error());
   plan.proxy.rules.upstream = *upstream;
 
-  const auto kind = in("--show", view::parse_view_kind(arguments.show));
-  if (!kind) return tl::make_unexpected(kind.error());
-  plan.view.kind = *kind;
-  if (!arguments.only.empty()) {
-    const auto only = in("--only", view::parse_direction(arguments.only));
-    if (!only) return tl::make_unexpected(only.error());
-    plan.view.only = *only;
-  }
-  if (!arguments.limit.empty()) {
-    const auto limit = in("--limit", parse_size(arguments.limit));
-    if (!limit) return tl::make_unexpected(limit.error());
-    plan.view.limit = *limit;
-  }
-  const auto color = in("--color", view::parse_color_mode(arguments.color));
-  if (!color) return tl::make_unexpected(color.error());
-  plan.color = *color;
-  if (!arguments.filter_client.empty()) {
-    const auto filter = in("--filter-client", ClientFilter::parse(arguments.filter_client));
-    if (!filter) return tl::make_unexpected(filter.error());
-    plan.view.filter = *filter;
-  }
-  if (arguments.when_slow != "block" && arguments.when_slow != "drop") {
-    return failure(fmt::format("--when-slow {}: write block or drop", arguments.when_slow));
-  }
-  plan.when_slow = arguments.when_slow == "drop" ? event::FullPolicy::drop : event::FullPolicy::block;
+  auto view = parse_view(arguments.view);
+  if (!view) return tl::make_unexpected(view.error());
+  plan.view = *std::move(view);
   if (auto set = arguments.settings.apply(plan.proxy.rules); !set) return tl::make_unexpected(set.error());
   auto faults = parse_faults(arguments.faults);
   if (!faults) return tl::make_unexpected(faults.error());
@@ -134,16 +97,6 @@ auto fit_descriptors(TapPlan& plan) -> Result<void> {
   return {};
 }
 
-auto open_output(const std::string& path) -> Result<Fd> {
-  if (path.empty()) return Fd(::dup(STDOUT_FILENO));
-  auto file = view::open_for_writing(path, O_TRUNC, 0666);
-  if (!file) {
-    const char* way_out = file.error().code == ENOENT ? " (create its directory first)" : "";
-    return failure(fmt::format("-o {}: {}{}", path, file.error().message, way_out), file.error().code);
-  }
-  return file;
-}
-
 // How long the next step waits for what was said to get out.
 constexpr std::chrono::milliseconds log_patience{200};
 
@@ -170,18 +123,18 @@ auto run_tap(const TapArguments& arguments) -> int {
   syslog::TargetLog log;
   if (auto set = log.configure(plan->log); !set) return complain("--log " + set.error().message, exit_failure);
 
-  const auto output_fd = open_output(arguments.output);
+  const auto output_fd = open_view_output(arguments.view.output);
   if (!output_fd) return complain(output_fd.error().message, exit_failure);
   view::Output output(output_fd->get());
-  plan->view.color = view::resolve_color(plan->color, output_fd->get());
-  plan->view.utf8 = view::is_utf8_locale();
+  view::ViewOptions& view = plan->view.view;
+  view.color = view::resolve_color(plan->view.color, output_fd->get());
+  view.utf8 = view::is_utf8_locale();
 
   auto engine = engine::Engine::create({.workers = plan->workers, .seed = plan->seed});
   if (!engine) return complain(engine.error().message, exit_failure);
-  if (const auto mask = view::required_events(plan->view); mask != 0) {
-    event::RingOptions ring{.policy = plan->when_slow, .mask = mask, .filter = {.client = plan->view.filter}};
-    if (plan->view.only) ring.directions[index(other(*plan->view.only))] = false;
-    auto attached = (*engine)->attach({.observer = view::make_view(plan->view, output), .ring = ring});
+  if (view::required_events(view) != 0) {
+    auto attached = (*engine)->attach(
+        {.observer = view::make_view(view, output), .ring = view::ring_options(view, plan->view.when_slow)});
     if (!attached) return complain(attached.error().message, exit_failure);
   }
   const auto drain = plan->proxy.rules.timeouts[event::TimeoutName::drain];
@@ -210,36 +163,8 @@ auto run_tap(const TapArguments& arguments) -> int {
 
 // The values that are words, for the completion.
 void offer_tap_choices(const CLI::App& tap) {
-  offer_choices(tap.get_option("--show"), {"text", "hex", "dump", "json", "raw", "none"});
-  offer_choices(tap.get_option("--only"), {"upstream", "downstream"});
-  offer_choices(tap.get_option("--color"), {"auto", "always", "never"});
-  offer_choices(tap.get_option("--when-slow"), {"block", "drop"});
   offer_choices(tap.get_option("--workers"), {"auto"});
   offer_choices(tap.get_option("--fault"), fault_types());
-}
-
-void add_view_options(CLI::App& tap, TapArguments& arguments) {
-  tap.add_option("-s,--show", arguments.show, "The view on stdout: text, hex, dump, json, raw or none")
-      ->type_name("VIEW")
-      ->capture_default_str();
-  tap.add_option("-o,--output", arguments.output, "Write the view to FILE instead of stdout")->type_name("FILE");
-  tap.add_option("--only", arguments.only,
-                 "Show the bytes of one direction only: upstream (client to server) or downstream")
-      ->type_name("DIRECTION");
-  tap.add_option("--limit", arguments.limit, "Show at most so many bytes of a chunk, such as 64 or 4KiB")
-      ->type_name("BYTES");
-  tap.add_option("--color", arguments.color, "auto (on a terminal, unless NO_COLOR is set), always or never")
-      ->type_name("WHEN")
-      ->capture_default_str();
-  tap.add_option("--filter-client", arguments.filter_client,
-                 "Show only sessions of this client: an address, a network such as 10.0.0.0/8, or unix")
-      ->type_name("ADDR");
-  tap.add_option(
-         "--when-slow", arguments.when_slow,
-         "When the view's reader is slower than the traffic: block (slow the traffic, lose nothing) or drop (count "
-         "what is not shown)")
-      ->type_name("POLICY")
-      ->capture_default_str();
 }
 
 void add_relay_options(CLI::App& tap, TapArguments& arguments) {
@@ -271,7 +196,7 @@ void add_tap(CLI::App& app, int& exit_code) {
   tap->add_option("UPSTREAM", arguments->upstream,
                   "host:port, [v6]:port or unix:/path; a name is resolved when a client connects")
       ->required();
-  add_view_options(*tap, *arguments);
+  add_view_options(*tap, arguments->view, "block");
   add_relay_options(*tap, *arguments);
   offer_tap_choices(*tap);
   tap->footer(

@@ -43,7 +43,7 @@ auto ProxyNames::name(ProxyId id) const -> std::string {
 
 auto ObserverRule::operator==(const ObserverRule& other) const -> bool {
   return view.kind == other.view.kind && view.only == other.view.only && view.limit == other.view.limit &&
-         view.filter == other.view.filter && output == other.output && proxies == other.proxies &&
+         view.filter.client == other.view.filter.client && output == other.output && proxies == other.proxies &&
          when_slow == other.when_slow;
 }
 
@@ -64,12 +64,11 @@ auto read_observer(const Json& object, const std::string& path) -> tl::expected<
     rule.effective["limit"] = *limit;
   }
   if (const auto filter = fields.text("filter_client")) {
-    take(fields, "filter_client", ClientFilter::parse(*filter), rule.view.filter);
+    take(fields, "filter_client", ClientFilter::parse(*filter), rule.view.filter.client);
     rule.effective["filter_client"] = *filter;
   }
   const auto when_slow = fields.text("when_slow").value_or("drop");
-  if (when_slow != "drop" && when_slow != "block") fields.wrong("when_slow", "write drop or block");
-  rule.when_slow = when_slow == "block" ? event::FullPolicy::block : event::FullPolicy::drop;
+  take(fields, "when_slow", view::parse_full_policy(when_slow), rule.when_slow);
   rule.effective["when_slow"] = when_slow;
   const Json* proxies = fields.list("proxies");
   Json names = Json::array();
@@ -93,10 +92,10 @@ auto add_observers(const std::vector<ObserverRule>& rules, engine::Engine& engin
     auto output = std::make_unique<view::Output>(file->get());
     view::ViewOptions options = rule.view;
     options.name_of = [&names](ProxyId id) { return names.name(id); };
-    if (const auto mask = view::required_events(options); mask != 0) {
-      event::RingOptions ring{.policy = rule.when_slow, .mask = mask, .filter = {.client = options.filter}};
-      if (options.only) ring.directions[index(other(*options.only))] = false;
-      engine::ObserverSpec spec{.observer = view::make_view(options, *output), .ring = ring, .wants = {}};
+    if (view::required_events(options) != 0) {
+      engine::ObserverSpec spec{.observer = view::make_view(options, *output),
+                                .ring = view::ring_options(options, rule.when_slow),
+                                .wants = {}};
       if (!rule.proxies.empty()) {
         spec.wants = [wanted = rule.proxies](std::string_view name) {
           return std::ranges::find(wanted, name) != wanted.end();

@@ -134,6 +134,8 @@ class Registry {
 
   // Is told the name of each proxy before its first session.
   void set_names(ProxyNames& names) { names_ = &names; }
+  // What proxies are called, also those that are gone; it outlives the engine. Null before set_names().
+  [[nodiscard]] auto names() const -> const ProxyNames* { return names_; }
   // What no proxy may dial: our own API.
   void forbid(const Address& api) { forbidden_ = api; }
   [[nodiscard]] auto revision() const -> std::uint64_t { return revision_; }

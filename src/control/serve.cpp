@@ -128,7 +128,8 @@ auto Server::bind_api() -> Result<std::string> {
 
 auto Server::start() -> Result<void> {
   api_ = options_.api ? *options_.api : config_.api ? *config_.api : *ListenAddress::parse("127.0.0.1:8474");
-  auto made = options_.make_api({.registry = registry_,
+  auto made = options_.make_api({.loop = *loop_,
+                                 .registry = registry_,
                                  .events = events_,
                                  .leases = leases_,
                                  .log = log_,

@@ -20,6 +20,7 @@ namespace weir::control {
 
 // What an API is made over. All of it outlives the API; the control thread only.
 struct ApiParts {
+  net::EventLoop& loop;  // the control thread's
   Registry& registry;
   EventLog& events;
   Leases& leases;

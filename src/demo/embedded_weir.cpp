@@ -22,9 +22,8 @@ class EmbeddedWeir final : public WeirUnderTest {
     engine_ = *std::move(engine);
     if (view == WeirView::text) {
       const view::ViewOptions options{};
-      auto attached =
-          engine_->attach({.observer = view::make_view(options, output_),
-                           .ring = {.policy = event::FullPolicy::block, .mask = view::required_events(options)}});
+      auto attached = engine_->attach({.observer = view::make_view(options, output_),
+                                       .ring = view::ring_options(options, event::FullPolicy::block)});
       if (!attached) return tl::make_unexpected(attached.error());
     }
     const auto listen = ListenAddress::parse("0");

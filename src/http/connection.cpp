@@ -214,7 +214,9 @@ void Connection::send_stream(std::unique_ptr<BodyStream> stream) {
 
 void Connection::feed_stream() {
   const std::size_t most = server_.limits.stream_bytes;
-  while (phase_ == Phase::streaming) {
+  constexpr int rounds_per_turn = 4;  // others' turn comes, however much there is
+  for (int round = 0; phase_ == Phase::streaming; ++round) {
+    if (round == rounds_per_turn) return server_.loop.run_again(*this);
     const std::size_t waiting = out_.size() - sent_;
     const std::string more = waiting < most ? stream_->more(most - waiting) : std::string();
     if (out_.empty() && !more.empty()) arm(server_.limits.write_timeout);

@@ -20,8 +20,7 @@ PrintingView::PrintingView(const ViewOptions& options, Output& output, bool time
     : output_(output),
       only_(options.only),
       limit_(options.limit.value_or(std::numeric_limits<std::uint64_t>::max())),
-      filter_(options.filter),
-      remembers_(times || options.filter.has_value()),
+      remembers_(times),
       name_of_(options.name_of) {
   if (options.proxies.size() < 2) return;
   for (const std::string& name : options.proxies) proxies_.push_back(printable(name).substr(0, longest_proxy_name));
@@ -52,7 +51,6 @@ void PrintingView::on_event(const event::Event& event, Nanos wall_offset) {
 }
 
 void PrintingView::opened(const Moment& moment, const event::SessionOpened& what) {
-  if (filter_ && !filter_->matches(what.client)) return;
   if (remembers_) last_shown_.insert_or_assign({moment.event.proxy, moment.event.session}, moment.event.time);
   print_opened(moment, what);
 }
@@ -64,7 +62,6 @@ void PrintingView::chunk(const Moment& moment, const event::ChunkRead& what) {
     const Key key{moment.event.proxy, moment.event.session};
     const auto found = last_shown_.find(key);
     if (found == last_shown_.end()) {
-      if (filter_) return;  // another client's, or opened before this view was there: not known to match
       last_shown_.emplace(key, moment.event.time);
     } else {
       since = std::max(Nanos{0}, moment.event.time - found->second);
@@ -76,14 +73,10 @@ void PrintingView::chunk(const Moment& moment, const event::ChunkRead& what) {
   print_chunk(moment, {.read = what, .bytes = bytes.first(shown), .cut = bytes.size() - shown, .since = since});
 }
 
-void PrintingView::half_closed(const Moment& moment, const event::HalfClosed& what) {
-  if (filter_ && !last_shown_.contains({moment.event.proxy, moment.event.session})) return;
-  print_half_closed(moment, what);
-}
+void PrintingView::half_closed(const Moment& moment, const event::HalfClosed& what) { print_half_closed(moment, what); }
 
 void PrintingView::closed(const Moment& moment, const event::SessionClosed& what) {
   last_shown_.erase({moment.event.proxy, moment.event.session});
-  if (filter_ && !filter_->matches(what.client)) return;
   print_closed(moment, what);
 }
 

@@ -14,9 +14,9 @@
 
 namespace weir::view {
 
-// What every printing view has in common: it decides which events are shown (--only, --limit,
-// --filter-client), remembers the live sessions as far as that or the times need it, and hands the
-// rest to the printer below. Memory: one map node of some 48 bytes per live session that is shown.
+// What every printing view has in common: it decides what of the events is shown (--only, --limit), remembers the live
+// sessions as far as that or the times need it, and hands the rest to the printer below. Memory: one map node of some
+// 48 bytes per live session that is shown.
 class PrintingView : public event::Observer {
  public:
   void on_event(const event::Event& event, Nanos wall_offset) final;
@@ -78,7 +78,6 @@ class PrintingView : public event::Observer {
   Output& output_;
   std::optional<Direction> only_;
   std::uint64_t limit_;
-  std::optional<ClientFilter> filter_;
   bool remembers_;                    // whether last_shown_ is needed at all
   std::vector<std::string> proxies_;  // empty unless there are several
   std::function<std::string(ProxyId)> name_of_;

@@ -49,13 +49,22 @@ auto required_events(const ViewOptions& options) -> event::EventMask {
     case ViewKind::dump:
     case ViewKind::json:
       return EventKind::session_opened | EventKind::chunk_read | EventKind::half_closed | EventKind::session_closed;
-    case ViewKind::raw: {
-      const auto chunks = static_cast<event::EventMask>(EventKind::chunk_read);
-      return options.filter ? chunks | EventKind::session_opened | EventKind::session_closed : chunks;
-    }
+    case ViewKind::raw: return static_cast<event::EventMask>(EventKind::chunk_read);
     case ViewKind::none: return 0;
   }
   return 0;
+}
+
+auto ring_options(const ViewOptions& options, event::FullPolicy when_slow) -> event::RingOptions {
+  event::RingOptions ring{.policy = when_slow, .mask = required_events(options), .filter = options.filter};
+  if (options.only) ring.directions[index(other(*options.only))] = false;
+  return ring;
+}
+
+auto parse_full_policy(std::string_view text) -> Result<event::FullPolicy> {
+  if (text == "block") return event::FullPolicy::block;
+  if (text == "drop") return event::FullPolicy::drop;
+  return failure("write drop or block");
 }
 
 auto make_view(const ViewOptions& options, Output& output) -> std::unique_ptr<event::Observer> {

@@ -1,7 +1,7 @@
 // Room view/, floor 6: prints events for people and scripts - as text, hex, a hex dump, JSON lines or
 // the raw bytes. Includes base/ and event/ only; proxy/ makes the events, engine/ hands them over, and
 // neither is known here. A view runs on its observer's own thread, so nothing here is locked.
-// Start with this file, then printing_view.h (what passes --only and --filter-client), lines_view.h
+// Start with this file, then printing_view.h (what all views have in common), lines_view.h
 // and json_view.h (what it looks like), output.h (where it goes). docs/json-view.md is the contract
 // of --show json.
 //
@@ -21,10 +21,10 @@
 #include <string_view>
 #include <vector>
 
-#include "base/client_filter.h"
 #include "base/ids.h"
 #include "base/result.h"
 #include "event/event.h"
+#include "event/ring.h"
 #include "view/output.h"
 #include "view/terminal.h"
 
@@ -46,7 +46,7 @@ struct ViewOptions {
   std::optional<std::uint64_t> limit{};  // bytes shown of each chunk; the rest is counted as cut. 0: none
   bool color = false;                    // text, hex and dump; see resolve_color()
   bool utf8 = false;                     // arrows, and JSON text above U+007F, as they are; see is_utf8_locale()
-  std::optional<ClientFilter> filter{};  // sessions of other clients are left out as a whole
+  event::SessionFilter filter{};         // other sessions are left out as a whole
   // Names by ProxyId. With more than one, every line says which proxy it is about.
   std::vector<std::string> proxies{};
   // Where proxies come and go: asked once for each, on the observer's thread. Not with `proxies`.
@@ -63,6 +63,11 @@ struct ViewOptions {
 // The events the view must get; the others may be left unmade. None for ViewKind::none: such a view
 // needs no ring, and the directions stay unobserved.
 [[nodiscard]] auto required_events(const ViewOptions& options) -> event::EventMask;
+
+// The rings that a view of these options reads: what it does not show is not put into them.
+[[nodiscard]] auto ring_options(const ViewOptions& options, event::FullPolicy when_slow) -> event::RingOptions;
+// "block" or "drop"; the error names them.
+[[nodiscard]] auto parse_full_policy(std::string_view text) -> Result<event::FullPolicy>;
 
 // A printer of events to `output`, which must outlive it. Its flush() is false once the output is
 // closed. What it keeps is bounded by the sessions that live. Never null.

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from deadline import PATIENCE, wait_until
+from echo import connect, echo_server, echoes
 from serve_process import Serve
 from weir_process import run_weir
 
@@ -33,35 +34,6 @@ def start(weir_binary, tmp_path):
     yield it
     for each in started:
         assert each.stop() == 0, each.stderr()
-
-
-@contextlib.contextmanager
-def echo_server():
-    """Sends back what comes; its port."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        def answer(connection):
-            with connection, contextlib.suppress(OSError):
-                while data := connection.recv(4096):
-                    connection.sendall(data)
-
-        def accept():
-            with contextlib.suppress(OSError):
-                while True:
-                    threading.Thread(target=answer, args=(server.accept()[0],), daemon=True).start()
-        threading.Thread(target=accept, daemon=True).start()
-        yield server.getsockname()[1]
-        with contextlib.suppress(OSError):
-            server.shutdown(socket.SHUT_RDWR)
-
-
-def connect(serve, proxy="db"):
-    port = int(serve.get(f"/api/v1/proxies/{proxy}").json["listen"].rpartition(":")[2])
-    return socket.create_connection(("127.0.0.1", port), timeout=10 * PATIENCE)
-
-
-def echoes(client, data=b"hello"):
-    client.sendall(data)
-    return client.recv(4096) == data
 
 
 def nested(name, value):

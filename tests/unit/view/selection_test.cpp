@@ -1,4 +1,4 @@
-// --only, --limit and --filter-client, and what a view keeps while it needs it.
+// --only and --limit, what a view keeps while it needs it, and what is put into its rings.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -12,11 +12,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-auto text(std::string_view client = "") -> ViewOptions {
-  ViewOptions options{.kind = ViewKind::text, .utf8 = true};
-  if (!client.empty()) options.filter = ClientFilter::parse(client).value();
-  return options;
-}
+auto text() -> ViewOptions { return {.kind = ViewKind::text, .utf8 = true}; }
 
 TEST(Only, LeavesOutTheOtherDirectionsChunksAndKeepsSessionLines) {
   auto options = text();
@@ -69,82 +65,17 @@ TEST(Limit, HoldsInHexAndDump) {
   EXPECT_THAT(dump.printed(), HasSubstr("cut\n  00000000  61 62                                             |ab|\n"));
 }
 
-TEST(FilterClient, LeavesOutAllOfOtherClientsSessions) {
-  Scene scene(text("10.1.0.0/16"));
-
-  scene.opened(1, ip("10.1.2.3", 1000));
-  scene.opened(2, ip("10.2.2.3", 1000));
-  scene.up(1, "mine");
-  scene.up(2, "other");
-  scene.half_closed(2, Direction::upstream);
-  scene.half_closed(1, Direction::upstream);
-  auto end = server_fin();
-  end.client = ip("10.2.2.3", 1000);
-  scene.closed(2, end);
-  end.client = ip("10.1.2.3", 1000);
-  scene.closed(1, end);
-
-  const std::string printed = scene.printed();
-  EXPECT_THAT(printed, AllOf(HasSubstr("#1 opened"), HasSubstr("mine"), HasSubstr("#1 half"), HasSubstr("#1 closed")));
-  EXPECT_THAT(printed, AllOf(Not(HasSubstr("#2")), Not(HasSubstr("other"))));
-}
-
-TEST(FilterClient, KnowsASessionThatNeverOpenedByItsClient) {
-  Scene scene(text("10.1.2.3"));
-  scene.closed(1, refused(ip("10.1.2.3", 1)));
-  scene.closed(2, refused(ip("10.1.2.4", 1)));
-  EXPECT_THAT(scene.printed(), AllOf(HasSubstr("#1 closed by connect.refused"), Not(HasSubstr("#2"))));
-}
-
-TEST(FilterClient, LeavesOutWhatItCannotKnowToMatch) {
-  Scene scene(text("10.1.2.3"));
-  scene.up(9, "opened before the view was there");
-  EXPECT_EQ(scene.printed(), "");
-}
-
-TEST(FilterClient, HoldsInEveryView) {
-  for (const ViewKind kind : {ViewKind::hex, ViewKind::dump, ViewKind::json, ViewKind::raw}) {
-    auto options = text("unix");
-    options.kind = kind;
-    Scene scene(options);
-    scene.opened(1);
-    scene.up(1, "over TCP");
-    scene.closed(1, server_fin());
-    EXPECT_EQ(scene.printed(), "") << to_string(kind);
-    scene.opened(2, unix_socket(""));
-    scene.up(2, "local");
-    EXPECT_NE(scene.printed(), "") << to_string(kind);
-  }
-}
-
-TEST(FilterClient, TellsSessionsOfTwoProxiesApart) {
-  Scene scene(text("10.1.2.3"));
-  scene.opened(1, ip("10.1.2.3", 1));
-  scene.on_proxy(1);
-  scene.up(1, "not mine");
-  EXPECT_THAT(scene.printed(), Not(HasSubstr("not mine")));
-}
-
 TEST(WhatAViewKeeps, IsBoundedByTheSessionsThatLive) {
-  for (const auto& options : {text(), text("127.0.0.1")}) {
-    Scene scene(options);
-    const auto& view = dynamic_cast<const PrintingView&>(scene.view());
-    for (std::uint64_t n = 1; n <= 1000; ++n) {
-      scene.opened(n);
-      scene.up(n, "x");
-      if (n > 10) scene.closed(n - 10, server_fin());
-      ASSERT_LE(view.live_sessions(), 11u);
-    }
-    for (std::uint64_t n = 991; n <= 1000; ++n) scene.closed(n, server_fin());
-    EXPECT_EQ(view.live_sessions(), 0u);
+  Scene scene(text());
+  const auto& view = dynamic_cast<const PrintingView&>(scene.view());
+  for (std::uint64_t n = 1; n <= 1000; ++n) {
+    scene.opened(n);
+    scene.up(n, "x");
+    if (n > 10) scene.closed(n - 10, server_fin());
+    ASSERT_LE(view.live_sessions(), 11u);
   }
-}
-
-TEST(WhatAViewKeeps, HoldsNoSessionOfOtherClients) {
-  Scene scene(text("10.0.0.1"));
-  scene.opened(1);
-  scene.up(1, "x");
-  EXPECT_EQ(dynamic_cast<const PrintingView&>(scene.view()).live_sessions(), 0u);
+  for (std::uint64_t n = 991; n <= 1000; ++n) scene.closed(n, server_fin());
+  EXPECT_EQ(view.live_sessions(), 0u);
 }
 
 TEST(WhatAViewKeeps, IsNothingWhereNothingIsNeeded) {
@@ -163,10 +94,27 @@ TEST(RequiredEvents, AreThoseAViewPrints) {
               EventKind::session_opened | EventKind::chunk_read | EventKind::half_closed | EventKind::session_closed);
   }
   EXPECT_EQ(required_events({.kind = ViewKind::raw}), static_cast<event::EventMask>(EventKind::chunk_read));
-  auto filtered = text("unix");
-  filtered.kind = ViewKind::raw;
-  EXPECT_EQ(required_events(filtered), EventKind::session_opened | EventKind::chunk_read | EventKind::session_closed);
-  EXPECT_EQ(required_events({.kind = ViewKind::none}), 0);
+  EXPECT_EQ(required_events({.kind = ViewKind::none}), 0U);
+}
+
+TEST(RingOptions, LeaveOutWhatIsNotShown) {
+  auto options = text();
+  options.only = Direction::downstream;
+  options.filter = {.client = ClientFilter::parse("10.1.0.0/16").value(), .session = SessionNumber{4}};
+  const auto ring = ring_options(options, event::FullPolicy::drop);
+  EXPECT_EQ(ring.policy, event::FullPolicy::drop);
+  EXPECT_EQ(ring.mask, required_events(options));
+  EXPECT_FALSE(ring.directions[index(Direction::upstream)]);
+  EXPECT_TRUE(ring.directions[index(Direction::downstream)]);
+  EXPECT_TRUE(ring.filter.matches(SessionNumber{4}, ip("10.1.2.3", 1)));
+  EXPECT_FALSE(ring.filter.matches(SessionNumber{4}, ip("10.2.2.3", 1)));
+  EXPECT_FALSE(ring.filter.matches(SessionNumber{5}, ip("10.1.2.3", 1)));
+}
+
+TEST(FullPolicies, AreTwo) {
+  EXPECT_EQ(parse_full_policy("block").value(), event::FullPolicy::block);
+  EXPECT_EQ(parse_full_policy("drop").value(), event::FullPolicy::drop);
+  EXPECT_EQ(parse_full_policy("wait").error().message, "write drop or block");
 }
 
 }  // namespace

@@ -1,0 +1,317 @@
+"""`weir watch`: views that are put on running proxies and taken away again."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from deadline import PATIENCE, Deadline, wait_until
+from echo import connect, echo_server, echoes
+from serve_process import Serve
+from view_readers import read_json_view, read_line_view
+from weir_process import BINARY, one_sentence, run_weir
+
+
+@pytest.fixture
+def serve(weir_binary, tmp_path):
+    it = Serve(folder=tmp_path)
+    yield it
+    assert it.stop() == 0, it.stderr()
+
+
+@pytest.fixture
+def db(serve):
+    """`serve` with the proxy "db" in front of a server that sends back what comes."""
+    with echo_server() as upstream:
+        serve.upstream = f"127.0.0.1:{upstream}"
+        assert serve.post("/api/v1/proxies", {"name": "db", "upstream": serve.upstream}).status == 201
+        yield serve
+
+
+class Watch:
+    """One running `weir watch`; its start waits until it sees all that passes."""
+
+    def __init__(self, serve, *words, folder, stdout=None, environment=None):
+        self.path = folder / f"watch.{len(list(folder.iterdir()))}"
+        with contextlib.ExitStack() as files:
+            out = stdout if stdout is not None else files.enter_context(open(self.path, "wb"))
+            self.process = subprocess.Popen(
+                [BINARY, "watch", "--url", f"http://127.0.0.1:{serve.port}", *map(str, words)], stdin=subprocess.DEVNULL,
+                stdout=out, stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})})
+        self.first_line = self.process.stderr.readline()
+
+    def output(self):
+        return self.path.read_bytes()
+
+    def events(self):
+        text = self.output()
+        return [json.loads(line) for line in text[:text.rfind(b"\n") + 1].splitlines()]
+
+    def end(self, number=signal.SIGINT):
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(Deadline(20.0).left())
+        self.process.stderr.close()
+        return code
+
+
+@pytest.fixture
+def watch(tmp_path):
+    running = []
+
+    def start(serve, *words, **options):
+        running.append(Watch(serve, *words, folder=tmp_path, **options))
+        return running[-1]
+    yield start
+    for each in running:
+        each.end()
+
+
+@pytest.mark.parametrize("show", ["text", "hex", "dump"])
+def test_a_session_that_is_open_already_is_shown_from_then_on(db, watch, show):
+    with connect(db) as client:
+        assert echoes(client, b"before")
+        view = watch(db, "db", "--show", show)
+        assert view.first_line == "weir: watching proxy db\n"
+        assert echoes(client, b"after")
+        wait_until(lambda: read_line_view(show, view.output()) ==
+                   {1: {"upstream": b"after", "downstream": b"after"}}, "both bytes are shown")
+        assert b"#1 opened: client 127.0.0.1:" in view.output(), "it is told who the session is"
+    wait_until(lambda: b"#1 closed by client.fin" in view.output(), "its end is shown")
+
+
+def test_it_shows_what_tap_shows(db, watch):
+    view = watch(db, "db", "--show", "json")
+    data = bytes(range(256)) * 4000
+    with connect(db) as client:
+        sender = threading.Thread(target=client.sendall, args=(data,))
+        sender.start()
+        back = b""
+        while len(back) < len(data):
+            back += client.recv(65536)
+        sender.join()
+    wait_until(lambda: view.events() and view.events()[-1]["event"] == "closed", "the end is shown")
+    assert read_json_view(view.output()) == {1: {"upstream": data, "downstream": data}}
+    assert [each["event"] for each in view.events()].count("opened") == 1
+    assert "proxy" not in view.events()[0], "one proxy needs no name in every line"
+
+
+def test_choices_narrow_it(db, watch):
+    raw = watch(db, "db", "--show", "raw", "--only", "downstream", "--session", 2)
+    limited = watch(db, "db", "--show", "hex", "--limit", 2)
+    strangers = watch(db, "db", "--filter-client", "192.0.2.0/24")
+    for data in (b"first", b"second", b"third"):
+        with connect(db) as client:
+            assert echoes(client, data)
+    wait_until(lambda: raw.output() == b"second", "the second session's answer is shown")
+    wait_until(lambda: limited.output().count(b"closed by") == 3, "three sessions are shown")
+    assert b"  73 65\n" in limited.output() and b"  73 65 63" not in limited.output()
+    assert strangers.output() == b"", "no client came from there"
+
+
+def test_all_proxies_are_shown_with_their_names_also_those_to_come(db, watch):
+    view = watch(db, "--show", "json")
+    assert view.first_line == "weir: watching all proxies\n"
+    db.post("/api/v1/proxies", {"name": "late", "upstream": db.upstream})
+    for name in ("db", "late"):
+        with connect(db, name) as client:
+            assert echoes(client)
+    wait_until(lambda: [each["event"] for each in view.events()].count("closed") == 2, "both sessions have ended")
+    assert {each["proxy"] for each in view.events()} == {"db", "late"}
+
+
+def test_a_proxy_that_is_made_anew_under_its_name_is_still_watched(db, watch):
+    view = watch(db, "db", "--show", "raw")
+    assert db.delete("/api/v1/proxies/db").status == 204
+    db.post("/api/v1/proxies", {"name": "db", "upstream": db.upstream})
+    with connect(db) as client:
+        assert echoes(client, b"again")
+    wait_until(lambda: view.output() == b"againagain", "it is shown")
+
+
+class PipeReader(threading.Thread):
+    """Reads a pipe to its end."""
+
+    def __init__(self, descriptor):
+        super().__init__()
+        self.data = bytearray()
+        self._file = os.fdopen(descriptor, "rb", buffering=0)
+        self.start()
+
+    def run(self):
+        with self._file:
+            while data := self._file.read(1 << 20):
+                self.data += data
+
+
+def view_into_pipe(watch, db, *words):
+    """A view whose output nobody reads yet, and the pipe's read end."""
+    read_end, write_end = os.pipe()
+    view = watch(db, "db", *words, stdout=write_end)
+    os.close(write_end)
+    return view, read_end
+
+
+def test_a_slow_reader_misses_what_it_misses_and_is_told(db, watch):
+    view, read_end = view_into_pipe(watch, db, "--show", "json")
+    data = b"x" * 65536
+    rounds = 1500  # 100 MB each way: far beyond rings, pipes and socket buffers
+    with connect(db) as client:
+        for _ in range(rounds):
+            client.sendall(data)
+            left = len(data)
+            while left:
+                left -= len(client.recv(left))
+    reader = PipeReader(read_end)
+    wait_until(lambda: b'"closed"' in reader.data, "the end is shown", 30.0)
+    view.end()
+    reader.join()
+    events = [json.loads(line) for line in reader.data.splitlines()]
+    gaps = [each["bytes"] for each in events if each["event"] == "gap"]
+    shown = [each["bytes"] for each in events if each["event"] == "chunk"]
+    assert gaps and shown
+    assert sum(gaps) + sum(shown) == 2 * rounds * len(data), "what was shown and what was missed are all"
+
+
+class Flood:
+    """Sends and receives so many bytes through a connection, each on a thread."""
+
+    def __init__(self, client, total):
+        self.received = 0
+        self._threads = [threading.Thread(target=each, args=(client, total)) for each in (self._send, self._receive)]
+        for each in self._threads:
+            each.start()
+
+    def _send(self, client, total):
+        for _ in range(total // 1_000_000):
+            client.sendall(b"y" * 1_000_000)
+
+    def _receive(self, client, total):
+        while self.received < total:
+            self.received += len(client.recv(1 << 20))
+
+    def join(self):
+        for each in self._threads:
+            each.join(60 * PATIENCE)
+            assert not each.is_alive(), f"only {self.received} bytes came back"
+
+
+def test_block_holds_the_traffic_until_its_reader_goes_on(db, watch):
+    view, read_end = view_into_pipe(watch, db, "--show", "raw", "--when-slow", "block", "--only", "upstream")
+    total = 150_000_000
+    with connect(db) as client:
+        flood = Flood(client, total)
+        wait_until(lambda: flood.received > 7_000_000, "what the ring holds passes")
+        assert flood.received < total
+        reader = PipeReader(read_end)
+        flood.join()
+        wait_until(lambda: len(reader.data) == total, "every byte is shown", 30.0)
+    view.end()
+    reader.join()
+
+
+def test_block_lets_the_traffic_go_when_its_reader_is_gone(db, watch):
+    view, read_end = view_into_pipe(watch, db, "--show", "raw", "--when-slow", "block", "--only", "upstream")
+    total = 150_000_000
+    with connect(db) as client:
+        flood = Flood(client, total)
+        wait_until(lambda: flood.received > 7_000_000, "what the ring holds passes")
+        view.end(signal.SIGKILL)
+        flood.join()
+    os.close(read_end)
+
+
+def test_its_reader_leaves(db, watch):
+    view, read_end = view_into_pipe(watch, db)
+    os.close(read_end)
+    with connect(db) as client:
+        assert echoes(client)
+        assert view.process.wait(Deadline(20.0).left()) == 0
+        assert echoes(client), "the traffic goes on"
+
+
+def test_the_server_ends(weir_binary, tmp_path, watch):
+    serve = Serve(folder=tmp_path)
+    view = watch(serve)
+    assert serve.stop() == 0
+    assert view.process.wait(Deadline(20.0).left()) == 1
+    one_sentence(view.process.stderr.read(), "ended the view")
+
+
+def test_there_are_32_observers_and_no_more(db, watch):
+    with contextlib.ExitStack() as open_views:
+        for _ in range(31):  # one is weir's own, for its events
+            connection = open_views.enter_context(contextlib.closing(db.connection()))
+            connection.request("GET", "/api/v1/proxies/db/watch")
+            assert open_views.enter_context(connection.getresponse()).status == 200
+        refused = db.get("/api/v1/proxies/db/watch")
+        assert refused.status == 503
+        assert refused.json["error"] == "32 observers are there already; let one go first"
+        with connect(db) as client:
+            assert echoes(client)
+    wait_until(lambda: watch(db, "db").first_line == "weir: watching proxy db\n", "there is room again")
+
+
+def test_many_come_and_go_beside_traffic(db):
+    with connect(db) as client:
+        for i in range(300):
+            policy = "block" if i % 2 else "drop"
+            connection = db.connection()
+            connection.request("GET", f"/api/v1/proxies/db/watch?show=raw&when_slow={policy}")
+            with connection.getresponse() as view:
+                assert view.status == 200
+                assert echoes(client, f"number {i}".encode())
+                assert view.read(len(f"number {i}")) == f"number {i}".encode(), "it saw the bytes that came after it"
+            connection.close()
+    wait_until(lambda: len(os.listdir(f"/proc/{db.process.pid}/task")) < 12, "their threads have ended")
+
+
+@pytest.mark.parametrize("words, mentioned", [
+    (["--show", "colour"], "--show"), (["--only", "up"], "--only"), (["--limit", "much"], "--limit"),
+    (["--filter-client", "here"], "--filter-client"), (["--when-slow", "wait"], "--when-slow wait"),
+    (["--session", "none"], "--session"), (["--session", "0"], "--session"), (["--color", "red"], "--color"),
+    (["--url", "ftp://x:y"], "ftp://x:y")])
+def test_wrong_words_are_named(weir_binary, words, mentioned):
+    told = run_weir("watch", "db", *words)
+    assert told.returncode == 2
+    one_sentence(told.stderr, mentioned)
+
+
+def test_a_proxy_that_is_not_there(db):
+    told = run_weir("watch", "--url", f"http://127.0.0.1:{db.port}", "dc")
+    assert told.returncode == 1
+    assert one_sentence(told.stderr) == 'weir: there is no proxy "dc"'
+
+
+def test_no_server(weir_binary):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    told = run_weir("watch", "--url", f"http://127.0.0.1:{port}")
+    assert told.returncode == 1
+    one_sentence(told.stderr, "cannot reach the API", "weir serve")
+
+
+@pytest.mark.parametrize("query, field", [
+    ("show=jsn", "show"), ("only=up", "only"), ("limit=-1", "limit"), ("filter_client=x", "filter_client"),
+    ("session=0", "session"), ("session=x", "session"), ("when_slow=wait", "when_slow"), ("color=yes", "color"),
+    ("utf8=1", "utf8"), ("proxy=db", "proxy")])
+def test_the_api_names_what_is_wrong(db, query, field):
+    answer = db.get(f"/api/v1/watch?{query}")
+    assert answer.status == 400
+    assert answer.json["field"] == field and answer.json["error"].startswith(f"{field}: ")
+
+
+def test_the_token_is_asked_for(weir_binary, tmp_path, watch):
+    serve = Serve(folder=tmp_path, environment={"WEIR_TOKEN": "secret"})
+    try:
+        told = run_weir("watch", "--url", f"http://127.0.0.1:{serve.port}")
+        assert told.returncode == 1
+        view = watch(serve, environment={"WEIR_TOKEN": "secret"})
+        assert view.first_line == "weir: watching all proxies\n"
+    finally:
+        assert serve.stop() == 0
