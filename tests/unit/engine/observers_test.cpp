@@ -90,12 +90,12 @@ TEST_F(Observers, OneThatComesLaterIsToldOfOpenSessionsAndThenOfAllTheyDo) {
     EXPECT_EQ(journal_->opened, 1U) << "it was open before";
   }
   engine_->detach(id);
-  client.send("unseen");
-  ASSERT_EQ(server.read(), "unseen");
   ASSERT_TRUE(wait_until([&] {
     (void)engine_->take_news();
     return journal_.use_count() == 1;
   })) << "its observer is destroyed";
+  client.send("unseen");
+  ASSERT_EQ(server.read(), "unseen");
   EXPECT_EQ(journal_->bytes, 5U);
   EXPECT_TRUE(journal_->closes.empty());
 }
