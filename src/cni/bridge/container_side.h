@@ -5,7 +5,7 @@
 
 #include "cni/bridge/config.h"
 #include "cni/kernel/link.h"
-#include "cni/kernel/netlink.h"
+#include "cni/kernel/netlink_socket.h"
 #include "cni/spec/netns.h"
 
 namespace weir::cni::bridge {

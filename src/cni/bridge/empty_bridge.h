@@ -4,7 +4,7 @@
 
 #include "cni/bridge/config.h"
 #include "cni/bridge/host_side.h"
-#include "cni/kernel/netlink.h"
+#include "cni/kernel/netlink_socket.h"
 
 namespace weir::cni::bridge {
 

@@ -7,7 +7,7 @@
 #include "cni/bridge/config.h"
 #include "cni/bridge/names.h"
 #include "cni/kernel/link.h"
-#include "cni/kernel/netlink.h"
+#include "cni/kernel/netlink_socket.h"
 
 namespace weir::cni::bridge {
 

@@ -15,7 +15,7 @@ namespace weir::cni::bridge {
 // The nat table through iptables' own programs, because it belongs to them: one `iptables-restore --noflush
 // --wait` for an addition, one `iptables-save -t nat` to look. A restore without --noflush would empty the
 // table, and a ":CHAIN" line empties that chain if it is there, so neither is ever written. Rules are taken
-// away without the programs where nf_tables holds them (nft_rules.h), and by them where x_tables does.
+// away without the programs where nf_tables holds them (nft_removal.h), and by them where x_tables does.
 
 // The addresses of one attachment of one family whose packets are to be masqueraded.
 struct NatWish {

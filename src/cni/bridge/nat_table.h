@@ -12,7 +12,7 @@
 namespace weir::cni::bridge {
 
 // What stands in a nat table of iptables, whoever read it: `iptables-save` (iptables.h), or the kernel where
-// iptables-nft keeps it (nft_rules.h). Here it is decided what may go; nothing is read or changed.
+// iptables-nft keeps it (nft_nat.h). Here it is decided what may go; nothing is read or changed.
 
 enum class Family { v4, v6 };
 

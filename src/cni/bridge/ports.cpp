@@ -1,6 +1,7 @@
 #include "cni/bridge/ports.h"
 
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <unistd.h>
 
 #include <ctime>

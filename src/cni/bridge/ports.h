@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "cni/kernel/link.h"
-#include "cni/kernel/netlink.h"
+#include "cni/kernel/netlink_socket.h"
 #include "cni/spec/error.h"
 #include "cni/spec/ip.h"
 

@@ -1,5 +1,6 @@
 #include "cni/bridge/rules.h"
 
+#include <linux/netlink.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -7,7 +8,7 @@
 #include <set>
 
 #include "cni/bridge/names.h"
-#include "cni/bridge/nft_rules.h"
+#include "cni/bridge/nft_masquerade.h"
 #include "cni/bridge/ports.h"
 #include "cni/kernel/conntrack.h"
 #include "cni/kernel/link.h"
@@ -112,7 +113,7 @@ auto AddingRules::by_nftables_instead(const NatWish& wish) const -> bool {
 
 auto RemovedRules::remove(const NftRemoval& removal) -> void {
   // What a killed ADD's program may still add has to be there before we look.
-  if (!removal.nat_families.empty()) HostLock::wait_for("nat");
+  if (!removal.nat.families.empty()) HostLock::wait_for("nat");
   auto opened = NetlinkSocket::open(NETLINK_NETFILTER);
   if (opened) {
     socket_ = std::move(*opened);
@@ -120,7 +121,7 @@ auto RemovedRules::remove(const NftRemoval& removal) -> void {
   } else if (opened.error().code != EPROTONOSUPPORT) {  // a kernel without it keeps no rules in it
     outcome_ = refused("failed to open a netfilter socket", opened.error());
   }
-  const auto legacy = remove_from_legacy_tables(removal.nat_families, removal.nat_goes);
+  const auto legacy = remove_from_legacy_tables(removal.nat.families, removal.nat.goes);
   if (outcome_ && !legacy) outcome_ = Failure(legacy.error());
 }
 
@@ -136,14 +137,14 @@ auto RemovedRules::remove_of(const Config& config, const Subject& subject) -> Re
   const auto id = spoof_id(subject.attachment);
   NftRemoval removal;
   if (config.mac_spoof_check) {
-    removal.spoof_goes = [&](std::string_view each, std::string_view) { return each == id; };
-    removal.spoof_ids = {id};
+    removal.spoof_checks.goes = [&](std::string_view each, std::string_view) { return each == id; };
+    removal.spoof_checks.ids = {id};
   }
   std::optional<std::vector<Ip>> others;  // looked for only if it matters
-  removal.nat_chain = iptables_chain(subject.network, subject.attachment.container_id);
-  removal.nat_goes = [&, comment = iptables_comment(subject.network, subject.attachment.container_id)](
+  removal.nat.chain = iptables_chain(subject.network, subject.attachment.container_id);
+  removal.nat.goes = [&, comment = iptables_comment(subject.network, subject.attachment.container_id)](
                          const NatOwner& whose, const NatRule& rule) {
-    if (whose.chain != removal.nat_chain || rule.comment != comment) return false;
+    if (whose.chain != removal.nat.chain || rule.comment != comment) return false;
     if (rule.chain == whose.chain || !rule.source) return true;
     if (!subject.own.empty()) return is_about(*rule.source, subject.own);
     if (!others) others = addresses_of_the_others(subject);
@@ -151,7 +152,7 @@ auto RemovedRules::remove_of(const Config& config, const Subject& subject) -> Re
   };
   if (config.masquerade) {
     removal.masquerade_goes = [&](std::string_view each) { return each == hash; };
-    removal.nat_families = both_families();
+    removal.nat.families = both_families();
   }
   removed.remove(removal);
   return removed;
@@ -171,7 +172,7 @@ auto RemovedRules::remove_stale(const std::string& network, const std::vector<At
     return hash.starts_with(mine) && std::find(hashes.begin(), hashes.end(), hash) == hashes.end();
   };
   // A spoof check names no network, but the link that it is about does: its name is made of all three.
-  removal.spoof_goes = [&](std::string_view id, std::string_view link) {
+  removal.spoof_checks.goes = [&](std::string_view id, std::string_view link) {
     for (auto dash = id.find('-'); dash != std::string_view::npos; dash = id.find('-', dash + 1)) {
       const Attachment owner{std::string(id.substr(0, dash)), std::string(id.substr(dash + 1))};
       if (link == host_veth(network, owner)) return !is_valid(owner);
@@ -180,10 +181,10 @@ auto RemovedRules::remove_stale(const std::string& network, const std::vector<At
   };
   // iptables' comments name no interface: where some interfaces of a container are valid, a jump goes only
   // if its address is known to be one's that is not.
-  removal.nat_families = both_families();
+  removal.nat.families = both_families();
   std::set<std::string> valid_chains;
   for (const auto& each : valid) valid_chains.insert(iptables_chain(network, each.container_id));
-  removal.nat_goes = [&](const NatOwner& whose, const NatRule& rule) {
+  removal.nat.goes = [&](const NatOwner& whose, const NatRule& rule) {
     if (whose.network != network) return false;
     if (!valid_chains.contains(whose.chain)) return true;
     if (rule.chain == whose.chain || !rule.source) return false;

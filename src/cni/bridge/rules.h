@@ -7,8 +7,8 @@
 #include "cni/bridge/config.h"
 #include "cni/bridge/host_lock.h"
 #include "cni/bridge/iptables.h"
-#include "cni/bridge/nft_rules.h"
-#include "cni/kernel/netlink.h"
+#include "cni/bridge/nft_removal.h"
+#include "cni/kernel/netlink_socket.h"
 #include "cni/spec/plugin.h"
 
 namespace weir::cni::bridge {

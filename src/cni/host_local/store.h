@@ -1,11 +1,11 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "base/fd.h"
+#include "cni/host_local/lease_folder.h"
 #include "cni/host_local/lease_table.h"
 #include "cni/spec/error.h"
 #include "cni/spec/ip.h"
@@ -13,22 +13,12 @@
 
 namespace weir::cni::host_local {
 
-// The leases of one network, in the reference's own layout, so that both may work on the same folder:
-//   <dataDir>/<network>/10.1.0.2            "<container>\r\n<interface>", mode 0600; older: "<container>"
-//   <dataDir>/<network>/last_reserved_ip.0  the last address given out of range set 0
-//   <dataDir>/<network>/lock                flock(2)ed by whoever reads or writes
-// Beside them <dataDir>/.weir/<network> holds our LeaseTable. A network's name never begins with a dot.
-//
-// The lock is held for the life of the object. A lease is published whole (O_TMPFILE, then linkat), so a
-// process that is killed leaves none half written; an empty file under the lock is what the reference
-// leaves when it is killed, and counts as free.
+// The leases of one network: which addresses are given, and to whom. The truth are the files of its LeaseFolder, whose
+// lock is held for the life of the object; <dataDir>/.weir/<network> beside them holds our LeaseTable, which answers
+// without reading them for as long as the folder proves that nobody else has changed it. One thread.
 class Store {
  public:
-  struct Options {
-    std::string data_dir;
-    std::string network;
-    bool reclaim_after_reboot = false;
-  };
+  using Options = LeaseFolder::Options;
   // Makes the folders.
   [[nodiscard]] static auto open(const Options& options) -> Result<Store>;
   // nullopt if there is no store of this network; makes nothing.
@@ -42,7 +32,7 @@ class Store {
   // False if the address is leased already. `set` is the range set's number, for last_reserved_ip.
   [[nodiscard]] auto reserve(const Ip& ip, const Attachment& owner, std::size_t set) -> Result<bool>;
   [[nodiscard]] auto is_leased(const Ip& ip) const -> bool { return table_.is_leased(ip); }
-  [[nodiscard]] auto last_reserved(std::size_t set) const -> std::optional<Ip>;
+  [[nodiscard]] auto last_reserved(std::size_t set) const -> std::optional<Ip> { return folder_.last_reserved(set); }
   // Reads every file, unless that has been done: one that was emptied or written over in place leaves the folder, by
   // which the table is known to hold, as it was. False if nothing new was seen. For an answer that would be a
   // refusal.
@@ -68,27 +58,18 @@ class Store {
 
  private:
   Store() = default;
-  static auto open_folder(const Options& options, Fd folder) -> Result<Store>;
+  static auto on(const Options& options, LeaseFolder folder) -> Result<Store>;
   auto load_table() -> Result<void>;
   auto rebuild() -> Result<void>;
   [[nodiscard]] auto release_known(const Attachment& owner) -> bool;
   [[nodiscard]] auto current_proof() const -> std::optional<LeaseTable::Proof>;
-  [[nodiscard]] auto names() const -> Result<std::vector<std::string>>;
-  // nullopt, and errno says why, if it cannot be read.
-  [[nodiscard]] auto content(const std::string& name) const -> std::optional<std::string>;
   [[nodiscard]] auto owned_by(const std::string& owner) const -> std::vector<Ip>;
-  auto publish(const std::string& name, const std::string& content) -> Result<bool>;
-  auto publish_by_name(const std::string& name, const std::string& content) -> Result<bool>;
-  auto remove(const std::string& name, const Ip& ip, const std::string& owner) -> Result<void>;
-  // Of the file `name`, or of the folder; errno says why.
-  [[nodiscard]] auto wrong(std::string_view what, std::string_view name = {}) const -> Failure;
+  [[nodiscard]] auto remove(const Ip& ip, const std::string& owner) -> Result<void>;
   auto change() -> void;
 
   Options options_;
-  Fd folder_;
-  Fd lock_;
+  LeaseFolder folder_;
   LeaseTable table_;
-  std::string stamp_;  // what a lease that may be reclaimed after a reboot carries; "" if none does
   bool changed_ = false;
   bool rebuilt_ = false;  // every file has been read
 };

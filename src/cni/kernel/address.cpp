@@ -2,10 +2,13 @@
 
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
+#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
 #include <cerrno>
+
+#include "cni/kernel/netlink_attributes.h"
 
 namespace weir::cni {
 namespace {

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "cni/kernel/netlink.h"
+#include "cni/kernel/netlink_socket.h"
 #include "cni/spec/ip.h"
 #include "cni/spec/result.h"
 

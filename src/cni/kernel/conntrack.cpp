@@ -2,11 +2,14 @@
 
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netlink.h>
 #include <sys/socket.h>
 
 #include <cstddef>
 #include <functional>
 #include <set>
+
+#include "cni/kernel/netlink_attributes.h"
 
 namespace weir::cni {
 namespace {

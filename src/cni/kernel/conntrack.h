@@ -3,7 +3,7 @@
 #include <optional>
 #include <span>
 
-#include "cni/kernel/netlink.h"
+#include "cni/kernel/netlink_socket.h"
 #include "cni/spec/ip.h"
 
 namespace weir::cni {

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "cni/kernel/netlink.h"
+#include "cni/kernel/netlink_socket.h"
 #include "cni/spec/ip.h"
 
 namespace weir::cni {

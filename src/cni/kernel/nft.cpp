@@ -5,10 +5,13 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
+
+#include "cni/kernel/netlink_attributes.h"
 
 namespace weir::cni::nft {
 namespace {

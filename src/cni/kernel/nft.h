@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "cni/kernel/netlink.h"
+#include "cni/kernel/netlink_socket.h"
 #include "cni/spec/ip.h"
 
 namespace weir::cni::nft {

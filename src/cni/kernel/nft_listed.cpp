@@ -11,6 +11,8 @@
 
 #include "cni/kernel/nft.h"
 
+#include "cni/kernel/netlink_attributes.h"
+
 namespace weir::cni::nft {
 namespace {
 

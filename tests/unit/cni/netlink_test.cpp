@@ -5,10 +5,12 @@
 #include <linux/if_link.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
 #include "cni/kernel/conntrack.h"
 #include "cni/kernel/link.h"
+#include "cni/kernel/netlink_attributes.h"
 #include "cni/kernel/nft.h"
 
 namespace weir::cni {

@@ -1,17 +1,19 @@
-#include "cni/kernel/netlink.h"
+#include "cni/kernel/netlink_socket.h"
 
 #include <arpa/inet.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
+#include <optional>
 
-#include "cni/spec/error.h"
+#include "cni/kernel/netlink_reply.h"
 
 namespace weir::cni {
+
 namespace {
 
 // A kernel reply is at most this large (rtnetlink(7): NLMSG_GOODSIZE; dumps use up to 32 KiB).
@@ -20,96 +22,7 @@ constexpr int most_restarts = 10;
 constexpr std::size_t most_at_once = 64;             // whose acknowledgements find room in a socket's buffer
 constexpr std::size_t usual_send_bytes = 64 * 1024;  // well under net.core.wmem_default
 
-auto aligned(std::size_t size) -> std::size_t { return (size + 3) & ~std::size_t{3}; }
-
 }  // namespace
-
-auto Refusal::words() const -> std::string {
-  return said.empty() ? errno_words(code) : cni::text({errno_words(code), " (", said, ")"});
-}
-
-Message::Message(std::uint16_t type, std::uint16_t flags) {
-  nlmsghdr header{};
-  header.nlmsg_type = type;
-  header.nlmsg_flags = static_cast<std::uint16_t>(flags | NLM_F_REQUEST);
-  append(&header, sizeof(header));
-}
-
-auto Message::append(const void* data, std::size_t size) -> void {
-  const auto* first = static_cast<const std::uint8_t*>(data);
-  bytes_.insert(bytes_.end(), first, first + size);
-  bytes_.resize(aligned(bytes_.size()));
-}
-
-auto Message::bytes(std::uint16_t type, std::span<const std::uint8_t> value) -> Message& {
-  const nlattr attribute{.nla_len = static_cast<std::uint16_t>(sizeof(nlattr) + value.size()), .nla_type = type};
-  append(&attribute, sizeof(attribute));
-  if (!value.empty()) append(value.data(), value.size());
-  return *this;
-}
-
-auto Message::text(std::uint16_t type, std::string_view value) -> Message& {
-  std::vector<std::uint8_t> raw(value.begin(), value.end());
-  raw.push_back(0);
-  return bytes(type, raw);
-}
-
-auto Message::begin(std::uint16_t type) -> std::size_t {
-  const auto at = bytes_.size();
-  bytes(static_cast<std::uint16_t>(type | NLA_F_NESTED), {});
-  return at;
-}
-
-auto Message::end(std::size_t at) -> void {
-  const auto size = static_cast<std::uint16_t>(bytes_.size() - at);
-  std::memcpy(&bytes_[at], &size, sizeof(size));
-}
-
-auto Message::finish(std::uint32_t sequence) -> std::span<const std::uint8_t> {
-  nlmsghdr header{};
-  std::memcpy(&header, bytes_.data(), sizeof(header));
-  header.nlmsg_len = static_cast<std::uint32_t>(bytes_.size());
-  header.nlmsg_seq = sequence;
-  std::memcpy(bytes_.data(), &header, sizeof(header));
-  return bytes_;
-}
-
-auto Message::acknowledge(bool wanted) -> void {
-  nlmsghdr header{};
-  std::memcpy(&header, bytes_.data(), sizeof(header));
-  header.nlmsg_flags = static_cast<std::uint16_t>(wanted ? header.nlmsg_flags | NLM_F_ACK
-                                                         : header.nlmsg_flags & ~static_cast<unsigned>(NLM_F_ACK));
-  std::memcpy(bytes_.data(), &header, sizeof(header));
-}
-
-auto Attributes::take(std::span<const std::uint8_t>& rest) -> std::optional<One> {
-  nlattr attribute{};
-  if (rest.size() < sizeof(attribute)) return std::nullopt;
-  std::memcpy(&attribute, rest.data(), sizeof(attribute));
-  if (attribute.nla_len < sizeof(attribute) || attribute.nla_len > rest.size()) return std::nullopt;
-  const One one{.type = static_cast<std::uint16_t>(attribute.nla_type & NLA_TYPE_MASK),
-                .value = rest.subspan(sizeof(attribute), attribute.nla_len - sizeof(attribute))};
-  rest = rest.subspan(std::min(aligned(attribute.nla_len), rest.size()));
-  return one;
-}
-
-auto Attributes::find(std::uint16_t type) const -> std::optional<std::span<const std::uint8_t>> {
-  auto rest = bytes_;
-  while (const auto one = take(rest)) {
-    if (one->type == type) return one->value;
-  }
-  return std::nullopt;
-}
-
-auto Attributes::text(std::uint16_t type) const -> std::string {
-  const auto found = find(type);
-  if (!found) return {};
-  return {found->begin(), std::find(found->begin(), found->end(), std::uint8_t{0})};
-}
-
-auto Attributes::nested(std::uint16_t type) const -> Attributes {
-  return Attributes(find(type).value_or(std::span<const std::uint8_t>{}));
-}
 
 auto NetlinkSocket::open(int protocol) -> Answer<NetlinkSocket> {
   Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
@@ -138,46 +51,12 @@ auto NetlinkSocket::read() -> Answer<std::span<const std::uint8_t>> {
   }
 }
 
-namespace {
-
-// Takes the next message off a received datagram.
-struct Received {
-  nlmsghdr header;
-  std::span<const std::uint8_t> payload;
-};
-auto take_message(std::span<const std::uint8_t>& rest) -> std::optional<Received> {
-  Received one{};
-  if (rest.size() < sizeof(one.header)) return std::nullopt;
-  std::memcpy(&one.header, rest.data(), sizeof(one.header));
-  if (one.header.nlmsg_len < sizeof(one.header) || one.header.nlmsg_len > rest.size()) return std::nullopt;
-  one.payload = rest.subspan(sizeof(one.header), one.header.nlmsg_len - sizeof(one.header));
-  rest = rest.subspan(std::min(aligned(one.header.nlmsg_len), rest.size()));
-  return one;
-}
-
-// The refusal that an NLMSG_ERROR carries; code 0 is an acknowledgement.
-auto refusal_of(const Received& message) -> Refusal {
-  nlmsgerr error{};
-  if (message.payload.size() < sizeof(error.error)) return {};
-  std::memcpy(&error, message.payload.data(), std::min(message.payload.size(), sizeof(error)));
-  Refusal refusal{-error.error, {}, 0};
-  if ((message.header.nlmsg_flags & NLM_F_ACK_TLVS) == 0) return refusal;
-  std::size_t skip = sizeof(error);
-  if ((message.header.nlmsg_flags & NLM_F_CAPPED) == 0 && error.msg.nlmsg_len >= sizeof(nlmsghdr)) {
-    skip += aligned(error.msg.nlmsg_len - sizeof(nlmsghdr));
-  }
-  if (skip < message.payload.size()) refusal.said = Attributes(message.payload.subspan(skip)).text(NLMSGERR_ATTR_MSG);
-  return refusal;
-}
-
-}  // namespace
-
 auto NetlinkSocket::await(std::uint32_t first, std::size_t count) -> Answer<void> {
   std::optional<Refusal> refused;
   for (std::size_t seen = 0; seen < count;) {
     auto datagram = read();
     if (!datagram) return tl::unexpected(datagram.error());
-    while (const auto message = take_message(*datagram)) {
+    while (const auto message = take_reply(*datagram)) {
       const auto number = message->header.nlmsg_seq - first;
       if (message->header.nlmsg_type != NLMSG_ERROR || number >= count) continue;
       ++seen;
@@ -219,7 +98,7 @@ auto NetlinkSocket::replies(std::uint32_t sequence, const Each& each) -> Answer<
   while (true) {
     auto datagram = read();
     if (!datagram) return tl::unexpected(datagram.error());
-    while (const auto message = take_message(*datagram)) {
+    while (const auto message = take_reply(*datagram)) {
       const auto& header = message->header;
       if (header.nlmsg_seq != sequence) continue;
       if ((header.nlmsg_flags & NLM_F_DUMP_INTR) != 0) end = End::interrupted;
@@ -290,7 +169,7 @@ auto NetlinkSocket::transact(std::vector<Message> messages) -> Answer<void> {
   while (true) {
     auto received = read();
     if (!received) return tl::unexpected(received.error());
-    while (const auto message = take_message(*received)) {
+    while (const auto message = take_reply(*received)) {
       if (message->header.nlmsg_type != NLMSG_ERROR) continue;
       auto refusal = refusal_of(*message);
       if (message->header.nlmsg_seq == edge_sequence && refusal.code != 0) return tl::unexpected(std::move(refusal));

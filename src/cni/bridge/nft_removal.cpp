@@ -1,0 +1,38 @@
+#include "cni/bridge/nft_removal.h"
+
+#include "cni/bridge/nft_change.h"
+#include "cni/bridge/nft_deletion.h"
+#include "cni/bridge/nft_masquerade.h"
+
+namespace weir::cni::bridge {
+
+namespace {
+
+auto removal_messages(NetlinkSocket& socket, const NftRemoval& removal, NftDeletion& deletion) -> Messages {
+  if (removal.masquerade_goes) {
+    if (auto good = delete_masquerade(socket, removal.masquerade_goes, deletion); !good) {
+      return tl::unexpected(good.error());
+    }
+  }
+  if (removal.spoof_checks.goes) {
+    if (auto good = delete_spoof_checks(socket, removal.spoof_checks, deletion); !good) {
+      return tl::unexpected(good.error());
+    }
+  }
+  for (const auto family : removal.nat.families) {
+    if (auto good = delete_nat(socket, family, removal.nat, deletion); !good) return tl::unexpected(good.error());
+  }
+  return deletion.take();
+}
+
+}  // namespace
+
+auto remove_nft(NetlinkSocket& socket, const NftRemoval& removal) -> Result<void> {
+  NftDeletion deletion;
+  return change(socket, "failed to remove nftables rules", [&](const Refusal& last) {
+    deletion.begin_again(last);
+    return removal_messages(socket, removal, deletion);
+  });
+}
+
+}  // namespace weir::cni::bridge
