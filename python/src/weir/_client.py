@@ -6,12 +6,12 @@ import os
 from typing import Any, Dict, Iterator, List, Optional
 
 from ._errors import NotFound, WeirError
-from ._event import Canceller, Event, EventStream, Waiter, Wanted, last_event, past_events
+from ._event import Canceller, Event, EventStream, Waiter, Wanted, events_from, last_event, past_events
 from ._held import Held
-from ._http import Api, Endpoint, part
+from ._http import Api, Endpoint
 from ._lease import Lease
 from ._proxy import Proxy
-from ._session import Session
+from ._session import Session, live_sessions
 from ._settings import ProxyMethod
 
 
@@ -55,14 +55,12 @@ class Client(Held, ProxyMethod[Proxy]):
 
     def sessions(self, limit: int = 1000, proxy: Optional[str] = None) -> Iterator[Session]:
         """Live sessions, at most `limit`, as they stand when the first is asked for."""
-        narrowed = "" if proxy is None else f"&proxy={part(proxy)}"
-        for each in self.api.ask("GET", f"/api/v1/sessions?limit={limit}{narrowed}")["sessions"]:
-            yield Session.read(self.api, each)
+        return live_sessions(self.api, limit, proxy)
 
     def events(self, after: Optional[int] = None, timeout: Optional[float] = None,
                proxy: Optional[str] = None) -> EventStream:
         """Events from now on, or after the one of that id, as they happen; see EventStream."""
-        return EventStream(self.api, last_event(self.api) if after is None else after, proxy, timeout)
+        return events_from(self.api, after, timeout, proxy)
 
     def past_events(self, after: int = 0, proxy: Optional[str] = None) -> List[Event]:
         """Those after `after` that have happened already; the server remembers the last 4,096."""

@@ -104,6 +104,11 @@ def last_event(api: Api) -> int:
     return int(api.ask("GET", "/api/v1/version")["last_event"])
 
 
+def events_from(api: Api, after: Optional[int], timeout: Optional[float], proxy: Optional[str]) -> EventStream:
+    """Those after `after`, or from now on if it is None."""
+    return EventStream(api, last_event(api) if after is None else after, proxy, timeout)
+
+
 def past_events(api: Api, after: int, proxy: Optional[str] = None) -> List[Event]:
     """Those after `after` that have happened; the server remembers the last 4,096."""
     text = api.ask("GET", f"/api/v1/events?follow=false&after={after}") or ""

@@ -1,17 +1,23 @@
-"""A fault of a proxy, and a hold on it."""
+"""Faults and holds: what can be done to a proxy, which they know by its path alone."""
 
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any, Dict, Mapping
+from typing import Any, Dict, Mapping, Protocol
 
 from ._errors import Conflict
 from ._held import Held
 from ._http import part
+from ._lease import Leaseholder
 from ._text import as_duration, as_hex
 
-if TYPE_CHECKING:
-    from ._proxy import Proxy
+
+class Target(Leaseholder, Protocol):
+    """What a fault or a hold is put on."""
+
+    @property
+    def path(self) -> str:
+        """Of the API, such as /api/v1/proxies/db."""
 
 
 def new_id() -> str:
@@ -22,7 +28,7 @@ def new_id() -> str:
 class Fault(Held):
     """One fault, in force from create() to close(). Made by the methods of Proxy."""
 
-    def __init__(self, proxy: Proxy, fields: Mapping[str, Any]) -> None:
+    def __init__(self, proxy: Target, fields: Mapping[str, Any]) -> None:
         self._proxy = proxy
         self._fields = dict(fields)
         self._id = new_id()
@@ -84,7 +90,7 @@ class Fault(Held):
 class Hold(Held):
     """A proxy held down: nobody listens on its port until the last hold on it is closed."""
 
-    def __init__(self, proxy: Proxy) -> None:
+    def __init__(self, proxy: Target) -> None:
         self._proxy = proxy
         self._id = new_id()
         super().__init__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Protocol
 
 from ._errors import ApiError, LeaseLost
 from ._http import Api
@@ -46,3 +47,13 @@ class Lease:
                 raise
         finally:
             self._stream.close()
+
+
+class Leaseholder(Protocol):
+    """What an object needs of the client that made it: where to ask, and the lease that its requests carry."""
+
+    @property
+    def api(self) -> Api: ...
+
+    @property
+    def lease(self) -> Lease: ...

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Dict, Iterator, List, Mapping, Optional
 
-from ._event import Canceller, Event, EventStream, Waiter, Wanted, last_event
+from ._event import Canceller, Event, EventStream, Waiter, Wanted, events_from, last_event
 from ._fault import Fault, Hold, fields_of, new_id
 from ._faults import DIRECTIONS, FaultMethods
 from ._held import Held
 from ._http import Api, part
-from ._session import Session
-
-if TYPE_CHECKING:
-    from ._client import Client
-    from ._lease import Lease
+from ._lease import Lease, Leaseholder
+from ._session import Session, live_sessions
 
 
 class Proxy(Held, FaultMethods[Fault]):
@@ -23,7 +20,7 @@ class Proxy(Held, FaultMethods[Fault]):
     Client.find() are somebody else's: closing such a one takes back what was done to it here, and nothing else.
     """
 
-    def __init__(self, client: Client, name: str, wish: Mapping[str, Any], own: bool = True) -> None:
+    def __init__(self, client: Leaseholder, name: str, wish: Mapping[str, Any], own: bool = True) -> None:
         self.name = name
         self._client = client
         self._wish = dict(wish)
@@ -94,11 +91,11 @@ class Proxy(Held, FaultMethods[Fault]):
 
     def sessions(self, limit: int = 1000) -> Iterator[Session]:
         """Its live sessions, as they stand when the first is asked for."""
-        return self._client.sessions(limit, proxy=self.name)
+        return live_sessions(self.api, limit, self.name)
 
     def events(self, after: Optional[int] = None, timeout: Optional[float] = None) -> EventStream:
         """Its events from now on, or after that one; see EventStream."""
-        return self._client.events(after, timeout, proxy=self.name)
+        return events_from(self.api, after, timeout, self.name)
 
     def wait_for(self, event: Wanted, timeout: float = 10.0) -> Event:
         """The first such event since it was created that no earlier wait_for(event) gave: what happened before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Optional
+from typing import Any, Iterator, Mapping, Optional
 
 from ._errors import NotFound
 from ._http import Api, part
@@ -36,3 +36,10 @@ class Session:
         except NotFound:
             return False
         return True
+
+
+def live_sessions(api: Api, limit: int, proxy: Optional[str]) -> Iterator[Session]:
+    """At most `limit`, of one proxy or of all, as they stand when the first is asked for."""
+    narrowed = "" if proxy is None else f"&proxy={part(proxy)}"
+    for each in api.ask("GET", f"/api/v1/sessions?limit={limit}{narrowed}")["sessions"]:
+        yield Session.read(api, each)
