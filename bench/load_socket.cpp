@@ -13,6 +13,8 @@
 #include <ctime>
 
 #include "base/address.h"
+#include "base/listen_address.h"
+#include "base/upstream_address.h"
 #include "load_arguments.h"
 
 namespace weir::load {

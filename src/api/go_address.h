@@ -4,8 +4,9 @@
 #include <string>
 #include <string_view>
 
-#include "base/address.h"
+#include "base/listen_address.h"
 #include "base/result.h"
+#include "base/upstream_address.h"
 
 namespace weir::api {
 

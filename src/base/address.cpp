@@ -9,92 +9,11 @@
 #include <charconv>
 #include <cstddef>
 #include <cstring>
-#include <optional>
+#include <system_error>
 
 namespace weir {
-namespace {
 
-constexpr std::size_t longest_unix_path = sizeof(sockaddr_un::sun_path) - 1;  // unix(7): 108 with the NUL
-
-auto parse_port(std::string_view text) -> std::optional<std::uint16_t> {
-  unsigned value = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc{} || stop != text.data() + text.size() || value > 65535) return std::nullopt;
-  return static_cast<std::uint16_t>(value);
-}
-
-auto parse_unix(std::string_view whole, std::string_view path) -> Result<Address> {
-  if (path.empty() || path == "@") {
-    return failure(fmt::format("\"{}\" names no path: write unix:/path/to.sock", whole));
-  }
-  if (path.size() > longest_unix_path) {
-    return failure(fmt::format("\"{}\": a Unix socket path has at most {} bytes, this one has {}", whole,
-                               longest_unix_path, path.size()));
-  }
-  if (path.find('\0') != std::string_view::npos) return failure("a Unix socket path cannot hold a NUL byte");
-  return Address(Address::Unix{std::string(path)});
-}
-
-struct HostPort {
-  std::string_view host;
-  std::uint16_t port = 0;
-  bool bracketed = false;
-};
-
-// "host:port" or "[v6]:port"; `forms` is the hint of what the caller accepts.
-auto split_host_port(std::string_view text, std::string_view forms) -> Result<HostPort> {
-  const auto bad = [&](std::string_view why) {
-    return failure(fmt::format("\"{}\" is not an address: {}; write {}", text, why, forms));
-  };
-  HostPort out;
-  std::string_view port;
-  if (text.starts_with('[')) {
-    const auto close = text.find(']');
-    if (close == std::string_view::npos) return bad("\"[\" is not closed");
-    out.host = text.substr(1, close - 1);
-    out.bracketed = true;
-    if (close + 1 >= text.size() || text[close + 1] != ':') return bad("no :port after \"]\"");
-    port = text.substr(close + 2);
-  } else {
-    const auto colon = text.rfind(':');
-    if (colon == std::string_view::npos) {
-      const bool number = !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
-      if (!number) return bad("no :port");
-      return bad(parse_port(text) ? "a port alone names no host" : "a port is a number from 0 to 65535");
-    }
-    out.host = text.substr(0, colon);
-    if (out.host.find(':') != std::string_view::npos) return bad("an IPv6 address needs brackets, as in [::1]:8888");
-    port = text.substr(colon + 1);
-  }
-  const auto number = parse_port(port);
-  if (!number) return bad(fmt::format("port \"{}\" is not a number from 0 to 65535", port));
-  out.port = *number;
-  return out;
-}
-
-auto valid_host_name(std::string_view host) -> bool {
-  if (host.empty() || host.size() > 253) return false;  // RFC 1035 section 2.3.4
-  return std::all_of(host.begin(), host.end(), [](unsigned char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' ||
-           c == '_';
-  });
-}
-
-constexpr std::string_view listen_forms = "8888, :8888, host:port, [v6]:port or unix:/path";
-constexpr std::string_view upstream_forms = "host:port, [v6]:port or unix:/path";
-
-auto any_ipv4(std::uint16_t port) -> Address { return Address(Address::Ip{.port = port}); }
-auto any_ipv6(std::uint16_t port) -> Address { return Address(Address::Ip{.port = port, .v6 = true}); }
-auto loopback_ipv4(std::uint16_t port) -> Address {
-  return Address(Address::Ip{.bytes = {127, 0, 0, 1}, .port = port});
-}
-auto loopback_ipv6(std::uint16_t port) -> Address {
-  Address::Ip ip{.port = port, .v6 = true};
-  ip.bytes[15] = 1;
-  return Address(ip);
-}
-
-}  // namespace
+static_assert(longest_unix_path == sizeof(sockaddr_un::sun_path) - 1);
 
 auto Address::parse_ip(std::string_view host, std::uint16_t port) -> Result<Address> {
   const auto bad = [host] { return failure(fmt::format("\"{}\" is not a numeric IP address", host)); };
@@ -214,75 +133,6 @@ auto Address::host_string() const -> std::string {
 auto Address::to_string() const -> std::string {
   if (!is_ip()) return host_string();
   return ip()->v6 ? fmt::format("[{}]:{}", host_string(), port()) : fmt::format("{}:{}", host_string(), port());
-}
-
-auto ListenAddress::parse(std::string_view text) -> Result<ListenAddress> {
-  ListenAddress out;
-  out.text = std::string(text);
-  if (text.starts_with("unix:")) {
-    return parse_unix(text, text.substr(5)).map([&](Address address) {
-      out.addresses.push_back(std::move(address));
-      return out;
-    });
-  }
-  if (const auto port = parse_port(text)) {
-    out.addresses = {loopback_ipv4(*port)};
-    return out;
-  }
-  const auto parts = split_host_port(text, listen_forms);
-  if (!parts) return tl::make_unexpected(parts.error());
-  if (parts->host.empty() && !parts->bracketed) {
-    out.addresses = {any_ipv6(parts->port), any_ipv4(parts->port)};
-    return out;
-  }
-  if (parts->host == "localhost") {
-    out.addresses = {loopback_ipv4(parts->port), loopback_ipv6(parts->port)};
-    return out;
-  }
-  auto address = Address::parse_ip(parts->host, parts->port);
-  if (!address) {
-    return failure(fmt::format("\"{}\": {}, and names are not looked up for listening; write {}", text,
-                               address.error().message, listen_forms));
-  }
-  out.addresses = {*std::move(address)};
-  return out;
-}
-
-auto ListenAddress::canonical() const -> std::string {
-  if (addresses.size() == 1) return addresses[0].to_string();
-  const bool all = addresses[0].ip()->bytes == Address::Ip{}.bytes;
-  return fmt::format("{}:{}", all ? "" : "localhost", addresses[0].port());
-}
-
-auto ListenAddress::at_port(std::uint16_t port) const -> ListenAddress {
-  ListenAddress out;
-  for (const Address& each : addresses) {
-    if (!each.is_ip()) return *this;
-    Address::Ip ip = *each.ip();
-    ip.port = port;
-    out.addresses.emplace_back(ip);
-  }
-  out.text = out.canonical();
-  return out;
-}
-
-auto UpstreamAddress::parse(std::string_view text) -> Result<UpstreamAddress> {
-  if (text.starts_with("unix:")) {
-    return parse_unix(text, text.substr(5)).map([&](Address address) {
-      return UpstreamAddress{std::move(address), std::string(text)};
-    });
-  }
-  const auto parts = split_host_port(text, upstream_forms);
-  if (!parts) return tl::make_unexpected(parts.error());
-  if (parts->port == 0) return failure(fmt::format("\"{}\": an upstream port is a number from 1 to 65535", text));
-  if (auto address = Address::parse_ip(parts->host, parts->port)) {
-    return UpstreamAddress{*std::move(address), std::string(text)};
-  }
-  if (parts->bracketed || !valid_host_name(parts->host)) {
-    return failure(fmt::format("\"{}\": \"{}\" is neither an IP address nor a host name; write {}", text, parts->host,
-                               upstream_forms));
-  }
-  return UpstreamAddress{UpstreamAddress::Name{std::string(parts->host), parts->port}, std::string(text)};
 }
 
 }  // namespace weir

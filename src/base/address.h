@@ -1,18 +1,21 @@
-// Socket addresses as values, and the two ways users write them.
+// Socket addresses as values. How users write them: base/listen_address.h, base/upstream_address.h.
 #pragma once
 
 #include <sys/socket.h>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
-#include <vector>
 
 #include "base/result.h"
 
 namespace weir {
+
+constexpr std::size_t longest_unix_path = 107;  // bytes, without the NUL (unix(7))
 
 // An address a socket can be bound or connected to: IPv4, IPv6 or a Unix path. A value: copyable,
 // comparable, no lookup ever. 32 bytes for IP; a Unix path is on the heap if long.
@@ -57,39 +60,6 @@ class Address {
 
  private:
   std::variant<Ip, Unix> value_;
-};
-
-// Where to listen, as written by the user:
-//   8888            127.0.0.1 only
-//   :8888           all addresses, IPv4 and IPv6
-//   host:8888       the addresses of host (numeric, or "localhost")
-//   [::1]:8888      one IPv6 address
-//   unix:/path      a Unix socket; unix:@name in the abstract namespace
-// Port 0 lets the kernel pick one. Unlike an upstream, a name is not looked up: only "localhost" is
-// known, so that listening never depends on DNS.
-struct ListenAddress {
-  std::vector<Address> addresses;  // at least one; two for ":port" (IPv6 first) and for localhost
-  std::string text;                // as the user wrote it
-  [[nodiscard]] static auto parse(std::string_view text) -> Result<ListenAddress>;
-  // The same with another port, in canonical text. A Unix path has none.
-  [[nodiscard]] auto at_port(std::uint16_t port) const -> ListenAddress;
-  // In one form, however it was written: "127.0.0.1:8888", ":8888", "localhost:8888", "unix:/path".
-  [[nodiscard]] auto canonical() const -> std::string;
-  // Two are equal that bind the same addresses, however they were written.
-  auto operator==(const ListenAddress& other) const -> bool { return addresses == other.addresses; }
-};
-
-// Where to connect: host:port, [v6]:port, unix:/path. A name stays a name until a client connects.
-struct UpstreamAddress {
-  struct Name {
-    std::string host;
-    std::uint16_t port = 0;
-    auto operator==(const Name&) const -> bool = default;
-  };
-  std::variant<Address, Name> target;
-  std::string text;  // as the user wrote it
-  [[nodiscard]] static auto parse(std::string_view text) -> Result<UpstreamAddress>;
-  auto operator==(const UpstreamAddress&) const -> bool = default;
 };
 
 }  // namespace weir

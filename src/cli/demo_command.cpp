@@ -3,6 +3,8 @@
 #include <csignal>
 #include <cstdio>
 
+#include "base/listen_address.h"
+#include "base/upstream_address.h"
 #include "cli/command.h"
 #include "demo/demo.h"
 #include "demo/embedded_weir.h"

@@ -7,6 +7,7 @@
 
 #include "api/serve.h"
 #include "base/duration.h"
+#include "base/listen_address.h"
 #include "cli/command.h"
 #include "cli/log_options.h"
 #include "cli/ready_fd.h"

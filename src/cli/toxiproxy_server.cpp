@@ -5,6 +5,7 @@
 
 #include "api/serve.h"
 #include "api/toxiproxy_routes.h"
+#include "base/listen_address.h"
 #include "cli/command.h"
 #include "cli/go_flags.h"
 

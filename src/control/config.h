@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/listen_address.h"
 #include "base/log.h"
 #include "control/log_choice.h"
 #include "control/proxy_json.h"

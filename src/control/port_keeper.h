@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "base/address.h"
 #include "base/fd.h"
+#include "base/listen_address.h"
 
 namespace weir::control {
 

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/listen_address.h"
 #include "control/observers.h"
 #include "control/port_keeper.h"
 #include "engine/engine.h"

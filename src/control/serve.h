@@ -8,6 +8,7 @@
 
 #include "base/address.h"
 #include "base/clock.h"
+#include "base/listen_address.h"
 #include "base/result.h"
 #include "control/event_log.h"
 #include "control/leases.h"

@@ -4,8 +4,9 @@
 #include <cstdint>
 #include <cstdio>
 
-#include "base/address.h"
+#include "base/listen_address.h"
 #include "base/result.h"
+#include "base/upstream_address.h"
 #include "demo/background_loop.h"
 
 namespace weir::demo {

@@ -8,6 +8,7 @@
 #include "base/address.h"
 #include "base/fd.h"
 #include "base/result.h"
+#include "base/upstream_address.h"
 
 namespace weir::demo {
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "base/listen_address.h"
 #include "base/result.h"
 #include "net/socket.h"
 

@@ -7,6 +7,7 @@
 
 #include "base/address.h"
 #include "base/result.h"
+#include "base/upstream_address.h"
 #include "net/event_loop.h"
 
 namespace weir::net {

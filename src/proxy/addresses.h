@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/address.h"
+#include "base/upstream_address.h"
 
 namespace weir::proxy {
 

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/upstream_address.h"
 #include "fault/fault_list.h"
 #include "fault/proxy_faults.h"
 #include "fault/session_faults.h"

@@ -4,6 +4,8 @@
 #include <optional>
 
 #include "base/address.h"
+#include "base/listen_address.h"
+#include "base/upstream_address.h"
 #include "fault/byte_budget.h"
 #include "net/socket.h"
 #include "proxy/timeouts.h"

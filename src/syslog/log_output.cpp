@@ -12,6 +12,7 @@
 #include <climits>
 #include <vector>
 
+#include "base/upstream_address.h"
 #include "net/socket.h"
 
 namespace weir::syslog {

@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
-#include "base/address.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/upstream_address.h"
 #include "syslog/framing.h"
 #include "syslog/message.h"
 

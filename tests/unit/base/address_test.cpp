@@ -1,4 +1,6 @@
 #include "base/address.h"
+#include "base/listen_address.h"
+#include "base/upstream_address.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -13,6 +13,8 @@
 #include <string>
 #include <thread>
 
+#include "base/listen_address.h"
+#include "base/upstream_address.h"
 #include "demo/embedded_upstream.h"
 #include "demo/page.h"
 #include "demo/workload.h"

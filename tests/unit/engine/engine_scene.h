@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "base/listen_address.h"
+#include "base/upstream_address.h"
 #include "engine/engine.h"
 #include "net/places.h"
 

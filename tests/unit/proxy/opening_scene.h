@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/upstream_address.h"
 #include "fault/catalog.h"
 #include "proxy/opening.h"
 

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/upstream_address.h"
 #include "net/places.h"
 #include "proxy/acceptor.h"
 #include "proxy/worker.h"

@@ -1,4 +1,5 @@
 #include "syslog/target.h"
+#include "base/upstream_address.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
