@@ -18,19 +18,19 @@ void StageContext::emit(Chunk&& chunk) {
     slot.out = chunk.end();
     return chain_.feed(place_ + 1, std::move(chunk));
   }
-  slot.selection->stage_let_go(chunk.size());
-  chain_.go_out(place_, std::move(chunk));
-  chain_.let_waiting_go(place_);
+  slot.selection->stage_is_done_with(chunk.size());
+  chain_.leave_slot(place_, std::move(chunk));
+  chain_.release_waiting(place_);
 }
 
 void StageContext::drop(std::size_t count) {
   Chain::Slot& slot = chain_.slots_[place_];
   slot.held -= std::min<std::uint64_t>(slot.held, count);
   slot.fault->counters->bytes_dropped.fetch_add(count, std::memory_order_relaxed);
-  chain_.let_go(count);
+  chain_.uncount_held(count);
   if (!slot.selection) return;
-  slot.selection->stage_let_go(count);
-  chain_.let_waiting_go(place_);
+  slot.selection->stage_is_done_with(count);
+  chain_.release_waiting(place_);
 }
 
 void StageContext::arm(MonoTime when) { chain_.slots_[place_].alarm = when; }
@@ -51,7 +51,7 @@ Chain::Chain(const ChainPlace& place)
       direction_(place.direction) {}
 
 Chain::~Chain() {
-  let_go(held_);
+  uncount_held(held_);
   if (budget_ != nullptr) budget_->give(messages_cost());
 }
 
@@ -78,21 +78,21 @@ void Chain::on_end(Moment moment) {
 }
 
 // Out of a slot with a selector, and into the next.
-void Chain::go_out(std::size_t at, Chunk&& chunk) {
+void Chain::leave_slot(std::size_t at, Chunk&& chunk) {
   Slot& slot = slots_[at];
   slot.out = chunk.end();
   Chunk ready = slot.selection->join(std::move(chunk));
   if (!ready.empty()) feed(at + 1, std::move(ready));
 }
 
-// What waited for what the stage has let go now.
-void Chain::let_waiting_go(std::size_t at) {
+// What waited for what the stage has emitted or dropped now.
+void Chain::release_waiting(std::size_t at) {
   Selection& selection = *slots_[at].selection;
-  while (selection.front_may_go()) go_out(at, selection.take_front());
+  while (selection.front_may_go()) leave_slot(at, selection.take_front());
 }
 
 // The call is over: nothing comes that could be joined to the last that went out.
-void Chain::flush(std::size_t at) {
+void Chain::release_joined(std::size_t at) {
   if (!slots_[at].selection) return;
   Chunk last = slots_[at].selection->take_last();
   if (!last.empty()) feed(at + 1, std::move(last));
@@ -100,16 +100,16 @@ void Chain::flush(std::size_t at) {
 
 void Chain::feed(std::size_t at, Chunk&& chunk) {
   if (at == slots_.size()) {
-    let_go(chunk.size());
+    uncount_held(chunk.size());
     if (!out_ended_) released_.push_back(std::move(chunk.bytes));
     return;
   }
   Slot& slot = slots_[at];
-  if (slot.ended || slot.input_ended) return let_go(chunk.size());
+  if (slot.ended || slot.input_ended) return uncount_held(chunk.size());
   if (slot.gate == Gate::waiting && slot.fault->state.begun) activate(at);  // in the other direction
   if (slot.gate_at && *slot.gate_at <= now_) {
     slot.gate == Gate::waiting ? activate(at) : retire(at);
-    if (slot.ended) return let_go(chunk.size());
+    if (slot.ended) return uncount_held(chunk.size());
   }
   if (slot.gate == Gate::waiting) {
     const auto* begin = std::get_if<ByteOffset>(&slot.spec->after);
@@ -126,7 +126,7 @@ void Chain::feed(std::size_t at, Chunk&& chunk) {
     slot.in = slot.out = chunk.end();
     return feed(at + 1, std::move(chunk));
   }
-  if (slot.ended) return let_go(chunk.size());
+  if (slot.ended) return uncount_held(chunk.size());
   if (slot.selection) return feed_selected(at, std::move(chunk));
   chunk.marks = {};
   chunk.goes_on = false;
@@ -150,13 +150,13 @@ void Chain::feed_selected(std::size_t at, Chunk&& chunk) {
       slot.selection->stage_took(piece.size());
       slot.stage->on_chunk(context, std::move(piece));
     } else if (slot.held == 0 && !slot.selection->has_waiting()) {
-      go_out(at, std::move(piece));
+      leave_slot(at, std::move(piece));
     } else {
       slot.selection->wait(std::move(piece));
     }
   }
-  let_go(chunk.size());  // the stage has ended the direction
-  flush(at);
+  uncount_held(chunk.size());  // the stage has ended the direction
+  release_joined(at);
 }
 
 // No more comes into the slot.
@@ -187,12 +187,12 @@ void Chain::ended(std::size_t at, End how) {
   }
   if (how == End::session_fin) last_ = End::session_fin;
   if (slot.ended) return;
-  flush(at);
+  release_joined(at);
   slot.ended = true;
   slot.alarm.reset();
-  let_go(std::exchange(slot.held, 0));  // what it holds is given up
+  uncount_held(std::exchange(slot.held, 0));  // what it holds is given up
   if (slot.selection) {
-    let_go(slot.selection->waiting_bytes());
+    uncount_held(slot.selection->waiting_bytes());
     slot.selection->forget_waiting();
   }
   input_ended(at + 1);
@@ -260,12 +260,12 @@ auto Chain::take_released() -> Slice {
   return bytes;
 }
 
-void Chain::give_up_held() { let_go(held_); }
+void Chain::give_up_held() { uncount_held(held_); }
 
 void Chain::cut() {
   released_.clear();
   alarm_.reset();
-  let_go(held_);
+  uncount_held(held_);
 }
 
 auto Chain::is_full() const -> bool {

@@ -123,9 +123,9 @@ class Chain {
   void begin(Moment moment) { now_ = moment.now, sink_blocked_ = moment.sink_blocked; }
   void feed(std::size_t at, Chunk&& chunk);
   void feed_selected(std::size_t at, Chunk&& chunk);
-  void go_out(std::size_t at, Chunk&& chunk);
-  void let_waiting_go(std::size_t at);
-  void flush(std::size_t at);
+  void leave_slot(std::size_t at, Chunk&& chunk);
+  void release_waiting(std::size_t at);
+  void release_joined(std::size_t at);
   // Calls call(stage, context) on the slot's stage.
   template <class Call>
   void call(std::size_t at, Call call);
@@ -138,7 +138,8 @@ class Chain {
   void update(std::size_t at);
   void settle();
   void forget_messages();
-  void let_go(std::uint64_t bytes) {
+  // They were released or dropped, or are given up.
+  void uncount_held(std::uint64_t bytes) {
     bytes = std::min(held_, bytes);
     held_ -= bytes;
     if (budget_ != nullptr) budget_->give(bytes);

@@ -68,8 +68,8 @@ void Chain::retire(std::size_t at) {
   if (std::exchange(slot.gate, Gate::over) != Gate::active) return;
   if (!slot.ended) {
     call(at, [](Stage& stage, StageContext& context) { stage.on_remove(context); });
-    while (slot.selection && slot.selection->has_waiting()) go_out(at, slot.selection->take_front());
-    flush(at);
+    while (slot.selection && slot.selection->has_waiting()) leave_slot(at, slot.selection->take_front());
+    release_joined(at);
   }
   slot.alarm.reset();
   if (slot.input_ended && !slot.ended) ended(at, End::fin);

@@ -29,7 +29,7 @@ template <class Call>
 void Chain::call(std::size_t at, Call call) {
   StageContext context(*this, at);
   call(*slots_[at].stage, context);
-  flush(at);
+  release_joined(at);
 }
 
 }  // namespace weir::fault

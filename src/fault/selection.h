@@ -39,14 +39,14 @@ class Selection {
   // How the bytes that come in begin: so many belong to one selected message, or to none.
   [[nodiscard]] auto next(std::uint64_t offset, std::size_t size) -> Part;
 
-  // The stage takes bytes in, and lets go of them.
+  // The stage takes bytes in; later it has emitted or dropped them.
   void stage_took(std::uint64_t bytes) { given_ += bytes; }
-  void stage_let_go(std::uint64_t bytes) { gone_ += bytes; }
-  // Others come: they wait until the stage has let go what it took before.
+  void stage_is_done_with(std::uint64_t bytes) { done_ += bytes; }
+  // Others come: they wait until the stage is done with what it took before.
   void wait(Chunk chunk);
   [[nodiscard]] auto has_waiting() const -> bool { return !waiting_.empty(); }
   // The oldest may go.
-  [[nodiscard]] auto front_may_go() -> bool { return !waiting_.empty() && waiting_.front().behind <= gone_; }
+  [[nodiscard]] auto front_may_go() -> bool { return !waiting_.empty() && waiting_.front().behind <= done_; }
   [[nodiscard]] auto take_front() -> Chunk;
   [[nodiscard]] auto waiting_bytes() const -> std::uint64_t { return waiting_bytes_; }
   void forget_waiting();
@@ -59,7 +59,7 @@ class Selection {
  private:
   struct Waiting {
     Chunk chunk;
-    std::uint64_t behind = 0;  // it goes when the stage has let go so many bytes
+    std::uint64_t behind = 0;  // it goes when the stage is done with so many bytes
   };
   [[nodiscard]] auto selects(std::uint64_t number) -> bool;
 
@@ -72,7 +72,7 @@ class Selection {
   std::uint64_t begun_ = none;    // the last of which the stage got bytes
   bool decision_ = false;
   std::uint64_t given_ = 0;  // to the stage
-  std::uint64_t gone_ = 0;
+  std::uint64_t done_ = 0;   // the stage with them
   Fifo<Waiting> waiting_;
   std::uint64_t waiting_bytes_ = 0;
   Chunk last_out_;

@@ -58,7 +58,7 @@ class StageContext {
  public:
   StageContext(Chain& chain, std::size_t place) : chain_(chain), place_(place) {}
   [[nodiscard]] auto now() const -> MonoTime;
-  // Hands bytes on, in order; one emit is one send at the sink.
+  // Passes bytes to the next fault, or to the sink, in order; one emit is one send there.
   void emit(Chunk&& chunk);
   // So many of the bytes taken in, the next in order, will never be emitted.
   void drop(std::size_t count);

@@ -123,13 +123,13 @@ void Connection::digest() {
         out_ += "HTTP/1.1 100 Continue\r\n\r\n";
         flush();
         break;
-      case RequestParser::Progress::complete: return hand_over();
+      case RequestParser::Progress::complete: return call_handler();
       case RequestParser::Progress::failed: return refuse(parser_.refusal().status, parser_.refusal().why);
     }
   }
 }
 
-void Connection::hand_over() {
+void Connection::call_handler() {
   auto taken = parser_.take();
   keep_alive_ = taken.keep_alive;
   head_ = taken.request.method == "HEAD";
@@ -156,7 +156,7 @@ void Connection::hand_over() {
 void Connection::on_response(Response response) { send_response(std::move(response)); }
 
 void Connection::on_no_response() {
-  if (in_handler_) return;  // hand_over() looks when the handler has returned, and knows more
+  if (in_handler_) return;  // call_handler() looks when the handler has returned, and knows more
   server_.log.error(fmt::format("{} failed: its handler gave no answer", what_));
   send_response(Response{.status = 500, .body = "internal error\n"});
 }

@@ -66,7 +66,7 @@ class Connection final : public net::Disposable,
   void read();
   // Goes on with what was read. One request a call, so that a client that sends many at once waits for its turn.
   void digest();
-  void hand_over();
+  void call_handler();
   void refuse(int status, std::string_view why);
   void send_response(Response response);
   void send_stream(std::unique_ptr<BodyStream> stream);
