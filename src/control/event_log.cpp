@@ -56,12 +56,14 @@ class EventLog::Follower final : public http::BodyStream {
 };
 
 void EventLog::add(std::string type, const Json& data) {
+  thread_.check("control::EventLog");
   entries_.push_back({++last_id_, std::move(type), data.dump(-1, ' ', true, Json::error_handler_t::replace)});
   if (entries_.size() > remembered) entries_.pop_front();
   for (const Follower* follower : followers_) follower->wake();
 }
 
 auto EventLog::after(std::uint64_t id, std::size_t most, std::uint64_t& missed) const -> std::vector<Entry> {
+  thread_.check("control::EventLog");
   std::vector<Entry> found;
   const std::uint64_t first = entries_.empty() ? last_id_ + 1 : entries_.front().id;
   missed = id + 1 < first ? first - id - 1 : 0;
@@ -77,6 +79,7 @@ auto EventLog::so_far(std::uint64_t id) const -> std::string {
 }
 
 auto EventLog::follow(std::uint64_t id) -> std::unique_ptr<http::BodyStream> {
+  thread_.check("control::EventLog");
   if (followers_.size() >= most_streams) return nullptr;
   // A number from another run of the process: begin anew.
   return std::make_unique<Follower>(*this, std::min(id, last_id_));

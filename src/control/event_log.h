@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/home_thread.h"
 #include "control/json.h"
 #include "http/message.h"
 
@@ -33,7 +34,10 @@ class EventLog {
   // Server-sent events from after `id` on. Null: most_streams are there already.
   [[nodiscard]] auto follow(std::uint64_t id) -> std::unique_ptr<http::BodyStream>;
   // Session events that were lost before they came here.
-  void count_missed(std::uint64_t events) { missed_ += events; }
+  void count_missed(std::uint64_t events) {
+    thread_.check("control::EventLog");
+    missed_ += events;
+  }
   [[nodiscard]] auto missed() const -> std::uint64_t { return missed_; }
   [[nodiscard]] auto streams() const -> std::size_t { return followers_.size(); }
 
@@ -42,6 +46,7 @@ class EventLog {
 
  private:
   class Follower;
+  HomeThread thread_;
   std::deque<Entry> entries_;
   std::uint64_t last_id_ = 0;
   std::uint64_t missed_ = 0;

@@ -44,6 +44,7 @@ class Leases::Stream final : public http::BodyStream, private net::Timer {
 };
 
 auto Leases::open() -> Opened {
+  loop_.assert_on_loop_thread();
   if (held_.size() >= most_leases) return {};
   std::string id = make_id() + make_id();
   held_.emplace(id, loop_.now());
@@ -52,6 +53,7 @@ auto Leases::open() -> Opened {
 }
 
 auto Leases::end(const std::string& id) -> bool {
+  loop_.assert_on_loop_thread();
   if (held_.erase(id) == 0) return false;
   on_end_(id);
   return true;
@@ -59,6 +61,7 @@ auto Leases::end(const std::string& id) -> bool {
 
 // Runs inside the connection's end: what it costs to undo (a turn of every worker's loop) comes after that.
 void Leases::closed(const std::string& id) {
+  loop_.assert_on_loop_thread();
   if (held_.erase(id) == 0 || abandoned_) return;
   loop_.post([this, id] { on_end_(id); });
 }

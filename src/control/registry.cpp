@@ -18,11 +18,13 @@ auto shown_listen(std::string_view text) -> std::string {
 }
 
 auto Registry::find(std::string_view name) const -> const ProxyEntry* {
+  thread_.check("control::Registry");
   const auto found = proxies_.find(name);
   return found == proxies_.end() ? nullptr : &found->second;
 }
 
 auto Registry::find(ProxyId id) const -> const ProxyEntry* {
+  thread_.check("control::Registry");
   const auto found = by_id_.find(id);
   return found == by_id_.end() ? nullptr : found->second;
 }
@@ -72,6 +74,7 @@ void Registry::close(ProxyEntry& entry, const std::string& why) {
 
 auto Registry::create(std::string name, proxy::ProxyRules rules, std::shared_ptr<const fault::FaultList> faults,
                       Mark mark) -> Answer<const ProxyEntry*> {
+  thread_.check("control::Registry");
   if (find(name) != nullptr) return refuse(409, fmt::format("there is a proxy \"{}\" already", name), "name");
   if (proxies_.size() >= most_proxies) {
     return refuse(409, fmt::format("there are {} proxies already: remove one first", most_proxies));
@@ -115,6 +118,7 @@ auto Registry::bind(ProxyEntry& entry, const proxy::ProxyRules& rules) -> Result
 }
 
 auto Registry::change(std::string_view name, proxy::ProxyRules rules) -> Answer<const ProxyEntry*> {
+  thread_.check("control::Registry");
   ProxyEntry& entry = proxies_.find(name)->second;
   const bool moved = rules.listen != entry.rules.listen;
   const bool wanted = rules.enabled && entry.holds.empty();
@@ -139,6 +143,7 @@ auto Registry::change(std::string_view name, proxy::ProxyRules rules) -> Answer<
 }
 
 auto Registry::change_as_toxiproxy(std::string_view name, proxy::ProxyRules rules) -> Answer<const ProxyEntry*> {
+  thread_.check("control::Registry");
   ProxyEntry& entry = proxies_.find(name)->second;
   const bool moved = rules.listen != entry.rules.listen;
   const bool wanted = rules.enabled && entry.holds.empty();
@@ -160,6 +165,7 @@ auto Registry::change_as_toxiproxy(std::string_view name, proxy::ProxyRules rule
 }
 
 void Registry::remove(std::string_view name) {
+  thread_.check("control::Registry");
   const auto found = proxies_.find(name);
   if (found == proxies_.end()) return;
   engine_.remove_proxy(found->second.id);
@@ -169,6 +175,7 @@ void Registry::remove(std::string_view name) {
 }
 
 void Registry::set_faults(std::string_view name, fault::FaultList list, const Change& change) {
+  thread_.check("control::Registry");
   ProxyEntry& entry = proxies_.find(name)->second;
   entry.faults = std::make_shared<fault::FaultList>(std::move(list));
   const auto is_gone = [&](const auto& each) { return entry.faults->find(each.first) == nullptr; };
@@ -180,14 +187,17 @@ void Registry::set_faults(std::string_view name, fault::FaultList list, const Ch
 }
 
 void Registry::note_stream_text(std::string_view name, const std::string& fault, const std::string& text) {
+  thread_.check("control::Registry");
   proxies_.find(name)->second.stream_texts[fault] = text;
 }
 
 void Registry::mark_fault(std::string_view name, const std::string& fault, Mark mark) {
+  thread_.check("control::Registry");
   proxies_.find(name)->second.fault_marks[fault] = std::move(mark);
 }
 
 auto Registry::reset() -> Answer<void> {
+  thread_.check("control::Registry");
   Answer<void> outcome;
   for (auto& [name, entry] : proxies_) {
     if (!entry.faults->empty()) set_faults(name, entry.faults->cleared(), {"fault.removed", name, "", 0});

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/home_thread.h"
 #include "base/listen_address.h"
 #include "control/observers.h"
 #include "control/port_keeper.h"
@@ -100,7 +101,10 @@ class Registry {
 
   [[nodiscard]] auto engine() -> engine::Engine& { return engine_; }
   // By name, in order.
-  [[nodiscard]] auto all() const -> const std::map<std::string, ProxyEntry, std::less<>>& { return proxies_; }
+  [[nodiscard]] auto all() const -> const std::map<std::string, ProxyEntry, std::less<>>& {
+    thread_.check("control::Registry");
+    return proxies_;
+  }
   [[nodiscard]] auto find(std::string_view name) const -> const ProxyEntry*;
   [[nodiscard]] auto find(ProxyId id) const -> const ProxyEntry*;
 
@@ -152,6 +156,7 @@ class Registry {
   void drop_holds_of(std::string_view lease, ProxyEntry& entry, LeaseEnd& end);
   void tell(std::string what, ProxyEntry& entry, std::string fault = "");
 
+  HomeThread thread_;
   engine::Engine& engine_;
   std::function<void(const Change&)> on_change_;
   std::map<std::string, ProxyEntry, std::less<>> proxies_;

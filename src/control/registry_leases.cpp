@@ -13,6 +13,7 @@ auto Registry::open_if_free(ProxyEntry& entry) -> Answer<void> {
 }
 
 auto Registry::hold(std::string_view name, Hold hold) -> Answer<void> {
+  thread_.check("control::Registry");
   ProxyEntry& entry = proxies_.find(name)->second;
   if (std::ranges::find(entry.holds, hold.id, &Hold::id) != entry.holds.end()) {
     return refuse(409, fmt::format("this proxy has a hold \"{}\" already", hold.id));
@@ -27,6 +28,7 @@ auto Registry::hold(std::string_view name, Hold hold) -> Answer<void> {
 }
 
 auto Registry::release(std::string_view name, std::string_view hold) -> Answer<void> {
+  thread_.check("control::Registry");
   ProxyEntry& entry = proxies_.find(name)->second;
   if (std::erase_if(entry.holds, [&](const Hold& each) { return each.id == hold; }) == 0) {
     return refuse(404, fmt::format("this proxy has no hold \"{}\"", hold.substr(0, 64)));
@@ -64,6 +66,7 @@ void Registry::drop_holds_of(std::string_view lease, ProxyEntry& entry, LeaseEnd
 }
 
 auto Registry::end_lease(std::string_view lease) -> LeaseEnd {
+  thread_.check("control::Registry");
   LeaseEnd end;
   std::vector<std::string> own;
   for (auto& [name, entry] : proxies_) {

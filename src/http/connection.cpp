@@ -30,6 +30,7 @@ Connection::Connection(ServerContext& server, std::unique_ptr<Transport> transpo
 Connection::~Connection() = default;
 
 auto Connection::start() -> bool {
+  server_.loop.assert_on_loop_thread();
   if (!transport_->watch(server_.loop, *this)) return false;
   idle_since_ = server_.loop.now();
   arm(server_.limits.idle_timeout);
@@ -39,11 +40,13 @@ auto Connection::start() -> bool {
 void Connection::arm(Nanos timeout) { server_.loop.wheel().arm(*this, server_.loop.now() + timeout); }
 
 auto Connection::waits_since() const -> std::optional<MonoTime> {
+  server_.loop.assert_on_loop_thread();
   if (phase_ != Phase::reading) return std::nullopt;
   return idle_since_;
 }
 
 void Connection::end() {
+  server_.loop.assert_on_loop_thread();
   if (phase_ == Phase::ended) return;
   phase_ = Phase::ended;
   stop_waiting();
@@ -57,6 +60,7 @@ void Connection::end() {
 }
 
 void Connection::stop() {
+  server_.loop.assert_on_loop_thread();
   if (phase_ == Phase::streaming || (phase_ == Phase::reading && !parser_.began())) end();
 }
 
@@ -153,9 +157,13 @@ void Connection::call_handler() {
   }
 }
 
-void Connection::on_response(Response response) { send_response(std::move(response)); }
+void Connection::on_response(Response response) {
+  server_.loop.assert_on_loop_thread();
+  send_response(std::move(response));
+}
 
 void Connection::on_no_response() {
+  server_.loop.assert_on_loop_thread();
   if (in_handler_) return;  // call_handler() looks when the handler has returned, and knows more
   server_.log.error(fmt::format("{} failed: its handler gave no answer", what_));
   send_response(Response{.status = 500, .body = "internal error\n"});

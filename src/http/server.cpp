@@ -19,6 +19,7 @@ Server::~Server() {
 }
 
 auto Server::listen(Fd socket) -> Result<void> {
+  context_.loop.assert_on_loop_thread();
   listeners_.push_back(std::make_unique<Listener>(context_.loop, std::move(socket),
                                                   Listener::Owner{.has_room = [this] { return has_room(); },
                                                                   .on_accepted =
@@ -32,6 +33,7 @@ auto Server::listen(Fd socket) -> Result<void> {
 }
 
 void Server::adopt(std::unique_ptr<Transport> transport) {
+  context_.loop.assert_on_loop_thread();
   auto connection = std::make_unique<Connection>(context_, std::move(transport));
   if (!connection->start()) return;
   Connection* key = connection.get();
@@ -39,6 +41,7 @@ void Server::adopt(std::unique_ptr<Transport> transport) {
 }
 
 auto Server::has_room() -> bool {
+  context_.loop.assert_on_loop_thread();
   if (connections_.size() < context_.limits.connections) return true;
   Connection* longest = nullptr;
   MonoTime since = MonoTime::max();
@@ -54,12 +57,14 @@ auto Server::has_room() -> bool {
 }
 
 auto Server::held_bytes() const -> std::size_t {
+  context_.loop.assert_on_loop_thread();
   std::size_t sum = 0;
   for (const auto& [connection, owned] : connections_) sum += connection->held_bytes();
   return sum;
 }
 
 void Server::stop() {
+  context_.loop.assert_on_loop_thread();
   context_.stopping = true;
   listeners_.clear();
   std::vector<Connection*> all;

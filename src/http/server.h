@@ -33,7 +33,10 @@ class Server {
   [[nodiscard]] auto has_room() -> bool;
   // No new connections; idle ones close, others after the answer that is under way.
   void stop();
-  [[nodiscard]] auto connections() const -> std::size_t { return connections_.size(); }
+  [[nodiscard]] auto connections() const -> std::size_t {
+    context_.loop.assert_on_loop_thread();
+    return connections_.size();
+  }
   // In the buffers of all connections, in bytes; what their parsers hold is not in it.
   [[nodiscard]] auto held_bytes() const -> std::size_t;
 

@@ -57,7 +57,24 @@ const std::uint32_t EventLoop::stream_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP |
 // Waits for a post() or stop() on another thread that is just returning; see post().
 EventLoop::~EventLoop() { const std::lock_guard lock(posts_mutex_); }
 
+// From run() to its return the loop is this thread's. A run_once() inside of it changes nothing.
+class EventLoop::Running {
+ public:
+  explicit Running(EventLoop& loop) : loop_(loop), before_(loop.runner_.load(std::memory_order_relaxed)) {
+    loop.assert_on_loop_thread();
+    loop.runner_.store(this_thread_mark(), std::memory_order_relaxed);
+  }
+  ~Running() { loop_.runner_.store(before_, std::memory_order_relaxed); }
+  Running(const Running&) = delete;
+  auto operator=(const Running&) -> Running& = delete;
+
+ private:
+  EventLoop& loop_;
+  const void* before_;
+};
+
 auto EventLoop::watch(int fd, ReadyHandler& handler, std::uint32_t events) -> Result<WatchToken> {
+  assert_on_loop_thread();
   if (free_slot_ == no_slot) {
     slots_.push_back(Slot{.handler = nullptr, .generation = 0, .next_free = no_slot});
     free_slot_ = static_cast<std::uint32_t>(slots_.size() - 1);
@@ -76,11 +93,13 @@ auto EventLoop::watch(int fd, ReadyHandler& handler, std::uint32_t events) -> Re
 }
 
 auto EventLoop::find(WatchToken token) const -> ReadyHandler* {
+  assert_on_loop_thread();
   if (token.slot >= slots_.size() || slots_[token.slot].generation != token.generation) return nullptr;
   return slots_[token.slot].handler;
 }
 
 void EventLoop::forget(WatchToken token) {
+  assert_on_loop_thread();
   Slot& slot = slots_[token.slot];
   if (slot.generation != token.generation || slot.handler == nullptr) return;
   slot.handler = nullptr;
@@ -90,21 +109,34 @@ void EventLoop::forget(WatchToken token) {
 }
 
 void EventLoop::unwatch(WatchToken token, int fd) {
+  assert_on_loop_thread();
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
   forget(token);
 }
 
 void EventLoop::run_again(Rerun& rerun) {
+  assert_on_loop_thread();
   if (rerun.queued_) return;
   rerun.queued_ = true;
   again_.push_back(&rerun);
 }
 
 void EventLoop::cancel(Rerun& rerun) {
+  assert_on_loop_thread();
   if (!rerun.queued_) return;
   rerun.queued_ = false;
   std::replace(again_.begin(), again_.end(), &rerun, static_cast<Rerun*>(nullptr));
   std::replace(running_.begin(), running_.end(), &rerun, static_cast<Rerun*>(nullptr));
+}
+
+void EventLoop::free_later(std::unique_ptr<Disposable> object) {
+  assert_on_loop_thread();
+  graveyard_.push_back(std::move(object));
+}
+
+void EventLoop::set_end_of_turn(std::function<void()> hook) {
+  assert_on_loop_thread();
+  end_of_turn_ = std::move(hook);
 }
 
 auto EventLoop::wait_time(std::optional<Nanos> longest_wait) const -> std::optional<Nanos> {
@@ -183,7 +215,7 @@ void EventLoop::run_posts() {
   for (const auto& task : tasks) task();
 }
 
-void EventLoop::run_once(std::optional<Nanos> longest_wait) {
+void EventLoop::turn(std::optional<Nanos> longest_wait) {
   ++counters_.turns;
   wait(wait_time(longest_wait));
   rerun_due();
@@ -194,8 +226,14 @@ void EventLoop::run_once(std::optional<Nanos> longest_wait) {
   graveyard_.clear();
 }
 
+void EventLoop::run_once(std::optional<Nanos> longest_wait) {
+  const Running running(*this);
+  turn(longest_wait);
+}
+
 void EventLoop::run() {
-  while (!stopping_.load(std::memory_order_acquire)) run_once(std::nullopt);
+  const Running running(*this);
+  while (!stopping_.load(std::memory_order_acquire)) turn(std::nullopt);
 }
 
 // The wake-up is written under the mutex: the loop can find the task without having read it, run it and

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/home_thread.h"
 #include "base/result.h"
 #include "net/alarm_heap.h"
 #include "net/timer_wheel.h"
@@ -71,7 +72,8 @@ struct LoopCounters {
 // IN|OUT|RDHUP|PRI|ET and never modified. A turn: events (a batch of 256 at most), what asked to
 // run again, timers and alarms, posts from other threads, then the end-of-turn hook, then the frees
 // that were put off - nothing frees an object inside its own callback.
-// All calls on the loop's own thread, but for post() and stop().
+// All calls on the loop's own thread, but for post() and stop(): while the loop runs, those that change something abort
+// on any other. Before run() and after it the loop is the thread's that made it, or that has waited for its end.
 class EventLoop {
  public:
   // Edge-triggered and everything: what a relayed socket is added with, once, for its life.
@@ -96,15 +98,30 @@ class EventLoop {
   void run_again(Rerun& rerun);
   void cancel(Rerun& rerun);
   // Destroys it at the end of the turn.
-  void free_later(std::unique_ptr<Disposable> object) { graveyard_.push_back(std::move(object)); }
-  void set_end_of_turn(std::function<void()> hook) { end_of_turn_ = std::move(hook); }
+  void free_later(std::unique_ptr<Disposable> object);
+  void set_end_of_turn(std::function<void()> hook);
 
-  [[nodiscard]] auto wheel() -> TimerWheel& { return wheel_; }
-  [[nodiscard]] auto alarms() -> AlarmHeap& { return alarms_; }
+  [[nodiscard]] auto wheel() -> TimerWheel& {
+    assert_on_loop_thread();
+    return wheel_;
+  }
+  [[nodiscard]] auto alarms() -> AlarmHeap& {
+    assert_on_loop_thread();
+    return alarms_;
+  }
   // Read once a turn, after waiting; precise enough for timeouts.
   [[nodiscard]] auto now() const -> MonoTime { return now_; }
   [[nodiscard]] auto clock() const -> const Clock& { return clock_; }
   [[nodiscard]] auto counters() const -> const LoopCounters& { return counters_; }
+
+  // Aborts with a sentence if the loop runs, and on another thread than the caller's. For the entries of what lives on
+  // this loop; a load and a compare (3 to 4 instructions), so that it stays in release builds.
+  void assert_on_loop_thread() const {
+    const void* runner = runner_.load(std::memory_order_relaxed);
+    if (runner != nullptr && runner != this_thread_mark()) [[unlikely]] {
+      abort_on_wrong_thread("net::EventLoop, or an object that lives on it,");
+    }
+  }
 
   // Any thread: runs `task` on the loop, soon. Tasks that the loop never came to are dropped with it. The
   // loop may be destroyed as soon as it has run the last task that others post to it, or returned from
@@ -124,6 +141,8 @@ class EventLoop {
     std::uint32_t generation = 0;
     std::uint32_t next_free = 0;
   };
+  class Running;
+  void turn(std::optional<Nanos> longest_wait);
   [[nodiscard]] auto wait_time(std::optional<Nanos> longest_wait) const -> std::optional<Nanos>;
   void wait(std::optional<Nanos> timeout);
   void rerun_due();
@@ -132,6 +151,7 @@ class EventLoop {
 
   const Clock& clock_;
   MonoTime now_;
+  std::atomic<const void*> runner_{nullptr};  // the mark of the thread that is in run() or run_once()
   Fd epoll_;
   Fd wakeup_;
   Fd timerfd_;  // only where epoll_pwait2(2) is missing (before Linux 5.11)

@@ -53,28 +53,33 @@ Worker::~Worker() {
 }
 
 auto Worker::add_proxy(std::unique_ptr<ProxyOnWorker> proxy) -> ProxyOnWorker& {
+  loop_.assert_on_loop_thread();
   auto& place = proxies_[proxy->index];
   place = std::move(proxy);
   return *place;
 }
 
 auto Worker::find_proxy(std::size_t index) -> ProxyOnWorker* {
+  loop_.assert_on_loop_thread();
   const auto found = proxies_.find(index);
   return found == proxies_.end() ? nullptr : found->second.get();
 }
 
 auto Worker::find_session(const SessionHandle& handle) -> Session* {
+  loop_.assert_on_loop_thread();
   const auto* leg = dynamic_cast<const Session::LegWatch*>(loop_.find({handle.slot, handle.generation}));
   return leg != nullptr && handle.worker == number_ ? &leg->session() : nullptr;
 }
 
 void Worker::close_sessions(const ProxyOnWorker& proxy, const std::string& detail) {
+  loop_.assert_on_loop_thread();
   each_session([&](Session& session) {
     if (&session.proxy() == &proxy) session.close(detail);
   });
 }
 
 void Worker::remove_proxy(std::size_t index) {
+  loop_.assert_on_loop_thread();
   const auto found = proxies_.find(index);
   if (found == proxies_.end()) return;
   found->second->acceptors.clear();
@@ -85,6 +90,7 @@ void Worker::remove_proxy(std::size_t index) {
 
 void Worker::add_ring(std::shared_ptr<event::EventRing> ring, const std::function<bool(const ProxyOnWorker&)>& wants,
                       bool tell_open) {
+  loop_.assert_on_loop_thread();
   for (const auto& [index, proxy] : proxies_) {
     if (wants(*proxy)) proxy->observers.add(*ring);
   }
@@ -97,6 +103,7 @@ void Worker::add_ring(std::shared_ptr<event::EventRing> ring, const std::functio
 }
 
 void Worker::remove_ring(const std::shared_ptr<event::EventRing>& ring) {
+  loop_.assert_on_loop_thread();
   if (std::erase(rings_, ring) == 0) return;
   for (const auto& [index, proxy] : proxies_) proxy->observers.remove(*ring);
   each_session([](Session& session) { session.observers_changed(); });
@@ -105,6 +112,7 @@ void Worker::remove_ring(const std::shared_ptr<event::EventRing>& ring) {
 }
 
 void Worker::publish_events() {
+  loop_.assert_on_loop_thread();
   for (const auto& ring : rings_) ring->publish();
   std::erase_if(leaving_rings_, [](const auto& ring) {
     ring->publish();
@@ -115,6 +123,7 @@ void Worker::publish_events() {
 }
 
 void Worker::adopt(ProxyOnWorker& proxy, Fd client, Address client_address, SessionNumber number) {
+  loop_.assert_on_loop_thread();
   auto session = std::make_unique<Session>(*this, proxy, std::move(client), std::move(client_address), number);
   session->next_ = first_;
   if (first_ != nullptr) first_->previous_ = session.get();
@@ -128,6 +137,7 @@ void Worker::adopt(ProxyOnWorker& proxy, Fd client, Address client_address, Sess
 }
 
 void Worker::ended(Session& session) {
+  loop_.assert_on_loop_thread();
   if (session.previous_ != nullptr) session.previous_->next_ = session.next_;
   if (session.next_ != nullptr) session.next_->previous_ = session.previous_;
   if (first_ == &session) first_ = session.next_;
@@ -150,12 +160,14 @@ void Worker::ended(Session& session) {
 }
 
 void Worker::park(Session& session) {
+  loop_.assert_on_loop_thread();
   if (session.parked_listed_) return;
   session.parked_listed_ = true;
   parked_.push_back(&session);
 }
 
 void Worker::resume_parked() {
+  loop_.assert_on_loop_thread();
   // Whoever finds no room parks again, at the back: the list is taken whole first. A session may end
   // and leave the list while another resumes, so each is looked for again.
   std::vector<Session*> waiting;
@@ -168,6 +180,7 @@ void Worker::resume_parked() {
 }
 
 void Worker::set_settings(ProxyOnWorker& proxy, std::shared_ptr<const ProxySettings> settings) {
+  loop_.assert_on_loop_thread();
   proxy.settings = std::move(settings);
   // Sessions that began under the same settings go on sharing one value.
   std::map<std::shared_ptr<const ProxySettings>, std::shared_ptr<const ProxySettings>> merged;
@@ -185,6 +198,7 @@ void Worker::set_settings(ProxyOnWorker& proxy, std::shared_ptr<const ProxySetti
 }
 
 void Worker::set_faults(ProxyOnWorker& proxy, std::shared_ptr<const fault::FaultList> faults) {
+  loop_.assert_on_loop_thread();
   if (proxy.faults && faults->revision() <= proxy.faults->revision()) return;  // an older one that came late
   proxy.faults = std::move(faults);
   each_session([&proxy](Session& session) {
@@ -193,10 +207,12 @@ void Worker::set_faults(ProxyOnWorker& proxy, std::shared_ptr<const fault::Fault
 }
 
 void Worker::stop_accepting() {
+  loop_.assert_on_loop_thread();
   for (const auto& [index, proxy] : proxies_) proxy->acceptors.clear();
 }
 
 void Worker::end_all(const event::CloseCause& cause, const std::string& detail) {
+  loop_.assert_on_loop_thread();
   end_newcomer_ = [this, cause, detail](Session& session) {
     event::CloseCause own = cause;
     if (cause.reason != event::CloseReason::timeout) own.after = loop_.now() - session.accepted_;
@@ -206,11 +222,13 @@ void Worker::end_all(const event::CloseCause& cause, const std::string& detail) 
 }
 
 auto Worker::lookup_started(Session& session) -> std::uint64_t {
+  loop_.assert_on_loop_thread();
   lookups_.emplace(++next_ticket_, &session);
   return next_ticket_;
 }
 
 void Worker::lookup_answered(std::uint64_t ticket, const Result<net::Addresses>& answer) {
+  loop_.assert_on_loop_thread();
   const auto found = lookups_.find(ticket);
   if (found == lookups_.end()) return;  // it gave up meanwhile
   Session* session = found->second;

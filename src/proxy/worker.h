@@ -118,6 +118,7 @@ class Worker {
   [[nodiscard]] auto load() const -> std::uint32_t { return load_.load(std::memory_order_relaxed); }
   template <class Visit>
   void each_session(Visit visit) {
+    loop_.assert_on_loop_thread();
     for (Session* session = first_; session != nullptr;) {
       Session* next = session->next_;
       visit(*session);

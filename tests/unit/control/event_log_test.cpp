@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 namespace weir::control {
 namespace {
 
@@ -42,6 +44,13 @@ TEST(EventLog, ANumberOfAnotherRunBeginsAnew) {
   const auto stream = log.follow(1'000'000);
   (void)stream->begin([] {});
   EXPECT_EQ(stream->more(1000), "");
+}
+
+TEST(EventLogDeathTest, AnotherThreadMayNotAdd) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EventLog log;
+  EXPECT_DEATH(std::thread([&] { log.add("test", {}); }).join(), "control::EventLog was called on a thread");
+  EXPECT_DEATH(std::thread([&] { log.count_missed(1); }).join(), "control::EventLog was called on a thread");
 }
 
 }  // namespace

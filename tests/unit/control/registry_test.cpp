@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <thread>
 
 #include "fault/catalog.h"
 #include "net/socket.h"
@@ -254,6 +255,15 @@ TEST(Ids, AreNeverGivenTwice) {
   const std::string id = make_id();
   EXPECT_EQ(id.size(), 16u);
   EXPECT_NE(make_id(), id);
+}
+
+TEST_F(RegistryTest, AnotherThreadMayNotAsk) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  constexpr auto sentence = "control::Registry was called on a thread";
+  EXPECT_DEATH(std::thread([&] { (void)registry_.all(); }).join(), sentence);
+  EXPECT_DEATH(std::thread([&] { (void)registry_.find("db"); }).join(), sentence);
+  EXPECT_DEATH(std::thread([&] { (void)registry_.create("db", rules()); }).join(), sentence);
+  EXPECT_DEATH(std::thread([&] { (void)registry_.end_lease("l"); }).join(), sentence);
 }
 
 }  // namespace

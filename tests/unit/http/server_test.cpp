@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
+#include <thread>
+
 #include "http/scripted_peer.h"
 
 namespace weir::http {
@@ -137,6 +140,21 @@ TEST(HttpServer, AHandlerMayStopTheServer) {
   world.run();
   EXPECT_EQ(responses_in(peer.received())->front().body, "bye");
   EXPECT_TRUE(peer.saw_fin());
+}
+
+TEST(HttpServerDeathTest, AnotherThreadMayNotAskWhileItServes) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto ask_from_outside = [] {
+    ScriptedWorld world;
+    std::promise<void> runs;
+    world.loop->post([&runs] { runs.set_value(); });
+    std::thread runner([&world] { world.loop->run(); });
+    runs.get_future().wait();
+    (void)world.server.has_room();
+    world.loop->stop();
+    runner.join();
+  };
+  EXPECT_DEATH(ask_from_outside(), "an object that lives on it, was called on a thread");
 }
 
 }  // namespace
