@@ -10,16 +10,16 @@
 
 namespace weir::cli {
 
-void ApiCommand::add_options(CLI::App& command) {
+void ApiCommand::add_options(Command command) {
   add_url(command);
   command.add_flag("--json", json_, "Print what the API answers, for scripts");
 }
 
-void ApiCommand::add_url(CLI::App& command) {
+void ApiCommand::add_url(Command command) {
   command.add_option("--url", url_, "The API, http://HOST:PORT or unix:/path; also from WEIR_URL")
-      ->type_name("URL")
-      ->envname("WEIR_URL")
-      ->capture_default_str();
+      .type_name("URL")
+      .environment("WEIR_URL")
+      .default_as_it_is();
 }
 
 auto ApiCommand::client() const -> Result<api::Client> {

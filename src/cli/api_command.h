@@ -16,9 +16,9 @@ using Json = nlohmann::ordered_json;
 // The options --url and --json, and the requests.
 class ApiCommand {
  public:
-  void add_options(CLI::App& command);
+  void add_options(Command command);
   // --url alone.
-  void add_url(CLI::App& command);
+  void add_url(Command command);
   [[nodiscard]] auto json() const -> bool { return json_; }
 
   // Asks, and hands a 2xx answer to `show`, which may throw Json::exception at what is not in it; prints

@@ -1,13 +1,14 @@
 // Room cli/, floor 10: main and one file per command: parse, call, print. No logic. Includes every
-// room. Start with main.cpp; a command is a function that adds its options to the CLI11 tree and
+// room. Start with main.cpp; a command is a function that adds its options to the tree of command_line.h and
 // sets what runs. --help, the man page and the completion all come from that tree (help_json.h).
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "cli/command_line.h"
 
 namespace weir::cli {
 
@@ -21,27 +22,22 @@ auto complain(const std::string& message, int code) -> int;
 
 // All that this build has (every_command.cpp, or tap_and_demo.cpp). `program`: how it was called, for what
 // to type next.
-void add_commands(CLI::App& app, const std::string& program, int& exit_code);
+void add_commands(Command app, const std::string& program, int& exit_code);
 // Runs the program that goes by `name` if it is another than weir; `words` are those after the name.
 [[nodiscard]] auto run_as(std::string_view name, const std::vector<std::string>& words) -> std::optional<int>;
 
 // Each adds its subcommand; when chosen, the result of its run is stored in `exit_code`.
-void add_tap(CLI::App& app, int& exit_code);
-void add_demo(CLI::App& app, const std::string& program, int& exit_code);
-void add_check(CLI::App& app, int& exit_code);
-void add_proxy(CLI::App& app, int& exit_code);
-void add_fault(CLI::App& app, int& exit_code);
-void add_sessions(CLI::App& app, int& exit_code);
-void add_events(CLI::App& app, int& exit_code);
-void add_watch(CLI::App& app, int& exit_code);
-void add_serve(CLI::App& app, int& exit_code);
-void add_syslog(CLI::App& app, int& exit_code);
-void add_help_json(CLI::App& app, int& exit_code);
-
-// Declares what an option's value may be, for the completion ("choices" of help-json); one that ends
-// in '=' is completed further by hand. Parsing is the command's own.
-void offer_choices(const CLI::Option* option, std::vector<std::string> choices);
-[[nodiscard]] auto offered_choices(const CLI::Option* option) -> std::vector<std::string>;
+void add_tap(Command app, int& exit_code);
+void add_demo(Command app, const std::string& program, int& exit_code);
+void add_check(Command app, int& exit_code);
+void add_proxy(Command app, int& exit_code);
+void add_fault(Command app, int& exit_code);
+void add_sessions(Command app, int& exit_code);
+void add_events(Command app, int& exit_code);
+void add_watch(Command app, int& exit_code);
+void add_serve(Command app, int& exit_code);
+void add_syslog(Command app, int& exit_code);
+void add_help_json(Command app, int& exit_code);
 
 [[nodiscard]] auto version_text() -> std::string;
 

@@ -45,23 +45,23 @@ auto run_demo(const DemoArguments& arguments, const std::string& program) -> int
 
 }  // namespace
 
-void add_demo(CLI::App& app, const std::string& program, int& exit_code) {
+void add_demo(Command app, const std::string& program, int& exit_code) {
   auto arguments = std::make_shared<DemoArguments>();
-  CLI::App* demo =
+  Command demo =
       app.add_subcommand("demo", "Show in ten seconds, on loopback, what a naive relay costs and what Weir does not");
   offer_choices(
-      demo->add_option("--color", arguments->color, "auto (on a terminal, unless NO_COLOR is set), always or never")
-          ->type_name("WHEN")
-          ->capture_default_str(),
+      demo.add_option("--color", arguments->color, "auto (on a terminal, unless NO_COLOR is set), always or never")
+          .type_name("WHEN")
+          .default_as_it_is(),
       {"auto", "always", "never"});
-  demo->add_option("--naive-relay", arguments->naive_relay,
-                   "Run only the naive relay, in front of a server of your own: LISTEN UPSTREAM, as for weir tap")
-      ->type_name("LISTEN UPSTREAM")
-      ->expected(2);
-  demo->footer(
+  demo.add_option("--naive-relay", arguments->naive_relay,
+                  "Run only the naive relay, in front of a server of your own: LISTEN UPSTREAM, as for weir tap")
+      .type_name("LISTEN UPSTREAM")
+      .expected(2);
+  demo.footer(
       "A page of 1,000 queries of 296 bytes runs direct, through a relay that reads 128 bytes at a time without\n"
       "TCP_NODELAY (fewer queries, scaled), and through Weir. No network and no other server is used.");
-  demo->callback([arguments, program, &exit_code] { exit_code = run_demo(*arguments, program); });
+  demo.callback([arguments, program, &exit_code] { exit_code = run_demo(*arguments, program); });
 }
 
 }  // namespace weir::cli

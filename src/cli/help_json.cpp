@@ -11,35 +11,21 @@ namespace {
 
 using nlohmann::ordered_json;
 
-auto describe_option(const CLI::Option& option) -> ordered_json {
-  ordered_json names = ordered_json::array();
-  for (const auto& name : option.get_snames()) names.push_back("-" + name);
-  for (const auto& name : option.get_lnames()) names.push_back("--" + name);
-  const bool positional = names.empty();
-  if (positional) names.push_back(option.get_name(true));
-  const bool flag = option.get_expected_max() == 0;
-  return {{"names", names},
-          {"type_name", flag || positional ? "" : option.get_type_name().substr(0, option.get_type_name().find(':'))},
-          {"default", option.get_default_str()},
-          {"description", option.get_description()},
-          {"choices", offered_choices(&option)},
-          {"positional", positional},
-          {"required", option.get_required()},
-          {"repeatable", option.get_expected_max() > 1}};
+auto describe_option(const OptionText& option) -> ordered_json {
+  return {{"names", option.names},          {"type_name", option.type_name},
+          {"default", option.default_text}, {"description", option.description},
+          {"choices", option.choices},      {"positional", option.positional},
+          {"required", option.required},    {"repeatable", option.repeatable}};
 }
 
-auto describe_command(const CLI::App& app) -> ordered_json {
+auto describe_command(const CommandText& command) -> ordered_json {
   ordered_json options = ordered_json::array();
-  for (const CLI::Option* option : app.get_options()) {
-    if (!option->get_group().empty()) options.push_back(describe_option(*option));
-  }
+  for (const OptionText& option : command.options) options.push_back(describe_option(option));
   ordered_json commands = ordered_json::array();
-  for (const CLI::App* sub : app.get_subcommands({})) {
-    if (!sub->get_group().empty()) commands.push_back(describe_command(*sub));
-  }
-  return {{"name", app.get_name()},
-          {"description", app.get_description()},
-          {"footer", app.get_footer()},
+  for (const CommandText& each : command.commands) commands.push_back(describe_command(each));
+  return {{"name", command.name},
+          {"description", command.description},
+          {"footer", command.footer},
           {"options", options},
           {"commands", commands}};
 }
@@ -88,11 +74,11 @@ auto describe_settings() -> ordered_json {
 
 // Hidden: the command tree and the catalogs of faults and settings as JSON, from which scripts/generate-docs
 // makes the man page, the completion, docs/faults.md and docs/settings.md.
-void add_help_json(CLI::App& app, int& exit_code) {
-  CLI::App* help = app.add_subcommand("help-json", "Print the command tree as JSON");
-  help->group("");
-  help->callback([&app, &exit_code] {
-    ordered_json tree = describe_command(app);
+void add_help_json(Command app, int& exit_code) {
+  Command help = app.add_subcommand("help-json", "Print the command tree as JSON");
+  help.hide();
+  help.callback([app, &exit_code] {
+    ordered_json tree = describe_command(app.text());
     tree["version"] = version_text();
     tree["faults"] = describe_faults();
     tree["settings"] = describe_settings();

@@ -23,24 +23,25 @@ auto LogArguments::parse() const -> Result<syslog::LogChoice> {
   return choice;
 }
 
-void add_log_options(CLI::App& command, LogArguments& arguments, const std::string& otherwise) {
-  auto* target =
+void add_log_options(Command command, LogArguments& arguments, const std::string& otherwise) {
+  const Option target =
       command
           .add_option("--log", arguments.targets,
                       "Where messages go: stderr, stdout, file:PATH, syslog:local3, syslog+udp://host:514 or "
                       "syslog+tcp://host:514; repeatable" +
                           otherwise)
-          ->type_name("TARGET")
-          ->allow_extra_args(false);
+          .type_name("TARGET")
+          .one_at_a_time();
   offer_choices(target,
                 {"stderr", "stdout", "file:", "syslog:local0", "syslog:daemon", "syslog+udp://", "syslog+tcp://"});
-  auto* level = command.add_option("--log-level", arguments.level, "debug, info, warning or error (default: info)")
-                    ->type_name("LEVEL");
+  const Option level =
+      command.add_option("--log-level", arguments.level, "debug, info, warning or error (default: info)")
+          .type_name("LEVEL");
   offer_choices(level, {"debug", "info", "warning", "error"});
-  auto* format = command
-                     .add_option("--log-format", arguments.format,
-                                 "How stderr, stdout and files are written: text or json (default: text)")
-                     ->type_name("FORMAT");
+  const Option format = command
+                            .add_option("--log-format", arguments.format,
+                                        "How stderr, stdout and files are written: text or json (default: text)")
+                            .type_name("FORMAT");
   offer_choices(format, {"text", "json"});
 }
 

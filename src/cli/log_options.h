@@ -1,10 +1,10 @@
 // --log, --log-level and --log-format, for the commands that go on running.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
+#include "cli/command_line.h"
 #include "syslog/target_log.h"
 
 namespace weir::cli {
@@ -17,6 +17,6 @@ struct LogArguments {
   [[nodiscard]] auto parse() const -> Result<syslog::LogChoice>;
 };
 // `otherwise`: what holds without them, for the help.
-void add_log_options(CLI::App& command, LogArguments& arguments, const std::string& otherwise);
+void add_log_options(Command command, LogArguments& arguments, const std::string& otherwise);
 
 }  // namespace weir::cli

@@ -4,7 +4,6 @@
 
 #include "base/result.h"
 #include "cli/command.h"
-#include "cli/usage_error.h"
 
 namespace weir::cli {
 
@@ -20,10 +19,9 @@ auto run(int argc, char** argv) -> int {
   const auto name = called.substr(called.rfind('/') == std::string_view::npos ? 0 : called.rfind('/') + 1);
   const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
   if (const auto code = run_as(name, words)) return *code;
-  CLI::App app("See, time and break one raw TCP stream in one place.", "weir");
-  app.set_version_flag("-V,--version", version_text());
-  app.set_help_flag("-h,--help", "Print this help");
-  app.require_subcommand(1);
+  CommandLine line("See, time and break one raw TCP stream in one place.", "weir", version_text());
+  Command app = line.root();
+  app.require_subcommand();
   app.footer(
       "Examples:\n"
       "  weir demo                              the 40 ms story in ten seconds, nothing else needed\n"
@@ -32,12 +30,7 @@ auto run(int argc, char** argv) -> int {
       "Exit codes: 0 done (a signal included), 1 it could not be done, 2 wrong usage.");
   int exit_code = exit_ok;
   add_commands(app, argv[0], exit_code);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    return complain(usage_error(app, error), exit_usage);
-  }
+  if (const auto ended = line.parse(argc, argv)) return ended->well ? exit_ok : complain(ended->message, exit_usage);
   return exit_code;
 }
 

@@ -134,16 +134,16 @@ auto run_with_settings(const Words& words, const std::string& method, const std:
 }
 
 // One subcommand with --url and --json.
-auto add(CLI::App& parent, const std::shared_ptr<Words>& words, const char* name, const char* help,
-         std::function<int()> run, int& exit_code) -> CLI::App* {
-  CLI::App* command = parent.add_subcommand(name, help);
-  words->api.add_options(*command);
-  command->callback([words, run = std::move(run), &exit_code] { exit_code = run(); });
+auto add(Command parent, const std::shared_ptr<Words>& words, const char* name, const char* help,
+         std::function<int()> run, int& exit_code) -> Command {
+  Command command = parent.add_subcommand(name, help);
+  words->api.add_options(command);
+  command.callback([words, run = std::move(run), &exit_code] { exit_code = run(); });
   return command;
 }
 
-void want_proxy(CLI::App* command, const std::shared_ptr<Words>& words) {
-  command->add_option("PROXY", words->proxy, "The proxy's name")->required();
+void want_proxy(Command command, const std::shared_ptr<Words>& words) {
+  command.add_option("PROXY", words->proxy, "The proxy's name").required();
 }
 
 auto setting_words() -> std::vector<std::string> {
@@ -152,17 +152,17 @@ auto setting_words() -> std::vector<std::string> {
   return words;
 }
 
-void want_pairs(CLI::App* command, const std::shared_ptr<Words>& words, const char* help) {
-  command->add_option("KEY=VALUE", words->pairs, help)->required()->expected(-1);
+void want_pairs(Command command, const std::shared_ptr<Words>& words, const char* help) {
+  command.add_option("KEY=VALUE", words->pairs, help).required().expected(-1);
 }
 
 }  // namespace
 
-void add_proxy(CLI::App& app, int& exit_code) {
+void add_proxy(Command app, int& exit_code) {
   auto words = std::make_shared<Words>();
-  CLI::App* proxy = app.add_subcommand("proxy", "List, make, change and remove the proxies of a running weir serve");
-  proxy->require_subcommand(1);
-  proxy->footer(
+  Command proxy = app.add_subcommand("proxy", "List, make, change and remove the proxies of a running weir serve");
+  proxy.require_subcommand();
+  proxy.footer(
       "Examples:\n"
       "  weir proxy add db 8888 localhost:5432                     then point the application at port 8888\n"
       "  weir proxy set db upstream=replica:5432                   new sessions go to another upstream\n"
@@ -170,37 +170,36 @@ void add_proxy(CLI::App& app, int& exit_code) {
       "  weir proxy disable db                                     as if the database were down");
   Words& w = *words;
   add(
-      *proxy, words, "list", "All proxies", [&w] { return w.api.ask("GET", "/proxies", {}, show_proxies); }, exit_code);
+      proxy, words, "list", "All proxies", [&w] { return w.api.ask("GET", "/proxies", {}, show_proxies); }, exit_code);
   want_proxy(add(
-                 *proxy, words, "show", "One proxy with its faults",
+                 proxy, words, "show", "One proxy with its faults",
                  [&w] { return w.api.ask("GET", proxy_path(w.proxy), {}, show_proxy); }, exit_code),
              words);
-  CLI::App* made = add(
-      *proxy, words, "add", "Make a proxy",
+  Command made = add(
+      proxy, words, "add", "Make a proxy",
       [&w] {
         const Json body{{"name", w.proxy}, {"listen", w.listen}, {"upstream", w.upstream}};
         return run_with_settings(w, "POST", "/proxies", body);
       },
       exit_code);
   want_proxy(made, words);
-  made->add_option("LISTEN", w.listen, "8888, :8888, host:port or unix:/path; port 0 picks one")->required();
-  made->add_option("UPSTREAM", w.upstream, "host:port or unix:/path")->required();
-  offer_choices(made->add_option("KEY=VALUE", w.pairs, "Settings, as of weir proxy set")->expected(-1),
-                setting_words());
-  CLI::App* set = add(
-      *proxy, words, "set", "Change a proxy",
+  made.add_option("LISTEN", w.listen, "8888, :8888, host:port or unix:/path; port 0 picks one").required();
+  made.add_option("UPSTREAM", w.upstream, "host:port or unix:/path").required();
+  offer_choices(made.add_option("KEY=VALUE", w.pairs, "Settings, as of weir proxy set").expected(-1), setting_words());
+  Command set = add(
+      proxy, words, "set", "Change a proxy",
       [&w] { return run_with_settings(w, "PATCH", proxy_path(w.proxy), Json::object()); }, exit_code);
   want_proxy(set, words);
   want_pairs(set, words, "Settings and their new values, such as timeouts.idle=2s; see below");
-  offer_choices(set->get_option("KEY=VALUE"), setting_words());
-  set->footer(settings_help());
+  offer_choices(set.option("KEY=VALUE"), setting_words());
+  set.footer(settings_help());
   want_proxy(add(
-                 *proxy, words, "remove", "Remove a proxy and close its sessions",
+                 proxy, words, "remove", "Remove a proxy and close its sessions",
                  [&w] { return w.api.ask("DELETE", proxy_path(w.proxy), {}, show_nothing); }, exit_code),
              words);
   for (const bool enabled : {true, false}) {
     want_proxy(add(
-                   *proxy, words, enabled ? "enable" : "disable",
+                   proxy, words, enabled ? "enable" : "disable",
                    enabled ? "Let a proxy listen" : "Close a proxy's listener and sessions",
                    [&w, enabled] {
                      return w.api.ask("PATCH", proxy_path(w.proxy), {{"enabled", enabled}}, show_proxy);
@@ -210,11 +209,11 @@ void add_proxy(CLI::App& app, int& exit_code) {
   }
 }
 
-void add_fault(CLI::App& app, int& exit_code) {
+void add_fault(Command app, int& exit_code) {
   auto words = std::make_shared<Words>();
-  CLI::App* fault = app.add_subcommand("fault", "List, add, change and remove the faults of a proxy");
-  fault->require_subcommand(1);
-  fault->footer(
+  Command fault = app.add_subcommand("fault", "List, add, change and remove the faults of a proxy");
+  fault.require_subcommand();
+  fault.footer(
       "Examples:\n"
       "  weir fault add db latency latency=100ms jitter=20ms       every answer 100 ms later\n"
       "  weir fault set db latency_downstream probability=0.3      in three sessions of ten\n"
@@ -225,14 +224,14 @@ void add_fault(CLI::App& app, int& exit_code) {
     return proxy_path(from.proxy) + "/faults/" + http::percent_encode(from.fault);
   };
   add(
-      *fault, words, "catalog", "Every kind of fault with its attributes",
+      fault, words, "catalog", "Every kind of fault with its attributes",
       [&w] { return w.api.ask("GET", "/catalog", {}, show_catalog); }, exit_code);
   want_proxy(add(
-                 *fault, words, "list", "The faults of a proxy",
+                 fault, words, "list", "The faults of a proxy",
                  [&w, faults_path] { return w.api.ask("GET", faults_path(w), {}, show_faults); }, exit_code),
              words);
-  CLI::App* added = add(
-      *fault, words, "add", "Add a fault at the end of a proxy's chain",
+  Command added = add(
+      fault, words, "add", "Add a fault at the end of a proxy's chain",
       [&w, faults_path] {
         // "latency latency=100ms", as --fault of `weir tap` takes it.
         if (w.pairs.front().find('=') == std::string::npos) w.pairs.front().insert(0, "type=");
@@ -241,15 +240,15 @@ void add_fault(CLI::App& app, int& exit_code) {
       exit_code);
   want_proxy(added, words);
   want_pairs(added, words, "The kind and its fields: latency latency=100ms ...; see weir fault catalog");
-  CLI::App* set = add(
-      *fault, words, "set", "Change a fault",
+  Command set = add(
+      fault, words, "set", "Change a fault",
       [&w, fault_path] { return run_with_pairs(w, "PATCH", fault_path(w), Json::object(), show_fault); }, exit_code);
-  CLI::App* removed = add(
-      *fault, words, "remove", "Remove a fault",
+  Command removed = add(
+      fault, words, "remove", "Remove a fault",
       [&w, fault_path] { return w.api.ask("DELETE", fault_path(w), {}, show_nothing); }, exit_code);
-  for (CLI::App* command : {set, removed}) {
+  for (Command command : {set, removed}) {
     want_proxy(command, words);
-    command->add_option("FAULT", w.fault, "The fault's name")->required();
+    command.add_option("FAULT", w.fault, "The fault's name").required();
   }
   want_pairs(set, words, "Attributes and their new values");
 }

@@ -64,11 +64,11 @@ auto run_serve(const ServeArguments& arguments) -> int {
 
 }  // namespace
 
-void add_check(CLI::App& app, int& exit_code) {
+void add_check(Command app, int& exit_code) {
   auto file = std::make_shared<std::string>();
-  CLI::App* check = app.add_subcommand("check", "Check a configuration file and print every value it puts in force");
-  check->add_option("-c,--config", *file, "The file to check")->type_name("FILE")->required();
-  check->callback([file, &exit_code] {
+  Command check = app.add_subcommand("check", "Check a configuration file and print every value it puts in force");
+  check.add_option("-c,--config", *file, "The file to check").type_name("FILE").required();
+  check.callback([file, &exit_code] {
     const auto config = control::read_config(*file);
     if (!config) {
       exit_code = complain(config.error().message, exit_usage);
@@ -79,39 +79,38 @@ void add_check(CLI::App& app, int& exit_code) {
   });
 }
 
-void add_serve(CLI::App& app, int& exit_code) {
+void add_serve(Command app, int& exit_code) {
   auto arguments = std::make_shared<ServeArguments>();
-  CLI::App* serve = app.add_subcommand("serve", "Serve proxies and faults that an HTTP API rules");
-  serve->add_option("-c,--config", arguments->config, "Proxies and faults to begin with; SIGHUP reads the file again")
-      ->type_name("FILE");
+  Command serve = app.add_subcommand("serve", "Serve proxies and faults that an HTTP API rules");
+  serve.add_option("-c,--config", arguments->config, "Proxies and faults to begin with; SIGHUP reads the file again")
+      .type_name("FILE");
   serve
-      ->add_option("--api", arguments->api,
-                   "Where the API listens (default: 127.0.0.1:8474); unix:/path is readable to its owner alone")
-      ->type_name("ADDRESS");
-  serve->add_option("--seed", arguments->seed, "What all faults draw from: the same seed, the same faults")
-      ->type_name("N")
-      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{9'007'199'254'740'991}));
-  serve->add_option("--workers", arguments->workers, "Threads that relay (default: one per usable core)")
-      ->type_name("N")
-      ->check(CLI::Range(1U, 256U));
+      .add_option("--api", arguments->api,
+                  "Where the API listens (default: 127.0.0.1:8474); unix:/path is readable to its owner alone")
+      .type_name("ADDRESS");
+  serve.add_option("--seed", arguments->seed, "What all faults draw from: the same seed, the same faults")
+      .type_name("N")
+      .range(std::uint64_t{0}, std::uint64_t{9'007'199'254'740'991});
+  serve.add_option("--workers", arguments->workers, "Threads that relay (default: one per usable core)")
+      .type_name("N")
+      .range(1U, 256U);
   serve
-      ->add_option("--drain", arguments->drain,
-                   "How long sessions may go on after SIGINT or SIGTERM; off: no limit (default: 30s)")
-      ->type_name("DURATION");
-  serve->add_flag("--compat-open", arguments->compat_open,
-                  "Bound beyond this machine without a token: open toxiproxy's routes to everybody, and nothing else");
-  add_log_options(*serve, arguments->log, "; the file's, or stderr, without it; SIGHUP opens files again");
-  serve->add_flag("-q,--quiet", arguments->quiet, "Nothing on stderr but errors");
+      .add_option("--drain", arguments->drain,
+                  "How long sessions may go on after SIGINT or SIGTERM; off: no limit (default: 30s)")
+      .type_name("DURATION");
+  serve.add_flag("--compat-open", arguments->compat_open,
+                 "Bound beyond this machine without a token: open toxiproxy's routes to everybody, and nothing else");
+  add_log_options(serve, arguments->log, "; the file's, or stderr, without it; SIGHUP opens files again");
+  serve.add_flag("-q,--quiet", arguments->quiet, "Nothing on stderr but errors");
+  serve.add_option("--ready-fd", arguments->ready_fd, "Also write the \"serving\" line to this descriptor, for scripts")
+      .type_name("N")
+      .range(0, 1 << 20);
   serve
-      ->add_option("--ready-fd", arguments->ready_fd, "Also write the \"serving\" line to this descriptor, for scripts")
-      ->type_name("N")
-      ->check(CLI::Range(0, 1 << 20));
-  serve
-      ->add_option("--exit-on-eof", arguments->exit_on_eof,
-                   "End as on SIGTERM when this descriptor reads end of file: give a pipe that the parent holds open")
-      ->type_name("FD")
-      ->check(CLI::Range(0, 1 << 20));
-  serve->footer(
+      .add_option("--exit-on-eof", arguments->exit_on_eof,
+                  "End as on SIGTERM when this descriptor reads end of file: give a pipe that the parent holds open")
+      .type_name("FD")
+      .range(0, 1 << 20);
+  serve.footer(
       "The API speaks toxiproxy's routes at its root, so that toxiproxy's clients work unchanged, ours under /api/v1 "
       "(GET /api/v1/openapi.json lists them), and Prometheus under /metrics.\n"
       "It listens on this machine only, unless WEIR_TOKEN in the environment sets a token, which requests then send as "
@@ -120,7 +119,7 @@ void add_serve(CLI::App& app, int& exit_code) {
       "  weir serve                            then point a toxiproxy client at localhost:8474\n"
       "  weir serve --api unix:/run/weir.sock  for one user only\n"
       "\nExit codes: 0 done (a signal included), 1 it could not be done, 2 wrong usage.");
-  serve->callback([arguments, &exit_code] { exit_code = run_serve(*arguments); });
+  serve.callback([arguments, &exit_code] { exit_code = run_serve(*arguments); });
 }
 
 }  // namespace weir::cli

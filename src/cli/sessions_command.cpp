@@ -119,40 +119,40 @@ auto run_events(const ApiCommand& api, bool follow, std::optional<std::uint64_t>
 
 }  // namespace
 
-void add_sessions(CLI::App& app, int& exit_code) {
+void add_sessions(Command app, int& exit_code) {
   struct Words {
     ApiCommand api;
     std::string proxy;
     bool watch = false;
   };
   auto words = std::make_shared<Words>();
-  CLI::App* sessions = app.add_subcommand("sessions", "List the live sessions of a running weir serve");
-  words->api.add_options(*sessions);
-  sessions->footer(
+  Command sessions = app.add_subcommand("sessions", "List the live sessions of a running weir serve");
+  words->api.add_options(sessions);
+  sessions.footer(
       "Examples:\n"
       "  weir sessions --watch                  what goes on now, once a second\n"
       "  weir sessions --proxy db --json        of one proxy, for scripts");
-  sessions->add_option("--proxy", words->proxy, "Of this proxy only")->type_name("NAME");
-  sessions->add_flag("--watch", words->watch, "Again every second, until it is ended");
-  sessions->callback([words, &exit_code] { exit_code = run_sessions(words->api, words->proxy, words->watch); });
+  sessions.add_option("--proxy", words->proxy, "Of this proxy only").type_name("NAME");
+  sessions.add_flag("--watch", words->watch, "Again every second, until it is ended");
+  sessions.callback([words, &exit_code] { exit_code = run_sessions(words->api, words->proxy, words->watch); });
 }
 
-void add_events(CLI::App& app, int& exit_code) {
+void add_events(Command app, int& exit_code) {
   struct Words {
     ApiCommand api;
     bool follow = false;
     std::optional<std::uint64_t> after;
   };
   auto words = std::make_shared<Words>();
-  CLI::App* events = app.add_subcommand("events", "Show what happened lately in a running weir serve");
-  words->api.add_options(*events);
-  events->footer(
+  Command events = app.add_subcommand("events", "Show what happened lately in a running weir serve");
+  words->api.add_options(events);
+  events.footer(
       "Examples:\n"
       "  weir events --follow                   what happens from now on\n"
       "  weir events --after 120 --json         what came after event 120, a line of JSON each");
-  events->add_flag("--follow", words->follow, "Wait for more, until it is ended");
-  events->add_option("--after", words->after, "Only those after this number")->type_name("N");
-  events->callback([words, &exit_code] { exit_code = run_events(words->api, words->follow, words->after); });
+  events.add_flag("--follow", words->follow, "Wait for more, until it is ended");
+  events.add_option("--after", words->after, "Only those after this number").type_name("N");
+  events.callback([words, &exit_code] { exit_code = run_events(words->api, words->follow, words->after); });
 }
 
 }  // namespace weir::cli

@@ -57,18 +57,18 @@ auto set_timeout(const std::string& text, proxy::Timeouts& timeouts) -> Result<v
 
 }  // namespace
 
-void SettingOptions::add_to(CLI::App& command) {
-  auto* timeout = command.add_option("-t,--timeout", timeouts_, "Set a timeout, see below; repeatable")
-                      ->type_name("NAME=DURATION")
-                      ->allow_extra_args(false);
+void SettingOptions::add_to(Command command) {
+  const Option timeout = command.add_option("-t,--timeout", timeouts_, "Set a timeout, see below; repeatable")
+                             .type_name("NAME=DURATION")
+                             .one_at_a_time();
   std::vector<std::string> names;
   for (const auto& info : event::timeout_catalog()) names.push_back(std::string(info.text) + "=");
   offer_choices(timeout, std::move(names));
   for (const SettingInfo& setting : proxy::setting_catalog()) {
     if (!is_option(setting)) continue;
-    auto* option = command.add_option(option_name(setting), values_[&setting], std::string(setting.doc))
-                       ->type_name(type_name(setting.kind))
-                       ->default_str(proxy::format(setting, {}));
+    const Option option = command.add_option(option_name(setting), values_[&setting], std::string(setting.doc))
+                              .type_name(type_name(setting.kind))
+                              .default_str(proxy::format(setting, {}));
     if (!setting.words.empty()) offer_choices(option, {setting.words.begin(), setting.words.end()});
   }
 }

@@ -14,7 +14,7 @@ namespace weir::cli {
 class SettingOptions {
  public:
   // Lives as long as the command.
-  void add_to(CLI::App& command);
+  void add_to(Command command);
   // Sets what was given. The error begins with the option.
   [[nodiscard]] auto apply(proxy::ProxyRules& rules) const -> Result<void>;
   [[nodiscard]] auto given(std::string_view setting) const -> bool;

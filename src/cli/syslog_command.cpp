@@ -92,25 +92,25 @@ auto run_parse(bool json) -> int {
 
 }  // namespace
 
-void add_syslog(CLI::App& app, int& exit_code) {
-  CLI::App* syslog = app.add_subcommand("syslog", "Read and explain syslog messages and priorities");
-  syslog->require_subcommand(1);
+void add_syslog(Command app, int& exit_code) {
+  Command syslog = app.add_subcommand("syslog", "Read and explain syslog messages and priorities");
+  syslog.require_subcommand();
 
   auto text = std::make_shared<std::string>();
-  CLI::App* pri = syslog->add_subcommand("pri", "Turn a priority into its number, or a number into its name");
-  pri->add_option("PRI", *text, "local3.info, or a number from 0 to 191")->required();
-  pri->callback([text, &exit_code] { exit_code = run_pri(*text); });
+  Command pri = syslog.add_subcommand("pri", "Turn a priority into its number, or a number into its name");
+  pri.add_option("PRI", *text, "local3.info, or a number from 0 to 191").required();
+  pri.callback([text, &exit_code] { exit_code = run_pri(*text); });
 
   auto json = std::make_shared<bool>(false);
-  CLI::App* parse = syslog->add_subcommand("parse", "Read messages from standard input and print their fields");
-  parse->add_flag("--json", *json, "One JSON object per message");
-  parse->footer(
+  Command parse = syslog.add_subcommand("parse", "Read messages from standard input and print their fields");
+  parse.add_flag("--json", *json, "One JSON object per message");
+  parse.footer(
       "Understands RFC 5424, RFC 3164 and what is neither; lines, and counted messages as TCP senders frame them. What "
       "is malformed is told, never fatal.\n"
       "\nExamples:\n"
       "  weir syslog parse --json < messages    one object per message\n"
       "  weir syslog pri local3.info            158");
-  parse->callback([json, &exit_code] { exit_code = run_parse(*json); });
+  parse.callback([json, &exit_code] { exit_code = run_parse(*json); });
 }
 
 }  // namespace weir::cli

@@ -4,10 +4,10 @@
 
 namespace weir::cli {
 
-void add_commands(CLI::App& app, const std::string& program, int& exit_code) {
+void add_commands(Command app, const std::string& program, int& exit_code) {
   add_tap(app, exit_code);
   add_demo(app, program, exit_code);
-  app.footer(app.get_footer() +
+  app.footer(app.text().footer +
              "\nThis is the small build of scripts/demo; `cmake --preset release && cmake --build build/release` makes "
              "the\nwhole of Weir, with weir serve.");
 }

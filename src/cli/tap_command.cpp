@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 
 #include "cli/command.h"
@@ -49,7 +50,8 @@ auto parse_workers(const std::string& text) -> Result<unsigned> {
     return failure(fmt::format("--workers {}: write a number from 1 to 256, or \"auto\"", text));
   };
   unsigned value = 0;
-  if (!CLI::detail::lexical_cast(text, value) || value < 1 || value > 256) return bad();
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < 1 || value > 256) return bad();
   return value;
 }
 
@@ -162,44 +164,44 @@ auto run_tap(const TapArguments& arguments) -> int {
 }
 
 // The values that are words, for the completion.
-void offer_tap_choices(const CLI::App& tap) {
-  offer_choices(tap.get_option("--workers"), {"auto"});
-  offer_choices(tap.get_option("--fault"), fault_types());
+void offer_tap_choices(Command tap) {
+  offer_choices(tap.option("--workers"), {"auto"});
+  offer_choices(tap.option("--fault"), fault_types());
 }
 
-void add_relay_options(CLI::App& tap, TapArguments& arguments) {
+void add_relay_options(Command tap, TapArguments& arguments) {
   arguments.settings.add_to(tap);
   tap.add_option("--fault", arguments.faults, "Put a fault into every session, see below; repeatable, in order")
-      ->type_name("FAULT")
-      ->allow_extra_args(false);
-  tap.add_option("--seed", arguments.seed, "What the faults draw from: the same seed, the same faults")->type_name("N");
+      .type_name("FAULT")
+      .one_at_a_time();
+  tap.add_option("--seed", arguments.seed, "What the faults draw from: the same seed, the same faults").type_name("N");
   tap.add_option("--workers", arguments.workers, "Threads that relay; auto: one per usable core")
-      ->type_name("N")
-      ->capture_default_str();
+      .type_name("N")
+      .default_as_it_is();
   tap.add_flag("--once", arguments.once, "Accept one session, exit when it ends");
   add_log_options(tap, arguments.log, " (default: stderr); with a file, SIGHUP opens it again");
   tap.add_flag("-q,--quiet", arguments.quiet, "Nothing on stderr but errors");
   tap.add_option("--ready-fd", arguments.ready_fd,
                  "Also write the \"listening on\" line to this descriptor, for scripts")
-      ->type_name("N")
-      ->check(CLI::Range(0, 1 << 20));
+      .type_name("N")
+      .range(0, 1 << 20);
 }
 
 }  // namespace
 
-void add_tap(CLI::App& app, int& exit_code) {
+void add_tap(Command app, int& exit_code) {
   auto arguments = std::make_shared<TapArguments>();
-  CLI::App* tap = app.add_subcommand("tap", "Stand between a client and an upstream and show every byte that passes");
-  tap->add_option("LISTEN", arguments->listen,
-                  "8888 (127.0.0.1 only), :8888 (all addresses), host:port, [::1]:8888 or unix:/path; port 0 picks one")
-      ->required();
-  tap->add_option("UPSTREAM", arguments->upstream,
-                  "host:port, [v6]:port or unix:/path; a name is resolved when a client connects")
-      ->required();
-  add_view_options(*tap, arguments->view, "block");
-  add_relay_options(*tap, *arguments);
-  offer_tap_choices(*tap);
-  tap->footer(
+  Command tap = app.add_subcommand("tap", "Stand between a client and an upstream and show every byte that passes");
+  tap.add_option("LISTEN", arguments->listen,
+                 "8888 (127.0.0.1 only), :8888 (all addresses), host:port, [::1]:8888 or unix:/path; port 0 picks one")
+      .required();
+  tap.add_option("UPSTREAM", arguments->upstream,
+                 "host:port, [v6]:port or unix:/path; a name is resolved when a client connects")
+      .required();
+  add_view_options(tap, arguments->view, "block");
+  add_relay_options(tap, *arguments);
+  offer_tap_choices(tap);
+  tap.footer(
       timeouts_help() + "\n" + faults_help() +
       "\nExamples:\n"
       "  weir tap 8888 db.internal:5432                    watch PostgreSQL traffic as text\n"
@@ -209,7 +211,7 @@ void add_tap(CLI::App& app, int& exit_code) {
       "  weir tap --fault 'latency latency=100ms jitter=20ms direction=upstream' 8888 db.internal:5432\n"
       "\nSIGINT or SIGTERM stops accepting and lets sessions end for the drain time; a second one ends them now.\n"
       "Exit codes: 0 done (a signal included), 1 it could not be done, 2 wrong usage.");
-  tap->callback([arguments, &exit_code] { exit_code = run_tap(*arguments); });
+  tap.callback([arguments, &exit_code] { exit_code = run_tap(*arguments); });
 }
 
 }  // namespace weir::cli

@@ -1,10 +1,14 @@
 // What CLI11 has against a command line, as one sentence that names the way out.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 
 #include "base/result.h"
+
+namespace CLI {
+class App;
+class ParseError;
+}  // namespace CLI
 
 namespace weir::cli {
 

@@ -11,36 +11,36 @@
 
 namespace weir::cli {
 
-void add_view_options(CLI::App& command, ViewArguments& arguments, const std::string& when_slow) {
+void add_view_options(Command command, ViewArguments& arguments, const std::string& when_slow) {
   arguments.when_slow = when_slow;
   command.add_option("-s,--show", arguments.show, "The view on stdout: text, hex, dump, json, raw or none")
-      ->type_name("VIEW")
-      ->capture_default_str();
-  command.add_option("-o,--output", arguments.output, "Write the view to FILE instead of stdout")->type_name("FILE");
+      .type_name("VIEW")
+      .default_as_it_is();
+  command.add_option("-o,--output", arguments.output, "Write the view to FILE instead of stdout").type_name("FILE");
   command
       .add_option("--only", arguments.only,
                   "Show the bytes of one direction only: upstream (client to server) or downstream")
-      ->type_name("DIRECTION");
+      .type_name("DIRECTION");
   command.add_option("--limit", arguments.limit, "Show at most so many bytes of a chunk, such as 64 or 4KiB")
-      ->type_name("BYTES");
+      .type_name("BYTES");
   command.add_option("--color", arguments.color, "auto (on a terminal, unless NO_COLOR is set), always or never")
-      ->type_name("WHEN")
-      ->capture_default_str();
+      .type_name("WHEN")
+      .default_as_it_is();
   command
       .add_option("--filter-client", arguments.filter_client,
                   "Show only sessions of this client: an address, a network such as 10.0.0.0/8, or unix")
-      ->type_name("ADDR");
+      .type_name("ADDR");
   command
       .add_option(
           "--when-slow", arguments.when_slow,
           "When the view's reader is slower than the traffic: block (slow the traffic, lose nothing) or drop (count "
           "what is not shown)")
-      ->type_name("POLICY")
-      ->capture_default_str();
-  offer_choices(command.get_option("--show"), {"text", "hex", "dump", "json", "raw", "none"});
-  offer_choices(command.get_option("--only"), {"upstream", "downstream"});
-  offer_choices(command.get_option("--color"), {"auto", "always", "never"});
-  offer_choices(command.get_option("--when-slow"), {"block", "drop"});
+      .type_name("POLICY")
+      .default_as_it_is();
+  offer_choices(command.option("--show"), {"text", "hex", "dump", "json", "raw", "none"});
+  offer_choices(command.option("--only"), {"upstream", "downstream"});
+  offer_choices(command.option("--color"), {"auto", "always", "never"});
+  offer_choices(command.option("--when-slow"), {"block", "drop"});
 }
 
 auto parse_view(const ViewArguments& arguments) -> Result<ViewChoice> {

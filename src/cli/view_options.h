@@ -1,10 +1,10 @@
 // The options that choose what a view shows, for each command that shows one.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 
 #include "base/fd.h"
+#include "cli/command_line.h"
 #include "view/view.h"
 
 namespace weir::cli {
@@ -19,7 +19,7 @@ struct ViewArguments {
   std::string when_slow;
 };
 // `when_slow`: what it is when nobody says.
-void add_view_options(CLI::App& command, ViewArguments& arguments, const std::string& when_slow);
+void add_view_options(Command command, ViewArguments& arguments, const std::string& when_slow);
 
 struct ViewChoice {
   view::ViewOptions view;

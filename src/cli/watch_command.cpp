@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <limits>
 
 #include "cli/api_command.h"
 #include "cli/view_options.h"
@@ -68,17 +69,17 @@ auto run_watch(const WatchArguments& arguments) -> int {
 
 }  // namespace
 
-void add_watch(CLI::App& app, int& exit_code) {
+void add_watch(Command app, int& exit_code) {
   auto arguments = std::make_shared<WatchArguments>();
-  CLI::App* watch = app.add_subcommand("watch", "Show what passes through the proxies of a running weir serve");
-  watch->add_option("PROXY", arguments->proxy, "The proxy; none: all of them, those to come included");
-  arguments->api.add_url(*watch);
-  add_view_options(*watch, arguments->view, "drop");
-  watch->add_option("--session", arguments->session, "Show only the session of this number")
-      ->type_name("N")
-      ->check(CLI::Validator(CLI::PositiveNumber).description(""));
-  watch->add_flag("-q,--quiet", arguments->quiet, "Nothing on stderr but errors");
-  watch->footer(
+  Command watch = app.add_subcommand("watch", "Show what passes through the proxies of a running weir serve");
+  watch.add_option("PROXY", arguments->proxy, "The proxy; none: all of them, those to come included");
+  arguments->api.add_url(watch);
+  add_view_options(watch, arguments->view, "drop");
+  watch.add_option("--session", arguments->session, "Show only the session of this number")
+      .type_name("N")
+      .range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max());
+  watch.add_flag("-q,--quiet", arguments->quiet, "Nothing on stderr but errors");
+  watch.footer(
       "No session is ended or begun anew; those that are open already are shown from now on.\n"
       "\nExamples:\n"
       "  weir watch db                                  the traffic of one proxy, as weir tap shows it\n"
@@ -89,7 +90,7 @@ void add_watch(CLI::App& app, int& exit_code) {
       "30s\n"
       "at most; then the API ends the view.\n"
       "Exit codes: 0 its reader left, 1 it could not be done or the API ended the view, 2 wrong usage.");
-  watch->callback([arguments, &exit_code] { exit_code = run_watch(*arguments); });
+  watch.callback([arguments, &exit_code] { exit_code = run_watch(*arguments); });
 }
 
 }  // namespace weir::cli
