@@ -35,4 +35,8 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   # A header that ccache took from a clone names the files of that clone, with their times. What it is made of
   # are files of the system, and ninja makes it anew when one of them changes.
   set(WEIR_PCH_OPTIONS "SHELL:-Xclang -fno-pch-timestamp" "SHELL:-Xclang -fno-validate-pch")
+elseif(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # g++ 12 forgets of a precompiled header that it is the system's, and then tells what it believes of the inside of
+  # std::string (GCC bug 105329 and its kin). Without precompiled headers, WEIR_PCH=OFF, these warnings are on.
+  set(WEIR_PCH_OPTIONS -Wno-array-bounds -Wno-stringop-overread -Wno-stringop-overflow -Wno-restrict)
 endif()
