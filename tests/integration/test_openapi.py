@@ -61,7 +61,7 @@ def test_every_answer_fits(serve, document, listener):
         client.sendall(b"hello")
         wait_until(lambda: serve.get("/api/v1/sessions").json["sessions"], "the session is listed")
         for path, operations in document["paths"].items():
-            if "get" in operations and not path.endswith("/events"):
+            if "get" in operations and not path.endswith(("/events", "/watch")):  # have no end
                 answer = ask(serve, document, "get", path, proxy="p", fault="f", session="1")
                 assert answer.status == 200, path
     assert ask(serve, document, "get", PROXY, proxy="none").status == 404
