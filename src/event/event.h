@@ -65,7 +65,8 @@ struct SessionOpened {
 struct ChunkRead {
   Slice bytes;
   std::uint64_t offset = 0;
-  std::optional<MonoTime> kernel_time;  // when the kernel received it, if the leg has timestamps on
+  std::optional<MonoTime> kernel_time;  // when the kernel received its last byte, if some observer asked for
+                                        // receive_times and the kernel says it
   Direction direction{};
 };
 
@@ -136,6 +137,8 @@ enum class EventKind : std::uint32_t {
   sent = 1 << 10,
   acknowledged = 1 << 11,
   leg_counters = 1 << 12,
+  // No event of its own: chunk_read comes with the time at which the kernel received it.
+  receive_times = 1 << 13,
 };
 using EventMask = std::uint32_t;
 [[nodiscard]] constexpr auto operator|(EventKind a, EventKind b) -> EventMask {

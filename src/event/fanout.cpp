@@ -14,8 +14,8 @@ auto direction_of(const What& what) -> std::optional<Direction> {
   return std::nullopt;
 }
 
-constexpr EventMask directed_kinds =
-    EventKind::chunk_read | EventKind::chunk_written | EventKind::sent | EventKind::acknowledged;
+constexpr EventMask directed_kinds = EventKind::chunk_read | EventKind::chunk_written | EventKind::sent |
+                                     EventKind::acknowledged | EventKind::receive_times;
 
 constexpr auto place_bit(std::size_t place) -> std::uint32_t { return std::uint32_t{1} << place; }
 

@@ -46,7 +46,7 @@ class SessionEvents {
   [[nodiscard]] auto proxy() const -> ProxyId { return proxy_; }
   [[nodiscard]] auto session() const -> SessionNumber { return session_; }
   [[nodiscard]] auto wants(EventKind kind) const -> bool { return contains(wanted_[0] | wanted_[1], kind); }
-  // An event that has a direction: chunk_read, chunk_written, sent, acknowledged.
+  // An event that has a direction: chunk_read, chunk_written, sent, acknowledged; and receive_times.
   [[nodiscard]] auto wants(EventKind kind, Direction direction) const -> bool {
     return contains(wanted_[index(direction)], kind);
   }
