@@ -113,6 +113,14 @@ auto Engine::tell_workers(const std::function<void(WorkerThread&)>& task, std::c
   return each_worker([](WorkerThread&) {}, patience);
 }
 
+void Engine::ask_counters(const SessionHandle& handle) {
+  if (handle.worker >= workers_.size()) return;
+  const auto& worker = workers_[handle.worker];
+  worker->loop->post([target = worker->worker.get(), handle] {
+    if (auto* session = target->find_session(handle)) session->tell_counters();
+  });
+}
+
 void Engine::stop_accepting() {
   wants_session_ends_.store(true);
   const auto stop = [](WorkerThread& each) { each.worker->stop_accepting(); };

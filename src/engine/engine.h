@@ -123,6 +123,9 @@ class Engine {
   // Closes it and forgets it.
   void remove_proxy(ProxyId id);
 
+  // Has a session's observers told the kernel's counters of both its legs, soon; nothing if it has ended. Any thread.
+  void ask_counters(const SessionHandle& handle);
+
   // Asks every loop; see SessionList. `proxy`: of one only.
   [[nodiscard]] auto sessions(std::optional<ProxyId> proxy, std::size_t most, std::chrono::milliseconds patience)
       -> SessionList;

@@ -4,6 +4,7 @@
 // event/ and fault/; never an observer.
 #pragma once
 
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <span>
 
 #include "base/clock.h"
+#include "event/leg_counters.h"
 
 namespace weir::proxy {
 
@@ -28,20 +30,38 @@ struct IoResult {
 };
 
 struct ReadResult : IoResult {
-  std::optional<MonoTime> kernel_time{};  // when the kernel received them, if the leg is stamped
+  std::optional<WallTime> kernel_time{};  // when the kernel received them, if that was asked for
 };
 
 // Which readiness a blocked call waits for. TLS may need to write before it can read.
 enum class Want : std::uint8_t { readable, writable };
 
-// Where the kernel's counters are worth a look (TCP_INFO), for the diagnosis to come.
-enum class ProbePoint : std::uint8_t { read, write, close };
+// The kernel's times that an end is asked to take.
+struct StampWishes {
+  bool received = false;      // of bytes that are read from it
+  bool sent = false;          // of bytes that are written to it
+  bool acknowledged = false;  // the same
+  [[nodiscard]] auto any() const -> bool { return received || sent || acknowledged; }
+  auto operator==(const StampWishes&) const -> bool = default;
+};
 
-// What the pump and the relay ask of one end of a leg. SocketEnd is the real one; tests use a
+// One of the kernel's times of bytes that were written to an end: all up to end_offset were sent, or were
+// acknowledged by the peer's kernel. Those of one kind come with offsets that never fall.
+struct TransmitStamp {
+  enum class What : std::uint8_t { sent, acknowledged };
+  WallTime time{};
+  std::uint64_t end_offset = 0;
+  What what{};
+};
+// As many as one call hands out at most.
+using TransmitStamps = std::array<TransmitStamp, 32>;
+
+// What the pump and the relay ask of one end of a leg. LegEnd is the real one; tests use a
 // scripted kernel and a fake TLS end. All calls are non-blocking, on the loop's thread.
 template <class E>
 concept Endpoint = requires(E end, const E& const_end, std::span<std::byte> into, std::span<const std::byte> from,
-                            typename E::Pipe& pipe, std::size_t n, ProbePoint point) {
+                            typename E::Pipe& pipe, std::size_t n, const StampWishes& wishes, std::uint64_t written,
+                            TransmitStamps& stamps) {
   { end.read(into) } -> std::same_as<ReadResult>;
   { end.write(from) } -> std::same_as<IoResult>;
   // Bytes inside the end that no edge will announce (decrypted TLS); true only if a read would return
@@ -58,9 +78,14 @@ concept Endpoint = requires(E end, const E& const_end, std::span<std::byte> into
   { const_end.unsent() } -> std::same_as<std::size_t>;
   // Has the connection ended without our doing? Consumes nothing.
   { const_end.dead() } -> std::same_as<bool>;
-  // The error flag was raised: take the notices that also raise it (transmit timestamps) away.
-  { end.drain_notices() } -> std::same_as<void>;
-  { end.probe(point) } -> std::same_as<void>;
+  // From now on the end takes these times, as far as it can. `written`: how many bytes of the stream were written to
+  // it so far; stamps of later ones count from there.
+  { end.take_stamps(wishes, written) } -> std::same_as<void>;
+  // The error flag was raised: takes the notices that also raise it away, and hands out the stamps among them, oldest
+  // first. Returns how many. Not all at once: what is left raises the flag again.
+  { end.drain_notices(stamps) } -> std::same_as<std::size_t>;
+  // The kernel's counters as they stand, but for `leg` and `point`; none of a leg that has none.
+  { const_end.counters() } -> std::same_as<std::optional<event::LegCounters>>;
   { end.close() } -> std::same_as<void>;  // in order; FIN if none was sent
   { end.reset() } -> std::same_as<void>;  // RST, unsent bytes are discarded
   // Bytes move between the end and a pipe inside the kernel, if both sides can.

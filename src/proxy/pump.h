@@ -12,6 +12,7 @@
 #include "event/fanout.h"
 #include "fault/chain.h"
 #include "proxy/endpoint.h"
+#include "proxy/evidence.h"
 #include "proxy/pipe_pool.h"
 
 namespace weir::proxy {
@@ -70,6 +71,7 @@ class Pump {
   [[nodiscard]] auto ended() const -> bool { return state_ == PumpState::finished || state_ == PumpState::over; }
   [[nodiscard]] auto bytes() const -> std::uint64_t { return bytes_; }
   [[nodiscard]] auto chunks() const -> std::uint64_t { return chunks_; }
+  [[nodiscard]] auto written() const -> std::uint64_t { return written_; }
   // Read and never taken by the sink's kernel.
   [[nodiscard]] auto undelivered() const -> std::uint64_t { return bytes_ - written_; }
   // Due bytes wait for the sink since then; moved on by every byte it takes.
@@ -104,7 +106,7 @@ class Pump {
 
   auto copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& context, const event::SessionEvents& events, MonoTime now)
       -> Took;
-  auto splice_in(Leg<Source>& source, Context& context, MonoTime now) -> Took;
+  auto splice_in(Leg<Source>& source, Context& context, const event::SessionEvents& events, MonoTime now) -> Took;
   [[nodiscard]] auto moment(MonoTime now) const -> fault::Moment { return {now, blocked_}; }
   [[nodiscard]] auto faults_let_go_on(MonoTime now) -> bool;
   void give_to_faults(Slice&& bytes, MonoTime now);
@@ -118,8 +120,18 @@ class Pump {
 
   [[nodiscard]] auto deliver(Leg<Sink>& sink, Context& context, const event::SessionEvents& events, MonoTime now)
       -> Delivered;
-  [[nodiscard]] auto deliver_pipe(Leg<Sink>& sink, MonoTime now) -> bool;
+  [[nodiscard]] auto deliver_pipe(Leg<Sink>& sink, Context& context, const event::SessionEvents& events, MonoTime now)
+      -> bool;
   [[nodiscard]] auto took_all(Leg<Sink>& sink, const IoResult& result, std::size_t size, MonoTime now) -> bool;
+  // The kernel's counters, right after a call on the leg that moved bytes.
+  void look_after_read(const Leg<Source>& source, Context& context, const event::SessionEvents& events) {
+    if (!events.wants(event::EventKind::leg_counters)) return;
+    tell_counters(source.end, source_of(direction_), event::ProbePoint::read, events, context.clock);
+  }
+  void look_after_write(const Leg<Sink>& sink, Context& context, const event::SessionEvents& events) {
+    if (!events.wants(event::EventKind::leg_counters)) return;
+    tell_counters(sink.end, sink_of(direction_), event::ProbePoint::write, events, context.clock);
+  }
   [[nodiscard]] auto step_while_due(const Leg<Sink>& sink) const -> PumpStep {
     return blocked_ || sink.broken ? PumpStep::waiting : PumpStep::again;
   }

@@ -26,7 +26,7 @@ auto Pump<Source, Sink>::run(Leg<Source>& source, Leg<Sink>& sink, Context& cont
       return PumpStep::waiting;
     }
     if (!source.can_read()) return PumpStep::waiting;
-    const Took took = splicing_ ? splice_in(source, context, now) : copy_in(source, sink, context, events, now);
+    const Took took = splicing_ ? splice_in(source, context, events, now) : copy_in(source, sink, context, events, now);
     if (took == Took::parked) return PumpStep::parked;
     // What ended, or is due after a short send, is the next turn's first business.
     if (took == Took::nothing && state_ == PumpState::flowing && !due()) return PumpStep::waiting;
@@ -52,8 +52,8 @@ auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& 
     source_stopped(source, read, now);
     return Took::nothing;
   }
-  source.end.probe(ProbePoint::read);
   note_read(read.bytes, now);
+  look_after_read(source, context, events);
   // epoll(7): on a stream, a read shorter than asked for has drained the socket...
   const bool drained = read.bytes < room.size() && !source.short_read_proves_nothing && !source.end.buffered();
   if (drained) source.read_blocked();
@@ -61,6 +61,7 @@ auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& 
   if (!kept) {
     const IoResult written = sink.end.write(room.first(read.bytes));
     const bool all = took_all(sink, written, read.bytes, now);
+    if (written.bytes > 0) look_after_write(sink, context, events);
     if (!all && !sink.broken) {
       pending_ = context.blocks.copy(room.subspan(written.bytes, read.bytes - written.bytes));
       if (pending_.empty()) sink.break_with(ENOMEM);
@@ -80,7 +81,8 @@ auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& 
 }
 
 template <Endpoint Source, Endpoint Sink>
-auto Pump<Source, Sink>::splice_in(Leg<Source>& source, Context& context, MonoTime now) -> Took {
+auto Pump<Source, Sink>::splice_in(Leg<Source>& source, Context& context, const event::SessionEvents& events,
+                                   MonoTime now) -> Took {
   // Only into an empty pipe (deliver() saw to that), so that EAGAIN can only mean "socket drained".
   // With bytes in the pipe it may as well mean "pipe full": slots run out long before bytes do.
   constexpr std::size_t most = 1024 * 1024;
@@ -110,6 +112,7 @@ auto Pump<Source, Sink>::splice_in(Leg<Source>& source, Context& context, MonoTi
     return Took::nothing;
   }
   note_read(moved.bytes, now);
+  look_after_read(source, context, events);
   small_moves_ = moved.bytes < small_move ? static_cast<std::uint8_t>(small_moves_ + 1) : std::uint8_t{0};
   return Took::bytes;
 }
@@ -174,7 +177,7 @@ auto Pump<Source, Sink>::deliver(Leg<Sink>& sink, Context& context, const event:
     -> Delivered {
   const bool told = events.wants(event::EventKind::chunk_written, direction_);
   for (int sends = 0;; ++sends) {
-    if (pipe_ && !deliver_pipe(sink, now)) return Delivered::not_yet;
+    if (pipe_ && !deliver_pipe(sink, context, events, now)) return Delivered::not_yet;
     if (splicing_ &&
         (small_moves_ >= small_moves_to_leave || faults_ || events.wants(event::EventKind::chunk_read, direction_))) {
       splicing_ = false;
@@ -196,6 +199,7 @@ auto Pump<Source, Sink>::deliver(Leg<Sink>& sink, Context& context, const event:
     if (result.bytes > 0) {
       pending_.remove_prefix(result.bytes);
       if (told) tell_written(context, events);
+      look_after_write(sink, context, events);
     }
     if (!all) return Delivered::not_yet;
     pending_ = Slice{};  // lets the block go
@@ -203,7 +207,8 @@ auto Pump<Source, Sink>::deliver(Leg<Sink>& sink, Context& context, const event:
 }
 
 template <Endpoint Source, Endpoint Sink>
-auto Pump<Source, Sink>::deliver_pipe(Leg<Sink>& sink, MonoTime now) -> bool {
+auto Pump<Source, Sink>::deliver_pipe(Leg<Sink>& sink, Context& context, const event::SessionEvents& events,
+                                      MonoTime now) -> bool {
   while (pipe_->bytes() > 0) {
     if (!sink.can_write()) {
       if (!blocked_) blocked_since_ = now;
@@ -214,6 +219,7 @@ auto Pump<Source, Sink>::deliver_pipe(Leg<Sink>& sink, MonoTime now) -> bool {
     written_ += result.bytes;
     if (result.status == IoStatus::ok) {  // a partial move says nothing about the rest: ask again
       blocked_ = false;
+      look_after_write(sink, context, events);
       continue;
     }
     (void)took_all(sink, result, pipe_->bytes(), now);
@@ -224,10 +230,8 @@ auto Pump<Source, Sink>::deliver_pipe(Leg<Sink>& sink, MonoTime now) -> bool {
 }
 
 // Books what a write did. False: bytes are left, and the sink takes no more now or never.
-
 template <Endpoint Source, Endpoint Sink>
 auto Pump<Source, Sink>::took_all(Leg<Sink>& sink, const IoResult& result, std::size_t size, MonoTime now) -> bool {
-  sink.end.probe(ProbePoint::write);
   written_ += result.bytes;
   if (result.status == IoStatus::broken) {
     // Stored at once: this call may have consumed the reset, and the next recv would say FIN.
@@ -272,8 +276,10 @@ void Pump<Source, Sink>::give_pipe(Context& context) {
 template <Endpoint Source, Endpoint Sink>
 void Pump<Source, Sink>::tell_read(const Slice& slice, const ReadResult& read, Context& context,
                                    const event::SessionEvents& events) {
+  std::optional<MonoTime> received;
+  if (read.kernel_time) received = mono_of(*read.kernel_time, context.clock);
   events.push(context.clock.mono(), event::EventKind::chunk_read,
-              event::ChunkRead{slice, bytes_ - slice.size(), read.kernel_time, direction_});
+              event::ChunkRead{slice, bytes_ - slice.size(), received, direction_});
 }
 
 template <Endpoint Source, Endpoint Sink>

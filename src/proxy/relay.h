@@ -64,6 +64,11 @@ class Relay {
     clocks_.timeouts_changed();
   }
 
+  // events() were selected anew: the legs take the kernel's times that are wanted now, and no others.
+  void observers_changed();
+  // The kernel's counters of both legs, to the observers that want them. Only while it relays.
+  void tell_counters(event::ProbePoint point);
+
   // News of a leg. Before start() it is only noted.
   void on_ready(LegName leg, const Readiness& news, MonoTime now);
   // Asked for by wants_rerun(), or an observer has room again.
@@ -105,6 +110,7 @@ class Relay {
   void deliver_before_reset(LegName broken, MonoTime now);
   void poll_anew(MonoTime now);
   void pass_reset_on_when_delivered(MonoTime now);
+  void tell_last_evidence();
   void close(const event::CloseCause& cause, bool reset, MonoTime now);
   [[nodiscard]] auto cause_of_break(LegName leg, MonoTime now) const -> event::CloseCause;
   [[nodiscard]] auto held_back() const -> bool;

@@ -12,6 +12,8 @@ void Relay<C, S>::start(MonoTime now, MonoTime accepted, Slice from_client, Slic
   relaying_started_ = true;
   clocks_.connected(accepted, now);
   client_.writable = server_.writable = true;
+  observers_changed();
+  tell_counters(event::ProbePoint::opened);
   if (!from_client.empty()) {
     upstream_.prefill(std::move(from_client), events_, now);
     clocks_.prefilled(LegName::client);
@@ -24,12 +26,27 @@ void Relay<C, S>::start(MonoTime now, MonoTime accepted, Slice from_client, Slic
 }
 
 template <Endpoint C, Endpoint S>
+void Relay<C, S>::observers_changed() {
+  if (!relaying_started_ || phase_ == RelayPhase::closed) return;
+  client_.end.take_stamps(stamps_wanted(events_, LegName::client), downstream_.written());
+  server_.end.take_stamps(stamps_wanted(events_, LegName::server), upstream_.written());
+}
+
+template <Endpoint C, Endpoint S>
+void Relay<C, S>::tell_counters(event::ProbePoint point) {
+  if (!relaying_started_ || phase_ == RelayPhase::closed || !events_.wants(event::EventKind::leg_counters)) return;
+  proxy::tell_counters(client_.end, LegName::client, point, events_, context_.clock);
+  proxy::tell_counters(server_.end, LegName::server, point, events_, context_.clock);
+}
+
+template <Endpoint C, Endpoint S>
 void Relay<C, S>::on_ready(LegName leg, const Readiness& news, MonoTime now) {
   const auto note = [&](auto& side) {
     side.readable |= news.readable || news.hang_up || news.notice || news.urgent;
     side.writable |= news.writable || news.hang_up || news.notice;
     side.short_read_proves_nothing |= news.hang_up || news.urgent;
-    if (news.notice) side.end.drain_notices();
+    // A stamp is progress: the kernel makes no more of them than we make sends.
+    if (news.notice && tell_stamps(side.end, leg, events_, context_.clock) > 0) idle_steps_ = 0;
   };
   leg == LegName::client ? note(client_) : note(server_);
   if (!relaying_started_ || phase_ == RelayPhase::closed) return;
@@ -257,13 +274,27 @@ void Relay<C, S>::end(const event::CloseCause& cause, bool reset, MonoTime now) 
   if (phase_ != RelayPhase::closed) close(cause, reset, now);
 }
 
+// What the kernel has said of the legs and nobody has taken yet goes with their sockets.
+template <Endpoint C, Endpoint S>
+void Relay<C, S>::tell_last_evidence() {
+  if (!relaying_started_) return;
+  tell_counters(event::ProbePoint::close);
+  const auto take_all = [this](auto& end, LegName leg) {
+    const StampWishes wanted = stamps_wanted(events_, leg);
+    if (!wanted.sent && !wanted.acknowledged) return;
+    while (tell_stamps(end, leg, events_, context_.clock) > 0) {
+    }
+  };
+  take_all(client_.end, LegName::client);
+  take_all(server_.end, LegName::server);
+}
+
 template <Endpoint C, Endpoint S>
 void Relay<C, S>::close(const event::CloseCause& cause, bool reset, MonoTime now) {
+  tell_last_evidence();
   phase_ = RelayPhase::closed;
   cause_ = cause;
   clocks_.ended(now);
-  client_.end.probe(ProbePoint::close);
-  server_.end.probe(ProbePoint::close);
   // Totals stay readable: cut() gives the bytes back, not the counters.
   upstream_.cut();
   downstream_.cut();

@@ -39,7 +39,7 @@ Session::Session(Worker& worker, ProxyOnWorker& proxy, Fd client, Address client
       client_address_(std::move(client_address)),
       relay_(worker.context(), settings_->rules.timeouts,
              event::SessionEvents(&proxy.observers, settings_->id, number)) {
-  relay_.client().end = SocketEnd(std::move(client), client_address_.is_ip());
+  relay_.client().end = LegEnd(std::move(client), client_address_.is_ip());
   relay_.events().select(client_address_);
 }
 

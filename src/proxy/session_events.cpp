@@ -12,19 +12,24 @@ using event::EventKind;
 namespace {
 
 // Unknown where the kernel does not say, as of a connection that is gone.
-auto local_address(const SocketEnd& end) -> Address {
+auto local_address(const LegEnd& end) -> Address {
   auto address = net::local_address(end.fd());
   return address ? *std::move(address) : Address();
 }
 
-auto peer_address(const SocketEnd& end) -> Address {
+auto peer_address(const LegEnd& end) -> Address {
   auto address = net::peer_address(end.fd());
   return address ? *std::move(address) : Address();
 }
 
 }  // namespace
 
-void Session::observers_changed() { relay_.events().select(client_address_); }
+void Session::observers_changed() {
+  relay_.events().select(client_address_);
+  relay_.observers_changed();
+}
+
+void Session::tell_counters() { relay_.tell_counters(event::ProbePoint::asked); }
 
 void Session::tell_accepted() const {
   if (!events().wants(EventKind::session_accepted)) return;
@@ -79,7 +84,7 @@ auto Session::opened(Nanos connect_time) const -> std::shared_ptr<const event::S
 }
 
 auto Session::leg_addresses() const -> std::shared_ptr<const event::LegsConnected> {
-  const auto of = [](const SocketEnd& end) -> event::LegAddresses { return {local_address(end), peer_address(end)}; };
+  const auto of = [](const LegEnd& end) -> event::LegAddresses { return {local_address(end), peer_address(end)}; };
   return std::make_shared<const event::LegsConnected>(
       event::LegsConnected{{of(relay_.client().end), of(relay_.server().end)}});
 }

@@ -110,7 +110,7 @@ void Session::carry_out(const Opening::Connect& what) {
         forbidden && net::leads_to(attempt->fd.get(), upstream_address_, *forbidden)) {
       return failed(EACCES, "Weir's own API is no upstream");
     }
-    relay_.server() = Leg<SocketEnd>{.end = SocketEnd(std::move(attempt->fd), upstream_address_.is_ip())};
+    relay_.server() = Leg<LegEnd>{.end = LegEnd(std::move(attempt->fd), upstream_address_.is_ip())};
     if (!watch(server_watch_, relay_.server().end.fd())) return failed(ENOMEM, "cannot watch the socket");
     return {attempt->done ? Kind::connected : Kind::in_progress, 0, {}};
   }();
@@ -171,7 +171,7 @@ void Session::show_client(const Address& client) {
 // False: the handshake wants nothing of this leg, or there is nothing.
 auto Session::read_for_handshake(LegName name) -> bool {
   Opening& machine = opening_->machine;
-  Leg<SocketEnd>& leg = name == LegName::client ? relay_.client() : relay_.server();
+  Leg<LegEnd>& leg = name == LegName::client ? relay_.client() : relay_.server();
   if (!machine.reads(name)) return false;
   if (leg.broken) return machine.on_break(name, now()), true;
   if (!leg.can_read()) return false;
@@ -192,7 +192,7 @@ auto Session::read_for_handshake(LegName name) -> bool {
 void Session::send_for_handshake() {
   Opening& machine = opening_->machine;
   for (const LegName name : {LegName::client, LegName::server}) {
-    Leg<SocketEnd>& leg = name == LegName::client ? relay_.client() : relay_.server();
+    Leg<LegEnd>& leg = name == LegName::client ? relay_.client() : relay_.server();
     while (!machine.to_send(name).empty() && !leg.broken) {
       const IoResult written = leg.end.write(machine.to_send(name));
       if (written.status == IoStatus::would_block) break;  // an edge will come

@@ -162,8 +162,9 @@ class FakeTlsEnd {
   auto close_write() -> IoResult { return layer_->close_write(); }
   [[nodiscard]] auto unsent() const -> std::size_t { return layer_->socket().unsent(); }
   [[nodiscard]] auto dead() const -> bool { return layer_->socket().dead(); }
-  void drain_notices() { layer_->socket().drain_notices(); }
-  void probe(ProbePoint) { ++layer_->socket().calls.probes; }
+  void take_stamps(const StampWishes&, std::uint64_t) {}  // it counts bytes of the stream, the kernel those of records
+  auto drain_notices(TransmitStamps& stamps) -> std::size_t { return layer_->socket().drain_notices(stamps); }
+  [[nodiscard]] auto counters() const -> std::optional<event::LegCounters> { return layer_->socket().counters(); }
   void close() { layer_->socket().close(); }
   void reset() { layer_->socket().reset(); }
   [[nodiscard]] auto can_splice() const -> bool { return false; }

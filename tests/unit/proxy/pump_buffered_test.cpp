@@ -42,8 +42,9 @@ struct RecordEnd {
   auto close_write() -> IoResult { return {}; }
   [[nodiscard]] auto unsent() const -> std::size_t { return 0; }
   [[nodiscard]] auto dead() const -> bool { return false; }
-  void drain_notices() {}
-  void probe(ProbePoint) {}
+  void take_stamps(const StampWishes&, std::uint64_t) {}
+  auto drain_notices(TransmitStamps&) -> std::size_t { return 0; }
+  [[nodiscard]] auto counters() const -> std::optional<event::LegCounters> { return std::nullopt; }
   void close() {}
   void reset() {}
   [[nodiscard]] auto can_splice() const -> bool { return false; }

@@ -244,18 +244,6 @@ TEST(Pump, ShrugsOffSpuriousEdges) {
   EXPECT_EQ(world.client.got(), "data");
 }
 
-TEST(Pump, LooksAtTheKernelsCountersAtReadsWritesAndClose) {
-  World world;
-  world.starts();
-  world.client.sends("x");
-  world.settles();
-  EXPECT_EQ(world.client.calls.probes, 1u);
-  EXPECT_EQ(world.server.calls.probes, 1u);
-  world.relay().end({}, false, world.now());
-  EXPECT_EQ(world.client.calls.probes, 2u);
-  EXPECT_EQ(world.server.calls.probes, 2u);
-}
-
 TEST(Pump, EndsTheSessionWhenThereIsNoMemoryForATail) {
   World world;
   world.starts();

@@ -65,11 +65,13 @@ class Trial {
       watched_ = {(flags & 2) != 0, (flags & 4) != 0};
       drops_ = (flags & 8) != 0;
       world_.is_watched({.policy = drops_ ? event::FullPolicy::drop : event::FullPolicy::block,
-                         .mask = Watcher::everything,
+                         .mask = Watcher::everything | event::EventKind::sent | event::EventKind::acknowledged |
+                                 event::EventKind::leg_counters,
                          .directions = watched_,
                          .slots = 8,
                          .payload_limit = payload_limit});
     }
+    world_.client.stamps_by_itself = world_.server.stamps_by_itself = true;
     if ((flags & 16) != 0) set_short_timeouts();
     if ((flags & 32) != 0) world_.timeouts.set(event::TimeoutName::reset_grace, std::nullopt);
     world_.client.splices = (flags & 64) == 0;
@@ -377,7 +379,41 @@ class Trial {
   void check_events() {
     if (!world_.watcher) return;
     for (int i = 0; i < 1000; ++i) world_.watcher->reads();
-    if (drops_) return;
+    if (!drops_) check_chunks();
+    check_stamps();
+  }
+
+  // Evidence is dropped where a ring is full; what is told is true.
+  void check_stamps() {
+    std::array<std::array<std::uint64_t, 2>, 2> last{};  // by kind, by direction
+    bool lost = false;
+    for (const event::Event& event : world_.watcher->events) {
+      lost |= std::holds_alternative<event::Gap>(event.what);
+      const auto rises = [&](std::size_t kind, Direction direction, std::uint64_t end) {
+        require(watched_[index(direction)], "a stamp of a direction that nobody watches");
+        require(end >= last[kind][index(direction)], "the offsets of stamps fall");
+        last[kind][index(direction)] = end;
+      };
+      if (const auto* sent = std::get_if<event::Sent>(&event.what)) rises(0, sent->direction, sent->end_offset);
+      if (const auto* acknowledged = std::get_if<event::Acknowledged>(&event.what)) {
+        rises(1, acknowledged->direction, acknowledged->end_offset);
+      }
+    }
+    check_last_stamps<ServerLeg>(Direction::upstream, world_.up().written(), last, lost);
+    check_last_stamps<ClientLeg>(Direction::downstream, world_.down().written(), last, lost);
+  }
+  template <class Sink>
+  void check_last_stamps(Direction direction, std::uint64_t written,
+                         const std::array<std::array<std::uint64_t, 2>, 2>& last, bool lost) {
+    const std::uint64_t sent = last[0][index(direction)];
+    const std::uint64_t acknowledged = last[1][index(direction)];
+    require(sent <= written, "more was sent than was written");
+    require(lost || acknowledged <= sent, "more was acknowledged than was sent");
+    if (lost || Sink::has_records || !watched_[index(direction)]) return;
+    require(sent == written, "a stamp was lost");
+  }
+
+  void check_chunks() {
     std::array<std::uint64_t, 2> written{};
     for (const event::Event& event : world_.watcher->events) {
       const auto* write = std::get_if<event::ChunkWritten>(&event.what);

@@ -44,7 +44,8 @@ class Watcher {
       ring_.publish();
     } while (ring_.drain([this](event::Event& event) { events.push_back(std::move(event)); }) > 0);
   }
-  // The events as lines, oldest first: "up read 0+5 'hello'", "up written 5", "up half-closed".
+  // The events as lines, oldest first: "up read 0+5 'hello'", "up written 5", "up half-closed", "up sent 5",
+  // "server counters at write".
   [[nodiscard]] auto told() -> std::vector<std::string> {
     reads();
     std::vector<std::string> lines;
@@ -82,6 +83,17 @@ class Watcher {
       return name(written->direction) + " written " + std::to_string(written->end_offset);
     }
     if (const auto* half = std::get_if<event::HalfClosed>(&event.what)) return name(half->direction) + " half-closed";
+    if (const auto* sent = std::get_if<event::Sent>(&event.what)) {
+      return name(sent->direction) + " sent " + std::to_string(sent->end_offset);
+    }
+    if (const auto* acknowledged = std::get_if<event::Acknowledged>(&event.what)) {
+      return name(acknowledged->direction) + " acknowledged " + std::to_string(acknowledged->end_offset);
+    }
+    if (const auto* counters = std::get_if<std::shared_ptr<const event::LegCounters>>(&event.what)) {
+      static constexpr std::array points{"opened", "read", "write", "close", "asked"};
+      return std::string(to_string((*counters)->leg)) + " counters at " +
+             points[static_cast<std::size_t>((*counters)->point)];
+    }
     return "gap";
   }
   event::EventRing ring_;

@@ -146,7 +146,7 @@ struct Calls {
   unsigned splices_in = 0;
   unsigned splices_out = 0;
   unsigned close_writes = 0;
-  unsigned probes = 0;
+  unsigned counters_asked = 0;
   unsigned notices_drained = 0;
   unsigned unsent_asked = 0;
 };
@@ -184,6 +184,7 @@ class Socket {
     n = std::min(n, outbox_.size());
     outbox_.move_to(received_, n);
     unsent_ -= n;
+    if (n > 0) stamp_by_itself(stamps_wanted.acknowledged, TransmitStamp::What::acknowledged, written_ - unsent_);
     if (no_space_ && writable()) {  // sk_stream_write_space(): an edge only for who ran out of space
       no_space_ = false;
       wake();
@@ -208,17 +209,27 @@ class Socket {
 
   // ---- what a test arranges and looks at ----
   std::size_t send_buffer = 256 * 1024;
-  bool splices = true;                 // can_splice()
-  std::deque<int> fail_reads;          // errors of the next reads (and splices in), which change nothing else
-  std::deque<int> fail_writes;         // and of the next writes
-  std::optional<MonoTime> stamp;       // the kernel time of the next reads
-  std::deque<bool> close_write_waits;  // true: the next close_write would block
-  bool notice = false;                 // in the error queue: raises the error flag
+  bool splices = true;                  // can_splice()
+  std::deque<int> fail_reads;           // errors of the next reads (and splices in), which change nothing else
+  std::deque<int> fail_writes;          // and of the next writes
+  std::optional<WallTime> stamp;        // the kernel time of the next reads
+  std::deque<bool> close_write_waits;   // true: the next close_write would block
+  bool notice = false;                  // in the error queue: raises the error flag
+  StampWishes stamps_wanted;            // as it was last asked for,
+  std::uint64_t stamps_count_from = 0;  // and from which byte of the stream
+  bool has_counters = true;
+  bool stamps_by_itself = false;  // every write and every acknowledgement, as asked for
   Calls calls;
   std::function<void()> before_read;  // called first by every read and move in
   std::function<void()> before_fin;   // and by every close_write that sends FIN
   void spurious_edge() { edge_ = true; }
   void raise_notice() { notice = true, wake(); }
+  // The kernel stamps what was written up to `end`: the error queue has it, and raises the error flag.
+  void stamps(TransmitStamp::What what, std::uint64_t end, WallTime when) {
+    stamps_.push_back({.time = when, .end_offset = end, .what = what});
+    raise_notice();
+  }
+  [[nodiscard]] auto stamps_left() const -> std::size_t { return stamps_.size(); }
   [[nodiscard]] auto unread() const -> std::size_t { return inbox_.size(); }
   [[nodiscard]] auto is_open() const -> bool { return our_end_ == OurEnd::open; }
   [[nodiscard]] auto was_reset_by_us() const -> bool { return asked_for_reset_; }
@@ -318,16 +329,38 @@ class Socket {
     pipe.gave_out(n);
     unsent_ += n;
     written_ += n;
+    stamp_by_itself(stamps_wanted.sent, TransmitStamp::What::sent, written_);
     return {.bytes = n};
   }
 
   [[nodiscard]] auto unsent() const -> std::size_t { return unsent_; }
   // TCP_INFO says TCP_CLOSE after a reset, and after both FINs too.
   [[nodiscard]] auto dead() const -> bool { return dead_ || (our_fin_ && peer_fin_ && outbox_.size() == 0); }
-  void drain_notices() {
+  void take_stamps(const StampWishes& wishes, std::uint64_t written) {
+    require_open();
+    require(written == written_, "stamps count from another byte than the next");
+    stamps_wanted = wishes;
+    stamps_count_from = written;
+  }
+  auto drain_notices(TransmitStamps& into) -> std::size_t {
     require_open();
     ++calls.notices_drained;
-    notice = false;
+    std::size_t n = 0;
+    for (; n < into.size() && !stamps_.empty(); ++n) {
+      into[n] = stamps_.front();
+      stamps_.pop_front();
+    }
+    notice = !stamps_.empty();
+    if (notice) wake();  // sock_dequeue_err_skb(): what is left is announced again
+    return n;
+  }
+  [[nodiscard]] auto counters() -> std::optional<event::LegCounters> {
+    require_open();
+    ++calls.counters_asked;
+    if (!has_counters) return std::nullopt;
+    event::LegCounters counters;
+    counters.bytes_received = arrived_;
+    return counters;
   }
   void close() {
     require_open();
@@ -386,7 +419,11 @@ class Socket {
     outbox_.push(from.first(n));
     unsent_ += n;
     written_ += n;
+    if (n > 0) stamp_by_itself(stamps_wanted.sent, TransmitStamp::What::sent, written_);
     return n;
+  }
+  void stamp_by_itself(bool wanted, TransmitStamp::What what, std::uint64_t end) {
+    if (stamps_by_itself && wanted) stamps(what, end, WallTime{});
   }
   void see_fin() {
     if (our_fin_ && outbox_.size() == 0 && !dead_ && our_end_ != OurEnd::reset) saw_fin_ = true;
@@ -401,6 +438,7 @@ class Socket {
   ByteQueue inbox_;                         // arrived, not read by us
   ByteQueue outbox_;                        // written by us, not taken by the peer
   std::vector<std::byte> sent_, received_;  // by the peer
+  std::deque<TransmitStamp> stamps_;        // in the error queue
   std::uint64_t arrived_ = 0, read_ = 0, written_ = 0;
   std::uint64_t urgent_at_ = no_mark;
   std::size_t unsent_ = 0;
@@ -436,8 +474,9 @@ class ScriptedEnd {
     return socket_->unsent();
   }
   [[nodiscard]] auto dead() const -> bool { return socket_->dead(); }
-  void drain_notices() { socket_->drain_notices(); }
-  void probe(ProbePoint) { ++socket_->calls.probes; }
+  void take_stamps(const StampWishes& wishes, std::uint64_t written) { socket_->take_stamps(wishes, written); }
+  auto drain_notices(TransmitStamps& stamps) -> std::size_t { return socket_->drain_notices(stamps); }
+  [[nodiscard]] auto counters() const -> std::optional<event::LegCounters> { return socket_->counters(); }
   void close() { socket_->close(); }
   void reset() { socket_->reset(); }
   [[nodiscard]] auto can_splice() const -> bool { return socket_->splices; }

@@ -1,4 +1,4 @@
-#include "proxy/socket_end.h"
+#include "proxy/leg_end.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "net/socket.h"
+#include "proxy/leg_counters.h"
 
 namespace weir::proxy {
 namespace {
@@ -20,6 +21,19 @@ auto failed(int error) -> IoResult {
   return {.status = IoStatus::broken, .error = error};
 }
 
+// One message of a TCP socket's error queue.
+struct Notice {
+  msghdr message{};
+  alignas(cmsghdr) std::array<std::byte, 256> control;
+
+  // False: there is none.
+  auto take(int fd) -> bool {
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    return ::recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0;
+  }
+};
+
 }  // namespace
 
 auto KernelPipe::create() -> std::unique_ptr<KernelPipe> {
@@ -31,7 +45,8 @@ auto KernelPipe::create() -> std::unique_ptr<KernelPipe> {
   return pipe;
 }
 
-auto SocketEnd::read(std::span<std::byte> into) -> ReadResult {
+auto LegEnd::read(std::span<std::byte> into) -> ReadResult {
+  if (extras_ && extras_->stamps.wishes().received) return read_with_time(into);
   while (true) {
     const ssize_t n = ::recv(fd_.get(), into.data(), into.size(), 0);
     if (n > 0) return {{.bytes = static_cast<std::size_t>(n)}};
@@ -40,7 +55,23 @@ auto SocketEnd::read(std::span<std::byte> into) -> ReadResult {
   }
 }
 
-auto SocketEnd::write(std::span<const std::byte> from) -> IoResult {
+auto LegEnd::read_with_time(std::span<std::byte> into) -> ReadResult {
+  alignas(cmsghdr) std::array<std::byte, 128> control;
+  iovec part{.iov_base = into.data(), .iov_len = into.size()};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  while (true) {
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    const ssize_t n = ::recvmsg(fd_.get(), &message, 0);
+    if (n > 0) return {{.bytes = static_cast<std::size_t>(n)}, LegStamps::kernel_time(message)};
+    if (n == 0) return {{.status = IoStatus::end}};
+    if (errno != EINTR) return {failed(errno)};
+  }
+}
+
+auto LegEnd::write(std::span<const std::byte> from) -> IoResult {
   while (true) {
     const ssize_t n = ::send(fd_.get(), from.data(), from.size(), MSG_NOSIGNAL);
     if (n >= 0) return {.bytes = static_cast<std::size_t>(n)};
@@ -48,37 +79,53 @@ auto SocketEnd::write(std::span<const std::byte> from) -> IoResult {
   }
 }
 
-auto SocketEnd::close_write() -> IoResult {
+auto LegEnd::close_write() -> IoResult {
   // ENOTCONN: the peer's reset came first; the next read tells.
   if (::shutdown(fd_.get(), SHUT_WR) == 0 || errno == ENOTCONN) return {};
   return failed(errno);
 }
 
-auto SocketEnd::unsent() const -> std::size_t { return net::unsent_bytes(fd_.get()); }
+auto LegEnd::unsent() const -> std::size_t { return net::unsent_bytes(fd_.get()); }
 
-auto SocketEnd::dead() const -> bool { return tcp_ && net::connection_is_dead(fd_.get()); }
+auto LegEnd::dead() const -> bool { return tcp_ && net::connection_is_dead(fd_.get()); }
 
-void SocketEnd::drain_notices() {
-  // A Unix socket has no error queue: recvmsg(2) would read its stream, and take a reset with it.
-  if (!tcp_) return;
-  // Taking from it leaves a pending reset where it is. Bounded: what is left raises the flag again.
-  constexpr int most = 64;
-  std::array<std::byte, 256> control{};
-  for (int i = 0; i < most; ++i) {
-    msghdr message{};
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    if (::recvmsg(fd_.get(), &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return;
+void LegEnd::take_stamps(const StampWishes& wishes, std::uint64_t written) {
+  if (!tcp_ || (!extras_ && !wishes.any())) return;
+  if (!extras_) {
+    // Stamps that an earlier time left behind count from another byte.
+    while (Notice().take(fd_.get())) {
+    }
+    extras_ = std::make_unique<LegExtras>();
   }
+  if (extras_->stamps.wishes() != wishes) extras_->stamps.set(fd_.get(), wishes, written);
+  if (!wishes.any()) extras_.reset();
 }
 
-void SocketEnd::reset() {
+auto LegEnd::drain_notices(TransmitStamps& stamps) -> std::size_t {
+  // A Unix socket has no error queue: recvmsg(2) would read its stream, and take a reset with it.
+  if (!tcp_) return 0;
+  // Taking from it leaves a pending reset where it is. Bounded: what is left raises the flag again.
+  std::size_t told = 0;
+  for (std::size_t taken = 0; taken < stamps.size(); ++taken) {
+    Notice notice;
+    if (!notice.take(fd_.get())) break;
+    if (!extras_) continue;
+    if (const auto stamp = extras_->stamps.transmit_stamp(notice.message)) stamps[told++] = *stamp;
+  }
+  return told;
+}
+
+auto LegEnd::counters() const -> std::optional<event::LegCounters> {
+  return tcp_ ? tcp_counters(fd_.get()) : std::nullopt;
+}
+
+void LegEnd::reset() {
   // A Unix socket has no RST; its peer gets ECONNRESET only if it left bytes unread.
   if (tcp_ && fd_) net::reset_on_close(fd_.get());
   fd_.reset();
 }
 
-auto SocketEnd::splice_in(Pipe& pipe, std::size_t most) -> IoResult {
+auto LegEnd::splice_in(Pipe& pipe, std::size_t most) -> IoResult {
   while (true) {
     const ssize_t n =
         ::splice(fd_.get(), nullptr, pipe.write_end_.get(), nullptr, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
@@ -91,7 +138,7 @@ auto SocketEnd::splice_in(Pipe& pipe, std::size_t most) -> IoResult {
   }
 }
 
-auto SocketEnd::splice_out(Pipe& pipe) -> IoResult {
+auto LegEnd::splice_out(Pipe& pipe) -> IoResult {
   while (true) {
     // Never SPLICE_F_MORE: it holds back the last bytes of a burst.
     const ssize_t n =

@@ -4,6 +4,7 @@
 
 #include "base/fd.h"
 #include "proxy/endpoint.h"
+#include "proxy/leg_stamps.h"
 
 namespace weir::proxy {
 
@@ -15,20 +16,26 @@ class KernelPipe {
   [[nodiscard]] auto bytes() const -> std::size_t { return bytes_; }
 
  private:
-  friend class SocketEnd;
+  friend class LegEnd;
   KernelPipe(Fd read_end, Fd write_end) : read_end_(std::move(read_end)), write_end_(std::move(write_end)) {}
   Fd read_end_;
   Fd write_end_;
   std::size_t bytes_ = 0;
 };
 
-// An Endpoint over a connected, non-blocking TCP or Unix stream socket, which it owns.
-class SocketEnd {
+// What few legs have, and only for as long as somebody asks for it.
+struct LegExtras {
+  LegStamps stamps;
+};
+
+// An Endpoint over a connected, non-blocking TCP or Unix stream socket, which it owns. Whatever it can do beside moving
+// bytes is an extra: a leg without them pays one branch on a null pointer a read.
+class LegEnd {
  public:
   using Pipe = KernelPipe;
 
-  SocketEnd() = default;
-  SocketEnd(Fd fd, bool tcp) : fd_(std::move(fd)), tcp_(tcp) {}
+  LegEnd() = default;
+  LegEnd(Fd fd, bool tcp) : fd_(std::move(fd)), tcp_(tcp) {}
 
   [[nodiscard]] auto fd() const -> int { return fd_.get(); }
   [[nodiscard]] auto is_open() const -> bool { return static_cast<bool>(fd_); }
@@ -41,8 +48,10 @@ class SocketEnd {
   auto close_write() -> IoResult;
   [[nodiscard]] auto unsent() const -> std::size_t;
   [[nodiscard]] auto dead() const -> bool;
-  void drain_notices();
-  void probe(ProbePoint) {}  // the diagnosis will sample TCP_INFO here
+  // Of TCP only; a Unix socket has no times. What the kernel refuses is left out.
+  void take_stamps(const StampWishes& wishes, std::uint64_t written);
+  auto drain_notices(TransmitStamps& stamps) -> std::size_t;
+  [[nodiscard]] auto counters() const -> std::optional<event::LegCounters>;
   void close() { fd_.reset(); }
   void reset();
   [[nodiscard]] auto can_splice() const -> bool { return true; }
@@ -50,10 +59,13 @@ class SocketEnd {
   auto splice_out(Pipe& pipe) -> IoResult;
 
  private:
+  auto read_with_time(std::span<std::byte> into) -> ReadResult;
+
+  std::unique_ptr<LegExtras> extras_;  // null: none are wanted
   Fd fd_;
   bool tcp_ = true;
 };
 
-static_assert(Endpoint<SocketEnd>);
+static_assert(Endpoint<LegEnd>);
 
 }  // namespace weir::proxy
