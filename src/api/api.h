@@ -4,7 +4,13 @@
 #pragma once
 
 #include "control/json.h"
-#include "control/registry.h"
+#include "control/refusal.h"
+
+namespace weir::control {
+struct Mark;
+struct ProxyEntry;
+class Registry;  // registry.h, for those who ask it
+}  // namespace weir::control
 
 namespace weir::api {
 

@@ -3,6 +3,7 @@
 #include "api/native_routes.h"
 #include "api/requests.h"
 #include "control/proxy_json.h"
+#include "control/registry.h"
 
 namespace weir::api {
 namespace {

@@ -1,6 +1,7 @@
 // Whether the process is well: its version, its loops, its listeners.
 #include "api/answers.h"
 #include "api/native_routes.h"
+#include "control/registry.h"
 
 namespace weir::api {
 

@@ -2,6 +2,7 @@
 #include "api/answers.h"
 #include "api/native_routes.h"
 #include "control/proxy_json.h"
+#include "control/registry.h"
 
 namespace weir::api {
 

@@ -1,5 +1,7 @@
 #include "api/metrics.h"
 
+#include "control/registry.h"
+
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 

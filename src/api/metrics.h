@@ -5,6 +5,10 @@
 #include "http/message.h"
 #include "syslog/target_log.h"
 
+namespace weir::engine {
+class Engine;
+}  // namespace weir::engine
+
 namespace weir::api {
 
 // Prometheus text: toxiproxy's two counters, live, and our own. Asks every loop once. Control thread.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/answers.h"
+#include "control/registry.h"
 #include "http/percent.h"
 
 namespace weir::api {

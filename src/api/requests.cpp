@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "api/answers.h"
+#include "control/registry.h"
 
 namespace weir::api {
 

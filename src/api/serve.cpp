@@ -5,6 +5,7 @@
 #include "api/native_routes.h"
 #include "api/toxiproxy_file.h"
 #include "api/toxiproxy_routes.h"
+#include "control/registry.h"
 
 namespace weir::api {
 namespace {

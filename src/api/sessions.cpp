@@ -2,6 +2,7 @@
 #include "api/answers.h"
 #include "api/native_routes.h"
 #include "api/requests.h"
+#include "control/registry.h"
 
 namespace weir::api {
 namespace {

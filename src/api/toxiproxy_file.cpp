@@ -4,6 +4,7 @@
 
 #include "api/toxiproxy_json.h"
 #include "control/file_text.h"
+#include "control/registry.h"
 
 namespace weir::api {
 namespace {

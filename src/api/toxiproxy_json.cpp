@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "api/go_address.h"
+#include "control/registry.h"
 
 namespace weir::api {
 namespace {

@@ -7,6 +7,7 @@
 
 #include "api/go_json.h"
 #include "fault/catalog.h"
+#include "proxy/rules.h"
 
 namespace weir::api {
 

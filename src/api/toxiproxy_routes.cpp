@@ -8,6 +8,7 @@
 
 #include "api/go_address.h"
 #include "api/toxiproxy_json.h"
+#include "control/registry.h"
 #include "http/percent.h"
 
 namespace weir::api {

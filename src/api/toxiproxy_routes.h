@@ -5,7 +5,9 @@
 #include <string>
 
 #include "api/api.h"
+#include "fault/spec.h"
 #include "http/message.h"
+#include "proxy/rules.h"
 
 namespace weir::api {
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "control/config.h"
+#include "control/registry.h"
 
 namespace weir::control {
 namespace {

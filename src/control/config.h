@@ -9,9 +9,12 @@
 #include "base/listen_address.h"
 #include "base/log.h"
 #include "control/log_choice.h"
+#include "control/observers.h"
 #include "control/proxy_json.h"
 
 namespace weir::control {
+
+class Registry;
 
 struct Config {
   std::optional<std::uint64_t> seed;

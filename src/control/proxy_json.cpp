@@ -1,5 +1,7 @@
 #include "control/proxy_json.h"
 
+#include "control/registry.h"
+
 namespace weir::control {
 namespace {
 

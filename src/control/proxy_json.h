@@ -1,12 +1,22 @@
 // Proxies and faults as the native API and the configuration file write them.
 #pragma once
 
-#include "control/registry.h"
+#include <string>
+#include <tl/expected.hpp>
+
 #include "control/rules_json.h"
 #include "control/strict_fields.h"
 #include "fault/catalog.h"
+#include "fault/fault_list.h"
+
+namespace weir::engine {
+class Engine;
+}  // namespace weir::engine
 
 namespace weir::control {
+
+struct Hold;
+struct ProxyEntry;  // registry.h
 
 // A proxy as a file or a body defines it.
 struct ProxyDefinition {

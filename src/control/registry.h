@@ -15,25 +15,11 @@
 #include "base/listen_address.h"
 #include "control/observers.h"
 #include "control/port_keeper.h"
+#include "control/refusal.h"
 #include "engine/engine.h"
 #include "fault/fault_list.h"
 
 namespace weir::control {
-
-// Why something was not done, for whoever asked over HTTP.
-struct Refusal {
-  int status = 400;
-  std::string message;
-  std::string field = {};  // the one at fault, where one is
-  // A listener could not be made: where, and errno.
-  std::optional<ListenAddress> listen = {};
-  int code = 0;
-};
-template <class T>
-using Answer = tl::expected<T, Refusal>;
-[[nodiscard]] inline auto refuse(int status, std::string message, std::string field = {}) {
-  return tl::make_unexpected(Refusal{.status = status, .message = std::move(message), .field = std::move(field)});
-}
 
 // 16 random hexadecimal digits.
 [[nodiscard]] auto make_id() -> std::string;
