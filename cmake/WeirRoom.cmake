@@ -1,5 +1,8 @@
 # A room is one folder under src/, one static library: weir_<room>. A room names the rooms it
 # includes; scripts/check-includes fails on any arrow that does not point to a lower floor.
+#
+# No byte of a session passes through these: a sixth of their compile time is worth more than what -O2 adds.
+set(WEIR_CALM_OPTIONS $<$<CONFIG:RelWithDebInfo>:-O1>)
 function(weir_room name)
   cmake_parse_arguments(ROOM "" "" "SOURCES;ROOMS;LIBRARIES" ${ARGN})
   add_library(weir_${name} STATIC ${ROOM_SOURCES})
@@ -16,6 +19,9 @@ function(weir_room name)
     weir_precompiled(weir_api weir_control)
   else()
     weir_precompiled(weir_${name} weir_base)
+  endif()
+  if(name MATCHES "^(api|cni)$")
+    target_compile_options(weir_${name} PRIVATE ${WEIR_CALM_OPTIONS})
   endif()
 endfunction()
 

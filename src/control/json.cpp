@@ -4,6 +4,9 @@
 
 #include "base/json_shape.h"
 
+template class nlohmann::basic_json<nlohmann::ordered_map>;
+template class nlohmann::detail::serializer<nlohmann::ordered_json>;
+
 namespace weir::control {
 
 auto bad_shape(std::string_view text) -> std::string {

@@ -6,6 +6,10 @@
 #include <string>
 #include <string_view>
 
+// Compiled once, in json.cpp.
+extern template class nlohmann::basic_json<nlohmann::ordered_map>;
+extern template class nlohmann::detail::serializer<nlohmann::ordered_json>;
+
 namespace weir::control {
 
 using Json = nlohmann::ordered_json;

@@ -1,11 +1,15 @@
 #include "http/message.h"
 
+#include <utility>
+
 namespace weir::http {
 
 auto Request::header(const std::string& name) const -> std::string_view {
   const auto found = headers.find(name);
   return found == headers.end() ? std::string_view() : found->second;
 }
+
+void Response::set(std::string name, std::string value) { headers.emplace_back(std::move(name), std::move(value)); }
 
 auto status_text(int status) -> std::string_view {
   switch (status) {

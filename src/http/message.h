@@ -48,7 +48,7 @@ struct Response {
   std::string body{};
   std::unique_ptr<BodyStream> stream{};  // instead of the body
 
-  void set(std::string name, std::string value) { headers.emplace_back(std::move(name), std::move(value)); }
+  void set(std::string name, std::string value);
 };
 
 // "Not Found" for 404; "Unknown" for a status that nobody here answers.
