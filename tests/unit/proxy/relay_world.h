@@ -273,4 +273,12 @@ class World {
   bool parked_ = false;
 };
 
+// Compiled once, in relay_world.cpp: what most tests use.
+extern template class World<PlainLeg, PlainLeg>;
+
 }  // namespace weir::proxy::scripted
+
+namespace weir::proxy {
+extern template class Pump<scripted::PlainLeg::End, scripted::PlainLeg::End>;
+extern template class Relay<scripted::PlainLeg::End, scripted::PlainLeg::End>;
+}  // namespace weir::proxy
