@@ -23,6 +23,7 @@ class Session:
         self.progress = progress
         self.weir_binary = weir
         self.stand_in = stand_in
+        self.against = None  # another weir binary, for the row that compares two
         self.pairs = pairs
         self.seconds = seconds  # of a slice's measured window
         self.deadline = time.monotonic() + limit

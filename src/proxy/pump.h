@@ -121,7 +121,7 @@ class Pump {
   [[nodiscard]] auto deliver(Leg<Sink>& sink, Context& context, const event::SessionEvents& events, MonoTime now)
       -> Delivered;
   [[nodiscard]] auto deliver_pipe(Leg<Sink>& sink, Context& context, const event::SessionEvents& events, MonoTime now)
-      -> bool;
+      -> Delivered;
   [[nodiscard]] auto took_all(Leg<Sink>& sink, const IoResult& result, std::size_t size, MonoTime now) -> bool;
   // The kernel's counters, right after a call on the leg that moved bytes.
   void look_after_read(const Leg<Source>& source, Context& context, const event::SessionEvents& events) {

@@ -39,9 +39,10 @@ template <Endpoint Source, Endpoint Sink>
 auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& context,
                                  const event::SessionEvents& events, MonoTime now) -> Took {
   const bool observed = events.wants(event::EventKind::chunk_read, direction_);
+  const bool told = events.wants(event::EventKind::chunk_written, direction_);
   const bool kept = observed || faults_ != nullptr;
   // Room at the observers before the read, for it and for its write: what was read is never lost to a full ring.
-  if (observed && !events.reserve(direction_, 2, read_size_)) return Took::parked;
+  if ((observed || told) && !events.reserve(direction_, 2, read_size_)) return Took::parked;
   const auto room = kept ? context.blocks.space(read_size_) : context.scratch.first(read_size_);
   if (room.empty()) {
     source_stopped(source, {.status = IoStatus::broken, .error = ENOMEM}, now);
@@ -61,7 +62,10 @@ auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& 
   if (!kept) {
     const IoResult written = sink.end.write(room.first(read.bytes));
     const bool all = took_all(sink, written, read.bytes, now);
-    if (written.bytes > 0) look_after_write(sink, context, events);
+    if (written.bytes > 0) {
+      if (told) tell_written(context, events);
+      look_after_write(sink, context, events);
+    }
     if (!all && !sink.broken) {
       pending_ = context.blocks.copy(room.subspan(written.bytes, read.bytes - written.bytes));
       if (pending_.empty()) sink.break_with(ENOMEM);
@@ -177,7 +181,9 @@ auto Pump<Source, Sink>::deliver(Leg<Sink>& sink, Context& context, const event:
     -> Delivered {
   const bool told = events.wants(event::EventKind::chunk_written, direction_);
   for (int sends = 0;; ++sends) {
-    if (pipe_ && !deliver_pipe(sink, context, events, now)) return Delivered::not_yet;
+    if (pipe_) {
+      if (const Delivered moved = deliver_pipe(sink, context, events, now); moved != Delivered::all) return moved;
+    }
     if (splicing_ &&
         (small_moves_ >= small_moves_to_leave || faults_ || events.wants(event::EventKind::chunk_read, direction_))) {
       splicing_ = false;
@@ -208,25 +214,28 @@ auto Pump<Source, Sink>::deliver(Leg<Sink>& sink, Context& context, const event:
 
 template <Endpoint Source, Endpoint Sink>
 auto Pump<Source, Sink>::deliver_pipe(Leg<Sink>& sink, Context& context, const event::SessionEvents& events,
-                                      MonoTime now) -> bool {
+                                      MonoTime now) -> Delivered {
+  const bool told = events.wants(event::EventKind::chunk_written, direction_);
   while (pipe_->bytes() > 0) {
     if (!sink.can_write()) {
       if (!blocked_) blocked_since_ = now;
       blocked_ = true;
-      return false;
+      return Delivered::not_yet;
     }
+    if (told && !events.reserve(direction_, 1, 0)) return Delivered::parked;
     const IoResult result = sink.end.splice_out(*pipe_);
     written_ += result.bytes;
     if (result.status == IoStatus::ok) {  // a partial move says nothing about the rest: ask again
       blocked_ = false;
+      if (told) tell_written(context, events);
       look_after_write(sink, context, events);
       continue;
     }
     (void)took_all(sink, result, pipe_->bytes(), now);
-    return false;
+    return Delivered::not_yet;
   }
   blocked_ = false;
-  return true;
+  return Delivered::all;
 }
 
 // Books what a write did. False: bytes are left, and the sink takes no more now or never.

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "control/config.h"
+#include "control/registry.h"
 
 namespace weir::control {
 namespace {

@@ -101,6 +101,35 @@ TEST(Observed, TellsNothingOfADirectionThatNobodyAskedFor) {
   EXPECT_THAT(world.watcher->told(), ElementsAre("down read 0+6 'answer'", "down written 6"));
 }
 
+TEST(Observed, TellsWritesToOneThatWantsNoReads) {
+  World world;
+  world.is_watched({.mask = static_cast<event::EventMask>(EventKind::chunk_written), .directions = {true, false}});
+  world.starts();
+  world.client.sends("few");
+  world.settles();
+  EXPECT_THAT(world.watcher->told(), ElementsAre("up written 3"));
+  world.client.sends_bulk(MiB);
+  world.settles();
+  ASSERT_TRUE(world.up().splicing()) << "nobody reads the bytes";
+  EXPECT_EQ(world.watcher->told().back(), "up written " + std::to_string(3 + MiB));
+}
+
+TEST(Observed, ASplicedDirectionWaitsForRoomForItsWrites) {
+  World world;
+  world.is_watched({.mask = static_cast<event::EventMask>(EventKind::chunk_written), .slots = 4});
+  world.starts();
+  world.client.sends_bulk(8 * MiB);
+  world.settles();
+  EXPECT_TRUE(world.relay().parked());
+  EXPECT_LT(world.client.bytes_read(), 8 * MiB);
+  for (int i = 0; world.relay().parked() && i < 1000; ++i) {
+    world.watcher->reads();
+    world.settles();
+  }
+  EXPECT_EQ(world.server.received(), world.client.sent());
+  EXPECT_EQ(world.watcher->told().back(), "up written " + std::to_string(8 * MiB));
+}
+
 TEST(Observed, TellsOnlyTheKindsThatWereAskedFor) {
   World reads, ends;
   reads.is_watched({.mask = static_cast<event::EventMask>(EventKind::chunk_read)});
