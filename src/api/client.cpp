@@ -12,6 +12,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/control_characters.h"
 #include "base/json_shape.h"
 
 namespace weir::api {
@@ -166,13 +167,15 @@ auto Client::stream(const std::string& path, const std::function<void()>& on_beg
   }
 }
 
-// Our API's sentence, if the body has one.
+// Our API's sentence, if the body has one. Whoever answers moves no cursor of our terminal.
 auto Client::refusal(const std::string& body) const -> Failure {
   const auto told = nlohmann::json::parse(body, nullptr, false);
-  if (told.is_object() && told.contains("error") && told["error"].is_string()) {
-    return failure(told["error"].get<std::string>());
+  const bool ours = told.is_object() && told.contains("error") && told["error"].is_string();
+  std::string text = ours ? told["error"].get<std::string>() : fmt::format("the API at {} refused: {}", url_, body);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (const auto control = control_bytes_at(text, i); control > 0) text.replace(i, control, "?");
   }
-  return failure(fmt::format("the API at {} refused: {}", url_, body));
+  return failure(std::move(text));
 }
 
 auto Client::lines(const std::string& path, const std::function<bool(std::string_view)>& take) const -> Result<void> {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -66,7 +67,9 @@ void LiveView::on_ready(std::uint32_t) {
 }
 
 auto LiveView::read(std::size_t most) -> std::string {
-  std::string text(std::min<std::size_t>(most, pipe_size), '\0');
+  int waiting = 0;
+  if (::ioctl(printed_.get(), FIONREAD, &waiting) != 0 || waiting <= 0) return {};
+  std::string text(std::min(most, static_cast<std::size_t>(waiting)), '\0');
   std::size_t got = 0;
   while (got < text.size()) {
     const ssize_t n = ::read(printed_.get(), text.data() + got, text.size() - got);

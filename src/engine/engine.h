@@ -89,7 +89,8 @@ class Engine {
   auto operator=(const Engine&) -> Engine& = delete;
 
   // At any time: it sees what happens from now on in the proxies that it wants, those to come included. When it
-  // returns, every loop tells it (but one that is later than a second). An Error: `most_observers` are there.
+  // returns, every loop tells it (but one that is later than a second). An Error: `most_observers` are there, or no
+  // descriptor is left.
   [[nodiscard]] auto attach(ObserverSpec spec) -> Result<ObserverId>;
   // It is given what happened until now and then destroyed, on the control thread, by take_news(). Returns at once
   // and waits for nobody. Sessions that it kept waiting go on.

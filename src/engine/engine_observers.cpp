@@ -22,6 +22,7 @@ auto Engine::attach(ObserverSpec spec) -> Result<ObserverId> {
       .id = ObserverId{next_observer_++},
       .thread = std::make_unique<ObserverThread>(std::move(spec.observer), clock_, [this] { notify(); }),
       .wants = std::move(spec.wants)};
+  if (!observing.thread->is_good()) return failure("there is no file descriptor left for an observer");
   for (const auto& worker : workers_) {
     const auto& ring = observing.thread->add_ring(spec.ring);
     ring->set_on_room([loop = worker->loop.get(), target = worker->worker.get()] {

@@ -23,6 +23,8 @@ class ObserverThread {
   ObserverThread(const ObserverThread&) = delete;
   auto operator=(const ObserverThread&) -> ObserverThread& = delete;
 
+  // False: there was no descriptor left to wake it by; it cannot be started.
+  [[nodiscard]] auto is_good() const -> bool { return signal_->is_good(); }
   // Before start(): a ring for one more worker.
   auto add_ring(const event::RingOptions& options) -> const std::shared_ptr<event::EventRing>&;
   void start();

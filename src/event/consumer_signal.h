@@ -14,6 +14,8 @@ namespace weir::event {
 class ConsumerSignal {
  public:
   ConsumerSignal();
+  // False: there was no descriptor for it, and it wakes nobody.
+  [[nodiscard]] auto is_good() const -> bool { return static_cast<bool>(eventfd_); }
   // Producer side, after publishing. An idle consumer is woken at once; one that is collecting (see
   // wait) only if `urgent`.
   void notify(bool urgent);

@@ -77,12 +77,13 @@ auto SessionEvents::reserve(Direction direction, std::size_t events, std::size_t
 void SessionEvents::push(MonoTime time, EventKind kind, What what) const {
   const auto direction = direction_of(what);
   Event event{time, proxy_, session_, std::move(what)};
-  for (std::uint32_t left = rings_; left != 0; left &= left - 1) {
-    EventRing& ring = *fanout_->rings_[static_cast<std::size_t>(std::countr_zero(left))];
-    if (!(direction ? ring.wants(kind, *direction) : ring.wants(kind))) continue;
-    const bool last = (left & (left - 1)) == 0;
-    last ? ring.push(std::move(event), kind) : ring.push(event, kind);
-  }
+  EventRing* last = nullptr;  // takes the event itself; those before it a copy
+  each_ring([&](EventRing& ring) {
+    if (!(direction ? ring.wants(kind, *direction) : ring.wants(kind))) return;
+    if (last != nullptr) last->push(event, kind);
+    last = &ring;
+  });
+  if (last != nullptr) last->push(std::move(event), kind);
 }
 
 auto SessionEvents::is_wanted_by(const EventRing& ring) const -> bool {

@@ -6,8 +6,8 @@
 
 namespace weir::event {
 
-EventRing::EventRing(RingOptions options, std::shared_ptr<ConsumerSignal> signal)
-    : options_(std::move(options)),
+EventRing::EventRing(const RingOptions& options, std::shared_ptr<ConsumerSignal> signal)
+    : options_(options),
       signal_(std::move(signal)),
       slots_(std::bit_ceil(std::max<std::size_t>(options_.slots, 4))),
       mask_(slots_.size() - 1) {}
@@ -32,12 +32,13 @@ auto EventRing::reserve(std::size_t events, std::size_t bytes) -> bool {
   flush_overflow();
   if (has_room(events, bytes)) return true;
   publish();  // what the consumer is to make room by reading
-  // As in notify(): either we see the room that drain() made, or it sees that we are parked.
-  parked_.exchange(true, std::memory_order_acq_rel);
+  // As in notify(): either we see the room that drain() made, or it sees that we are parked. Who was parked before us
+  // stays so: what we saw, it has not.
+  const bool others_wait = parked_.exchange(true, std::memory_order_acq_rel);
   head_seen_ = head_.load(std::memory_order_acquire);
   flush_overflow();
   if (!has_room(events, bytes)) return false;
-  parked_.exchange(false, std::memory_order_acq_rel);
+  if (!others_wait) parked_.exchange(false, std::memory_order_acq_rel);
   return true;
 }
 

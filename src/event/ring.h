@@ -44,11 +44,11 @@ struct RingOptions {
 // Chunks and their writes wait or are dropped, as the policy says. Evidence (what was sent and acknowledged, the
 // kernel's counters) is a sample: where there is no room it is dropped and counted, whatever the policy.
 // All else is the life of sessions and never waits: beyond the slots it queues on the producer's side,
-// and accepts_sessions() turns false when that queue is long, so that the worker stops accepting:
-// with the few events each live session can still add, memory is bounded.
+// and when that queue is long they are dropped and counted, or, with policy block, accepts_sessions() turns false so
+// that the worker stops accepting: with the few events each live session can still add, memory is bounded.
 class EventRing {
  public:
-  EventRing(RingOptions options, std::shared_ptr<ConsumerSignal> signal);
+  EventRing(const RingOptions& options, std::shared_ptr<ConsumerSignal> signal);
   EventRing(const EventRing&) = delete;
   auto operator=(const EventRing&) -> EventRing& = delete;
 
@@ -68,7 +68,10 @@ class EventRing {
   void push(Event event, EventKind kind);
   // At the end of the loop's turn: publishes what was pushed and wakes the consumer if it sleeps.
   void publish();
-  [[nodiscard]] auto accepts_sessions() const -> bool { return overflow_.size() < overflow_limit; }
+  // Always true with policy drop: whoever may miss events holds no client up.
+  [[nodiscard]] auto accepts_sessions() const -> bool {
+    return options_.policy == FullPolicy::drop || overflow_.size() < overflow_limit;
+  }
   // Nothing is left on this side: all was published.
   [[nodiscard]] auto producer_is_empty() const -> bool {
     return overflow_.empty() && !has_lost_ && tail_ == published_seen_;

@@ -208,6 +208,7 @@ void Connection::send_response(Response response) {
 }
 
 void Connection::send_stream(std::unique_ptr<BodyStream> stream) {
+  if (server_.stopping) return end();  // a body without an end would never let it stop
   out_ += "Connection: close\r\n\r\n";
   phase_ = Phase::streaming;
   stream_ = std::move(stream);

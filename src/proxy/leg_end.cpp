@@ -91,11 +91,11 @@ auto LegEnd::dead() const -> bool { return tcp_ && net::connection_is_dead(fd_.g
 
 void LegEnd::take_stamps(const StampWishes& wishes, std::uint64_t written) {
   if (!tcp_ || (!extras_ && !wishes.any())) return;
-  if (!extras_) {
+  if (!extras_) extras_ = std::make_unique<LegExtras>();
+  if (!extras_->stamps.is_numbered()) {
     // Stamps that an earlier time left behind count from another byte.
     while (Notice().take(fd_.get())) {
     }
-    extras_ = std::make_unique<LegExtras>();
   }
   if (extras_->stamps.wishes() != wishes) extras_->stamps.set(fd_.get(), wishes, written);
   if (!wishes.any()) extras_.reset();

@@ -54,6 +54,11 @@ auto is_error(const cmsghdr& header) -> bool {
 }  // namespace
 
 void LegStamps::set(int fd, const StampWishes& wishes, std::uint64_t written) {
+  // What was not told is where we are now: the offsets that follow are found from there.
+  if (wishes.sent && !wishes_.sent) reached_[static_cast<std::size_t>(TransmitStamp::What::sent)] = written;
+  if (wishes.acknowledged && !wishes_.acknowledged) {
+    reached_[static_cast<std::size_t>(TransmitStamp::What::acknowledged)] = written;
+  }
   wishes_ = wishes;
   const unsigned flags = flags_for(wishes);
   if (!wishes.sent && !wishes.acknowledged) {

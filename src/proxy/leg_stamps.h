@@ -28,6 +28,8 @@ class LegStamps {
   // Asks the kernel for these times and no others; none: all off. `written`: see Endpoint::take_stamps. What it
   // refuses does not come. Stamps of bytes that were written before have no offset of their own and are dropped.
   void set(int fd, const StampWishes& wishes, std::uint64_t written);
+  // Bytes are numbered: stamps of what is sent or acknowledged may come.
+  [[nodiscard]] auto is_numbered() const -> bool { return numbered_; }
   // What was last asked for.
   [[nodiscard]] auto wishes() const -> const StampWishes& { return wishes_; }
 

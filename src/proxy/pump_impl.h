@@ -199,7 +199,10 @@ auto Pump<Source, Sink>::deliver(Leg<Sink>& sink, Context& context, const event:
       blocked_ = true;
       return Delivered::not_yet;
     }
-    if (told && !events.reserve(direction_, 1, 0)) return Delivered::parked;
+    if (told && !events.reserve(direction_, 1, 0)) {
+      blocked_ = false;  // the sink takes bytes: it is our observer that is waited for
+      return Delivered::parked;
+    }
     const IoResult result = sink.end.write(pending_.bytes());
     const bool all = took_all(sink, result, pending_.size(), now);
     if (result.bytes > 0) {
@@ -222,7 +225,10 @@ auto Pump<Source, Sink>::deliver_pipe(Leg<Sink>& sink, Context& context, const e
       blocked_ = true;
       return Delivered::not_yet;
     }
-    if (told && !events.reserve(direction_, 1, 0)) return Delivered::parked;
+    if (told && !events.reserve(direction_, 1, 0)) {
+      blocked_ = false;  // the sink takes bytes: it is our observer that is waited for
+      return Delivered::parked;
+    }
     const IoResult result = sink.end.splice_out(*pipe_);
     written_ += result.bytes;
     if (result.status == IoStatus::ok) {  // a partial move says nothing about the rest: ask again

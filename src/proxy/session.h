@@ -96,6 +96,7 @@ class Session final : public net::Disposable, private net::Timer, private net::A
     Opening machine;
     std::uint64_t lookup_ticket = 0;  // 0: no lookup is under way
     MonoTime lookup_since{};
+    bool listener_is_full = false;          // the attempt waits for a place in a Unix listener's queue
     std::optional<MonoTime> attempt_since;  // none: none is under way
     std::optional<Address> attempt_from;    // the source address that was asked for
   };

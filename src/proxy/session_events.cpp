@@ -53,7 +53,7 @@ void Session::tell_resolved(const Result<net::Addresses>& answer) const {
 
 // The attempt under way has come to its end; nothing is told if there is none.
 void Session::tell_attempt(int error) {
-  if (!opening_ || !opening_->attempt_since || error == EAGAIN) return;  // EAGAIN: the same address is tried again
+  if (!opening_ || !opening_->attempt_since) return;
   const MonoTime since = *std::exchange(opening_->attempt_since, std::nullopt);
   if (!events().wants(EventKind::connect_tried)) return;
   auto tried =
@@ -72,10 +72,14 @@ void Session::tell_opened(Nanos connect_time) {
 }
 
 void Session::tell_newcomer(event::EventRing& ring) const {
-  if (phase_ != SessionPhase::relaying) return;
+  if (phase_ != SessionPhase::relaying || !events().is_wanted_by(ring)) return;
   const MonoTime since = accepted_ + connect_time_;
-  events().push_to(ring, since, EventKind::session_opened, opened(connect_time_));
-  events().push_to(ring, since, EventKind::legs_connected, leg_addresses());
+  if (ring.wants(EventKind::session_opened)) {
+    events().push_to(ring, since, EventKind::session_opened, opened(connect_time_));
+  }
+  if (ring.wants(EventKind::legs_connected)) {
+    events().push_to(ring, since, EventKind::legs_connected, leg_addresses());
+  }
 }
 
 auto Session::opened(Nanos connect_time) const -> std::shared_ptr<const event::SessionOpened> {

@@ -94,10 +94,11 @@ void Session::on_resolved(const Result<net::Addresses>& answer) {
 
 void Session::carry_out(const Opening::Connect& what) {
   using Kind = ConnectOutcome::Kind;
-  tell_attempt(ETIMEDOUT);  // the one before it, if it is still under way
+  const bool same_again = opening_->attempt_since && opening_->listener_is_full;
+  if (!same_again) tell_attempt(ETIMEDOUT);  // the one before it, if it is still under way
   drop_attempt();
   upstream_address_ = what.to.address;
-  opening_->attempt_since = worker_.loop().clock().mono();
+  if (!same_again) opening_->attempt_since = worker_.loop().clock().mono();
   opening_->attempt_from = what.from ? std::optional(what.from->address) : std::nullopt;
   const Address* from = what.from ? &what.from->address : nullptr;
   auto attempt = proxy_.sockets->connect(upstream_address_, settings_->rules.stream_options(), from);
@@ -114,7 +115,9 @@ void Session::carry_out(const Opening::Connect& what) {
     if (!watch(server_watch_, relay_.server().end.fd())) return failed(ENOMEM, "cannot watch the socket");
     return {attempt->done ? Kind::connected : Kind::in_progress, 0, {}};
   }();
-  if (outcome.kind != Kind::in_progress) tell_attempt(outcome.error);
+  // A Unix listener whose queue is full is asked again and again: that is one attempt.
+  opening_->listener_is_full = outcome.error == EAGAIN && upstream_address_.unix_path() != nullptr;
+  if (outcome.kind != Kind::in_progress && !opening_->listener_is_full) tell_attempt(outcome.error);
   opening_->machine.on_connect(outcome, now());
 }
 

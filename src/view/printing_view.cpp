@@ -44,7 +44,11 @@ void PrintingView::on_event(const event::Event& event, Nanos wall_offset) {
                  [&](const std::shared_ptr<const event::SessionOpened>& what) { opened(moment, *what); },
                  [&](const event::HalfClosed& what) { half_closed(moment, what); },
                  [&](const std::shared_ptr<const event::SessionClosed>& what) { closed(moment, *what); },
-                 [&](const event::Gap& what) { print_gap(moment, what); },
+                 [&](const event::Gap& what) {
+                   // Of the sessions whose end was missed nobody will tell any more.
+                   if (what.events > 0) last_shown_.clear();
+                   print_gap(moment, what);
+                 },
                  [](const auto&) {},  // not of those that are printed
              },
              event.what);

@@ -174,6 +174,11 @@ class DroppingRing : public RingTest {
   }
 };
 
+TEST_F(DroppingRing, HoldsNoClientUpHoweverFarBehindItIs) {
+  for (std::uint64_t i = 0; i < 8 + 2 * EventRing::overflow_limit; ++i) push_closed(i);
+  EXPECT_TRUE(ring_.accepts_sessions());
+}
+
 TEST_F(DroppingRing, NeverHoldsTrafficUp) {
   fill();
   EXPECT_TRUE(ring_.reserve(2, 1'000'000));
