@@ -130,6 +130,25 @@ TEST(Observed, ASplicedDirectionWaitsForRoomForItsWrites) {
   EXPECT_EQ(world.watcher->told().back(), "up written " + std::to_string(8 * MiB));
 }
 
+TEST(Observed, WhoWaitsForTheObserverDoesNotWaitForThePeer) {
+  World world;
+  world.is_watched({.mask = static_cast<event::EventMask>(EventKind::chunk_written), .slots = 4});
+  world.starts();
+  world.server.send_buffer = 10;
+  world.server.stops_reading();
+  world.client.sends("0123456789 and more");
+  world.settles();
+  ASSERT_TRUE(world.up().blocked_since());
+  for (int i = 0; i < 3; ++i) {
+    world.server.sends("x");
+    world.settles();
+  }
+  world.server.reads_on();
+  world.settles();
+  EXPECT_TRUE(world.relay().parked()) << "four writes fill four slots";
+  EXPECT_FALSE(world.up().blocked_since()) << "the server takes bytes";
+}
+
 TEST(Observed, TellsOnlyTheKindsThatWereAskedFor) {
   World reads, ends;
   reads.is_watched({.mask = static_cast<event::EventMask>(EventKind::chunk_read)});

@@ -106,6 +106,22 @@ TEST_F(Told, ANameThatIsUnknown) {
   EXPECT_THAT(lines(), ElementsAre("accepted from other at front", "resolved db.example:5432 in 0 ms:no such name"));
 }
 
+TEST_F(Told, AFullUnixListenerIsOneAttempt) {
+  net::test::Folder folder;
+  FullListener full{Address(Address::Unix{folder.path("socket")})};
+  observe();
+  set_upstream(full.address());
+  const Peer client = this->client();
+  pass_in_steps(1s);
+  ASSERT_GT(sockets().asked.size(), 2U) << "it is asked again and again";
+  EXPECT_THAT(lines(), ElementsAre("accepted from other at front"));
+  full.make_room();
+  pass_in_steps(1s);
+  const auto rest = lines();
+  ASSERT_EQ(rest.size(), 3U);
+  EXPECT_THAT(rest[0], testing::MatchesRegex("tried other for 1[0-9]+ ms: connected"));
+}
+
 TEST_F(Told, AnAttemptThatTheSessionsEndCutsShort) {
   observe();
   set_upstream(silent_.address());

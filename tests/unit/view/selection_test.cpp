@@ -78,6 +78,15 @@ TEST(WhatAViewKeeps, IsBoundedByTheSessionsThatLive) {
   EXPECT_EQ(view.live_sessions(), 0u);
 }
 
+TEST(WhatAViewKeeps, IsForgottenWhereEndsWereMissed) {
+  Scene scene(text());
+  scene.opened(1);
+  scene.gap({.chunks = 3, .bytes = 30, .events = 0});
+  EXPECT_EQ(dynamic_cast<const PrintingView&>(scene.view()).live_sessions(), 1u);
+  scene.gap({.chunks = 0, .bytes = 0, .events = 1});
+  EXPECT_EQ(dynamic_cast<const PrintingView&>(scene.view()).live_sessions(), 0u);
+}
+
 TEST(WhatAViewKeeps, IsNothingWhereNothingIsNeeded) {
   for (const ViewKind kind : {ViewKind::json, ViewKind::raw}) {
     Scene scene({.kind = kind});
