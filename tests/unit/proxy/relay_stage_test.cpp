@@ -101,6 +101,25 @@ TEST(Stage, HasEachEmitSentByItself) {
   EXPECT_EQ(world.server.received(), world.client.sent());
 }
 
+// Told to an observer that must miss nothing, thousands of sends of one read wait for its ring instead of filling
+// memory.
+TEST(Stage, HasItsEmitsWaitForTheObserversRoom) {
+  World world;
+  world.is_watched({.mask = scripted::Watcher::everything, .slots = 16});
+  put_stage<SliceStage>(world, Direction::upstream, 1);
+  world.starts();
+  world.client.sends_bulk(3000);
+  world.settles();
+  EXPECT_TRUE(world.relay().parked());
+  EXPECT_LE(world.server.received().size(), 15U) << "the read and its first sends fill sixteen slots";
+  for (int i = 0; world.relay().parked() && i < 1000; ++i) {
+    world.watcher->reads();
+    world.settles();
+  }
+  EXPECT_EQ(world.server.received(), world.client.sent());
+  EXPECT_EQ(world.watcher->told().size(), 1U + 3000U);
+}
+
 TEST(Stage, HasItsEmitsWaitForTheSinkInOrder) {
   World world;
   put_stage<SliceStage>(world, Direction::upstream, 7);
