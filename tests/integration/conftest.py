@@ -19,6 +19,7 @@ How they are made:
   black_hole.py         an upstream that never answers a connection attempt
   kernel_tables.py      what the kernel says about TCP sockets
   name_server.py        a DNS server that knows one name and answers late
+  echo.py               a server that sends back what comes, for proxies of weir serve
   scene.py              one weir between one client and one server, with what came of it
   network_room.py       a network namespace where packets vanish and names resolve elsewhere (root only)
   cni_host.py           a host of its own for CNI plugins: namespaces and leases (root only)
@@ -38,6 +39,7 @@ import network_room
 from network_room import NetworkRoom
 from peers import Board, Listener, Peer
 from scene import Scene
+from serve_process import Serve
 from weir_process import BINARY, Weir
 
 
@@ -60,6 +62,14 @@ def pytest_collection_modifyitems(items):
 
 def pytest_report_header():
     return f"weir: {BINARY}{'' if BINARY.exists() else ' (missing: build it, or set WEIR_BIN)'}"
+
+
+@pytest.fixture
+def serve(weir_binary, tmp_path):
+    """A running `weir serve` that ends well."""
+    it = Serve(folder=tmp_path)
+    yield it
+    assert it.stop() == 0, it.stderr()
 
 
 @pytest.fixture(scope="session")

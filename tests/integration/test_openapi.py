@@ -7,14 +7,6 @@ import pytest
 
 from deadline import wait_until
 from openapi_schema import problems
-from serve_process import Serve
-
-
-@pytest.fixture
-def serve(weir_binary, tmp_path):
-    it = Serve(folder=tmp_path)
-    yield it
-    assert it.stop() == 0, it.stderr()
 
 
 @pytest.fixture

@@ -1,27 +1,18 @@
 """The settings of a proxy: each is changed while sessions run, over the API, by command and in the file."""
 
-import contextlib
 import json
 import signal
 import socket
-import threading
 
 import pytest
 
-from deadline import PATIENCE, wait_until
+from deadline import wait_until
 from echo import connect, echo_server, echoes
 from serve_process import Serve
 from weir_process import run_weir
 
 # Another value than the default of each kind, as the API takes it.
 ANOTHER = {"upstream": "127.0.0.1:1", "flag": False, "count": 2, "size": "1MiB", "duration": "123s"}
-
-
-@pytest.fixture
-def serve(weir_binary, tmp_path):
-    it = Serve(folder=tmp_path)
-    yield it
-    assert it.stop() == 0, it.stderr()
 
 
 @pytest.fixture

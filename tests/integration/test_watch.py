@@ -18,13 +18,6 @@ from weir_process import BINARY, one_sentence, run_weir
 
 
 @pytest.fixture
-def serve(weir_binary, tmp_path):
-    it = Serve(folder=tmp_path)
-    yield it
-    assert it.stop() == 0, it.stderr()
-
-
-@pytest.fixture
 def db(serve):
     """`serve` with the proxy "db" in front of a server that sends back what comes."""
     with echo_server() as upstream:
@@ -41,8 +34,8 @@ class Watch:
         with contextlib.ExitStack() as files:
             out = stdout if stdout is not None else files.enter_context(open(self.path, "wb"))
             self.process = subprocess.Popen(
-                [BINARY, "watch", "--url", f"http://127.0.0.1:{serve.port}", *map(str, words)], stdin=subprocess.DEVNULL,
-                stdout=out, stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})})
+                [BINARY, "watch", "--url", f"http://127.0.0.1:{serve.port}", *map(str, words)],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})})
         self.first_line = self.process.stderr.readline()
 
     def output(self):
