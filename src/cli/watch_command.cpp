@@ -86,10 +86,10 @@ void add_watch(Command app, int& exit_code) {
       "  weir watch db --show dump --limit 64           the first 64 bytes of every chunk\n"
       "  weir watch --show json | jq .                  all proxies, a line of JSON for each event\n"
       "  weir watch db --session 12 --only downstream   what the server says in one session\n"
-      "\nIt ends with SIGINT or SIGTERM. With --when-slow block a reader that takes nothing holds the traffic up, for "
-      "30s\n"
-      "at most; then the API ends the view.\n"
-      "Exit codes: 0 its reader left, 1 it could not be done or the API ended the view, 2 wrong usage.");
+      "\nIt ends with SIGINT or SIGTERM. With --when-slow block a reader that takes\n"
+      "nothing holds the traffic up, for 30s at most; then the API ends the view.\n"
+      "Exit codes: 0 its reader left, 1 it could not be done or the API ended the\n"
+      "view, 2 wrong usage.");
   watch.callback([arguments, &exit_code] { exit_code = run_watch(*arguments); });
 }
 
