@@ -35,7 +35,8 @@ class Watch:
             out = stdout if stdout is not None else files.enter_context(open(self.path, "wb"))
             self.process = subprocess.Popen(
                 [BINARY, "watch", "--url", f"http://127.0.0.1:{serve.port}", *map(str, words)],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})})
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, text=True,
+                env={**os.environ, **(environment or {})})
         self.first_line = self.process.stderr.readline()
 
     def output(self):
