@@ -11,10 +11,7 @@ option(WEIR_PCH "Precompile the headers of libraries" ON)
 
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
-  if(WEIR_PCH) # without these words ccache takes nothing that a precompiled header went into
-    set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
-  endif()
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${PROJECT_SOURCE_DIR}/cmake/compile-cached)
 endif()
 
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
