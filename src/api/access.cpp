@@ -9,6 +9,11 @@
 namespace weir::api {
 namespace {
 
+auto same_ignoring_case(std::string_view a, std::string_view lower) -> bool {
+  return std::ranges::equal(a, lower, {},
+                            [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+}
+
 auto is_loopback(const Address& address) -> bool {
   const auto* ip = address.ip();
   if (ip == nullptr) return true;  // a Unix socket
@@ -23,6 +28,15 @@ auto refused(int status, const std::string& why) -> http::Response {
   if (status == 401) answer.set("WWW-Authenticate", "Bearer");
   answer.body = control::Json{{"error", why}, {"status", status}}.dump() + "\n";
   return answer;
+}
+
+// "Bearer TOKEN": the scheme in any case, and one space or more (RFC 9110, 11.1 and 11.4).
+auto bearer_token(std::string_view header) -> std::optional<std::string_view> {
+  constexpr std::string_view scheme = "bearer";
+  if (!same_ignoring_case(header.substr(0, scheme.size()), scheme)) return std::nullopt;
+  const auto token = header.find_first_not_of(' ', scheme.size());
+  if (token == std::string_view::npos || token == scheme.size()) return std::nullopt;
+  return header.substr(token);
 }
 
 // The time does not tell how much of it was right.
@@ -41,7 +55,7 @@ auto is_local_host(std::string_view host) -> bool {
   const auto port = host.substr(name.size());
   if (!port.empty() && (port[0] != ':' || port.find_first_not_of("0123456789", 1) != std::string_view::npos))
     return false;
-  if (name == "localhost" || name == "[::1]") return true;
+  if (same_ignoring_case(name, "localhost") || name == "[::1]") return true;  // RFC 9110, 4.2.3
   in_addr ip{};
   constexpr std::uint32_t net_127 = 127U << 24U;
   return ::inet_pton(AF_INET, std::string(name).c_str(), &ip) == 1 && (ntohl(ip.s_addr) & 0xff000000U) == net_127;
@@ -67,11 +81,11 @@ auto make_rules(const std::vector<Address>& bound, std::string token, bool compa
 }
 
 auto why_refused(const AccessRules& rules, const http::Request& request) -> std::optional<http::Response> {
+  if (rules.metrics_open && request.path == "/metrics") return std::nullopt;
   const bool native = family_of(request.path) == RouteFamily::native;
   if (!rules.token.empty()) {
-    constexpr std::string_view scheme = "Bearer ";
-    const auto given = request.header("authorization");
-    const bool right = given.starts_with(scheme) && same_secret(given.substr(scheme.size()), rules.token);
+    const auto given = bearer_token(request.header("authorization"));
+    const bool right = given && same_secret(*given, rules.token);
     if (!right && (native || !rules.compat_open))
       return refused(401, "this needs the header Authorization: Bearer TOKEN");
   } else if (native && !rules.local) {

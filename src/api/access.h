@@ -16,9 +16,10 @@ enum class RouteFamily : std::uint8_t {
 [[nodiscard]] auto family_of(std::string_view path) -> RouteFamily;
 
 struct AccessRules {
-  std::string token;         // empty: none is asked for
-  bool compat_open = false;  // bound beyond this machine without a token: toxiproxy's routes alone are open
-  bool local = true;         // bound to loopback or a Unix socket
+  std::string token;          // empty: none is asked for
+  bool compat_open = false;   // bound beyond this machine without a token: toxiproxy's routes alone are open
+  bool metrics_open = false;  // GET /metrics needs no token and no Host of this machine, as with toxiproxy's own flags
+  bool local = true;          // bound to loopback or a Unix socket
   bool unix_socket = false;
 };
 

@@ -1,7 +1,6 @@
 #include "api/go_json.h"
 
 #include <algorithm>
-#include <limits>
 #include <sstream>
 
 namespace weir::api {
@@ -30,8 +29,8 @@ auto parse_go_json(std::string_view body) -> Result<Json> {
     const std::size_t at = error.byte > 0 ? begin + error.byte - 1 : begin;
     if (at >= body.size()) return failure("unexpected EOF");
     return failure(fmt::format("invalid character '{}' looking for beginning of value", body[at]));
-  } catch (const nlohmann::json::exception& error) {
-    return failure(fmt::format("json: {}", error.what()));
+  } catch (const nlohmann::json::exception&) {
+    return failure("json: cannot unmarshal number: it is out of range");
   }
 }
 
@@ -84,9 +83,7 @@ auto GoFields::flag(std::string_view key) -> std::optional<bool> {
 
 auto GoFields::integer(std::string_view key) -> std::optional<std::int64_t> {
   const Json& found = value(key);
-  constexpr auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-  const bool fits = found.is_number_integer() && (!found.is_number_unsigned() || found.get<std::uint64_t>() <= most);
-  if (fits) return found.get<std::int64_t>();
+  if (const auto whole = control::integer_of(found)) return whole;
   if (!found.is_null()) wrong(key, found, "int64");
   return std::nullopt;
 }

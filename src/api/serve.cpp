@@ -16,8 +16,13 @@ class AllRoutes {
   AllRoutes(const control::ApiParts& parts, AccessRules rules, const std::string& version)
       : parts_(parts), rules_(std::move(rules)), toxiproxy_(parts.registry, version), native_(parts, version) {}
 
+  // Judged by the head alone: who may not ask has no body read.
+  [[nodiscard]] auto refusal(const http::Request& head) -> std::optional<http::Response> {
+    if (auto refused = why_refused(rules_, head)) return refused;
+    if (family_of(head.path) == RouteFamily::toxiproxy && comes_from_a_browser(head)) return toxiproxy_.handle(head);
+    return std::nullopt;
+  }
   [[nodiscard]] auto handle(const http::Request& request) -> http::Response {
-    if (auto refused = why_refused(rules_, request)) return std::move(*refused);
     if (family_of(request.path) == RouteFamily::toxiproxy) return toxiproxy_.handle(request);
     if (request.path == "/metrics") {
       return metrics_answer(parts_.registry, parts_.registry.engine(), parts_.events, parts_.log,
@@ -36,6 +41,7 @@ class AllRoutes {
 auto make_api(const ServeOptions& options, const control::ApiParts& parts) -> Result<control::Api> {
   auto rules = make_rules(parts.listens_on, options.token, options.compat_open || parts.compat_open);
   if (!rules) return tl::make_unexpected(rules.error());
+  rules->metrics_open = options.metrics_open;
   control::Api api;
   if (!rules->local && rules->token.empty()) {
     api.warning = "toxiproxy's routes are open to everybody who reaches this address; the rest of the API is closed";
@@ -46,6 +52,7 @@ auto make_api(const ServeOptions& options, const control::ApiParts& parts) -> Re
     };
   }
   const auto routes = std::make_shared<AllRoutes>(parts, *std::move(rules), options.version);
+  api.gate = [routes](const http::Request& head) { return routes->refusal(head); };
   api.handler = [routes](const http::Request& request, http::Responder responder) {
     responder.answer(routes->handle(request));
   };

@@ -10,6 +10,7 @@ namespace weir::api {
 struct ServeOptions : control::ServeOptions {
   std::string token;             // empty: none
   bool compat_open = false;      // see AccessRules
+  bool metrics_open = false;     // see AccessRules
   std::string toxiproxy_config;  // toxiproxy's JSON file, or empty
   std::string version;
 };

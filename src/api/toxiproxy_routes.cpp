@@ -83,11 +83,8 @@ auto split_path(std::string_view path) -> std::vector<std::string> {
 }  // namespace
 
 auto comes_from_a_browser(const http::Request& request) -> bool {
-  if (request.header("user-agent").starts_with("Mozilla/")) return true;
-  const auto origin = request.header("origin");
-  if (origin.empty()) return false;
-  const auto host = request.header("host");
-  return host.empty() || (origin != "http://" + std::string(host) && origin != "https://" + std::string(host));
+  return request.header("user-agent").starts_with("Mozilla/") || request.headers.contains("origin") ||
+         request.headers.contains("sec-fetch-site");
 }
 
 ToxiproxyRoutes::ToxiproxyRoutes(Registry& registry, std::string weir_version)

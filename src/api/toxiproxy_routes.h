@@ -45,7 +45,8 @@ class ToxiproxyRoutes {
   std::uint32_t counter_ = 0;
 };
 
-// A page may not drive us: browsers name themselves, and say where a request comes from.
+// A page may not drive us. A browser names itself, or says where a request comes from (Fetch, 3.1; Fetch Metadata), as
+// no client library does; Host and Origin prove nothing, as a page may have its own name point here (DNS rebinding).
 // True: answer 403.
 [[nodiscard]] auto comes_from_a_browser(const http::Request& request) -> bool;
 

@@ -25,6 +25,7 @@ auto BlockPool::class_for(std::size_t size) -> std::size_t {
 }
 
 BlockPool::~BlockPool() {
+  if (own_ != nullptr) recycle(own_);
   if (fill_ != nullptr && fill_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) recycle(fill_);
   reclaim();
   for (Block*& head : free_) {
@@ -78,7 +79,15 @@ void BlockPool::reclaim() {
   }
 }
 
+void BlockPool::charge(Block& block, std::atomic<std::uint64_t>* charged) {
+  block.charged = charged;
+  if (charged != nullptr) charged->fetch_add(sizeof(Block) + block.capacity, std::memory_order_relaxed);
+}
+
 void BlockPool::give_back(Block* block) noexcept {
+  if (auto* charged = std::exchange(block->charged, nullptr)) {
+    charged->fetch_sub(sizeof(Block) + block->capacity, std::memory_order_relaxed);
+  }
   Block* head = returned_.load(std::memory_order_relaxed);
   do {
     block->next = head;
@@ -106,12 +115,43 @@ auto BlockPool::commit(std::size_t n) -> Slice {
   return slice;
 }
 
-auto BlockPool::copy(std::span<const std::byte> bytes) -> Slice {
+auto BlockPool::own_space(std::size_t size) -> std::span<std::byte> {
+  if (own_ != nullptr && own_->capacity < size) recycle(std::exchange(own_, nullptr));
+  if (own_ == nullptr) own_ = acquire(size);
+  if (own_ == nullptr) return {};
+  return {own_->bytes(), size};
+}
+
+auto BlockPool::commit_own(std::size_t n, std::atomic<std::uint64_t>* charged) -> Slice {
+  Block* block = std::exchange(own_, nullptr);
+  block->references.store(0, std::memory_order_relaxed);
+  charge(*block, charged);
+  return Slice(block, 0, n);
+}
+
+auto BlockPool::copy(std::span<const std::byte> bytes, std::atomic<std::uint64_t>* charged) -> Slice {
   Block* block = acquire(bytes.size());
   if (block == nullptr) return {};
   block->references.store(0, std::memory_order_relaxed);
+  charge(*block, charged);
   if (!bytes.empty()) std::memcpy(block->bytes(), bytes.data(), bytes.size());
   return Slice(block, 0, bytes.size());
+}
+
+auto BlockFill::copy(BlockPool& pool, std::span<const std::byte> bytes, std::size_t ahead) -> Slice {
+  const std::size_t used = last_.block_ == nullptr ? 0 : last_.offset_ + last_.size_;
+  if (last_.block_ == nullptr || last_.block_->capacity - used < bytes.size()) {
+    constexpr std::size_t most_ahead = 64 * 1024;
+    Block* block = pool.acquire(std::max(bytes.size(), std::min(ahead, most_ahead)));
+    if (block == nullptr) return {};
+    block->references.store(0, std::memory_order_relaxed);
+    BlockPool::charge(*block, charged_);
+    last_ = Slice(block, 0, 0);
+  }
+  const std::size_t at = last_.offset_ + last_.size_;
+  if (!bytes.empty()) std::memcpy(last_.block_->bytes() + at, bytes.data(), bytes.size());
+  last_ = Slice(last_.block_, at, bytes.size());
+  return last_;
 }
 
 }  // namespace weir

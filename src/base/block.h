@@ -17,7 +17,8 @@ struct Block {
   std::atomic<std::uint32_t> references{0};
   std::uint32_t capacity = 0;
   BlockPool* pool = nullptr;
-  Block* next = nullptr;  // in a free list or the returned stack
+  Block* next = nullptr;                          // in a free list or the returned stack
+  std::atomic<std::uint64_t>* charged = nullptr;  // counts its size while anybody refers to it; see BlockPool
   [[nodiscard]] auto bytes() -> std::byte* { return reinterpret_cast<std::byte*>(this + 1); }
 };
 
@@ -65,6 +66,7 @@ class Slice {
 
  private:
   friend class BlockPool;
+  friend class BlockFill;
   Slice(Block* block, std::size_t offset, std::size_t size) noexcept
       : block_(block), offset_(static_cast<std::uint32_t>(offset)), size_(static_cast<std::uint32_t>(size)) {
     block_->references.fetch_add(1, std::memory_order_relaxed);
@@ -78,6 +80,9 @@ class Slice {
 
 // Hands out blocks. One per event loop: every call is made on the loop's thread, only dropping the
 // last slice of a block may happen elsewhere. Destroy it after the last slice is gone.
+//
+// A block may be charged to a counter, which then counts all of its memory until its last slice is gone, whoever
+// holds that: one byte that is kept keeps a whole block. The counter outlives the block's slices.
 class BlockPool {
  public:
   // Blocks that reads land in; two reads of 128 KiB or hundreds of small ones share one.
@@ -95,9 +100,13 @@ class BlockPool {
   [[nodiscard]] auto space(std::size_t size) -> std::span<std::byte>;
   // The first n bytes of the last space() were written: they become a slice.
   [[nodiscard]] auto commit(std::size_t n) -> Slice;
+  // The same in a block that no other read shares, for bytes that may wait for long.
+  [[nodiscard]] auto own_space(std::size_t size) -> std::span<std::byte>;
+  // The first n bytes of the last own_space() were written: they and their block become a slice.
+  [[nodiscard]] auto commit_own(std::size_t n, std::atomic<std::uint64_t>* charged) -> Slice;
   // A private copy, in the smallest block that fits: for bytes that will wait. Any size below 4 GiB;
   // empty if memory is exhausted.
-  [[nodiscard]] auto copy(std::span<const std::byte> bytes) -> Slice;
+  [[nodiscard]] auto copy(std::span<const std::byte> bytes, std::atomic<std::uint64_t>* charged = nullptr) -> Slice;
 
   // Bytes of all blocks in use, those still referenced elsewhere included; for tests and limits.
   [[nodiscard]] auto allocated_bytes() const -> std::size_t { return allocated_; }
@@ -105,19 +114,41 @@ class BlockPool {
 
  private:
   friend class Slice;
+  friend class BlockFill;
   static constexpr std::size_t class_count = 4;
   static auto class_for(std::size_t size) -> std::size_t;
   auto acquire(std::size_t size) -> Block*;
-  void reclaim();                         // owner thread: take back what was returned
-  void recycle(Block* block);             // owner thread
+  void reclaim();              // owner thread: take back what was returned
+  void recycle(Block* block);  // owner thread
+  static void charge(Block& block, std::atomic<std::uint64_t>* charged);
   void give_back(Block* block) noexcept;  // any thread
 
   Block* free_[class_count] = {};
   Block* fill_ = nullptr;  // the pool itself holds one reference
   std::size_t fill_used_ = 0;
+  Block* own_ = nullptr;  // of own_space(); nobody refers to it
   std::size_t allocated_ = 0;
   std::size_t cached_ = 0;
   std::atomic<Block*> returned_{nullptr};
+};
+
+// Gathers small chunks of one owner in blocks that are charged to it, so that each keeps little more memory than its
+// own. On the loop's thread; the slices go anywhere.
+class BlockFill {
+ public:
+  explicit BlockFill(std::atomic<std::uint64_t>* charged) : charged_(charged) {}
+  BlockFill(const BlockFill&) = delete;
+  auto operator=(const BlockFill&) -> BlockFill& = delete;
+
+  // A copy. A new block, where one is needed, has room for `ahead` bytes, or for 64 KiB if that is less; empty if
+  // memory is exhausted.
+  [[nodiscard]] auto copy(BlockPool& pool, std::span<const std::byte> bytes, std::size_t ahead) -> Slice;
+  // Keeps no block that nobody else keeps.
+  void let_go() { last_ = Slice(); }
+
+ private:
+  std::atomic<std::uint64_t>* charged_;
+  Slice last_;  // what was copied last: the next goes behind it
 };
 
 inline void Slice::drop() noexcept {

@@ -29,6 +29,10 @@ class Fifo {
     if (++queue_->head == queue_->items.size()) queue_.reset();
   }
   void clear() { queue_.reset(); }
+  // Bytes that it owns, of what the items own themselves none.
+  [[nodiscard]] auto memory() const -> std::size_t {
+    return empty() ? 0 : sizeof(Queue) + queue_->items.capacity() * sizeof(T);
+  }
 
  private:
   struct Queue {

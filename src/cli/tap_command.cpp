@@ -16,7 +16,7 @@
 #include "cli/view_options.h"
 #include "engine/engine.h"
 #include "engine/lifecycle.h"
-#include "engine/usable_cores.h"
+#include "engine/machine.h"
 #include "net/socket.h"
 
 namespace weir::cli {

@@ -17,8 +17,8 @@ constexpr const char* usage =
     "  -config string\n        JSON file containing proxies to create on startup\n"
     "  -host string\n        Host for toxiproxy's API to listen on (default \"localhost\")\n"
     "  -port string\n        Port for toxiproxy's API to listen on (default \"8474\")\n"
-    "  -proxy-metrics\n        always on here: GET /metrics\n"
-    "  -runtime-metrics\n        always on here: GET /metrics\n"
+    "  -proxy-metrics\n        GET /metrics without a token (it is always there)\n"
+    "  -runtime-metrics\n        the same\n"
     "  -seed int\n        Seed for randomizing toxics with\n"
     "  -version\n        Show the version and exit\n";
 
@@ -77,6 +77,7 @@ auto run_toxiproxy_server(const std::vector<std::string>& words) -> int {
   }
   options.toxiproxy_config = flags->value("config", "");
   options.compat_open = true;
+  options.metrics_open = flags->has("proxy-metrics") || flags->has("runtime-metrics");
   options.drain = std::optional<Nanos>(Nanos{0});  // it ends at once, as toxiproxy does
   if (const char* token = std::getenv("WEIR_TOKEN")) options.token = token;
   options.version = version_text();

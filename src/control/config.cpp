@@ -24,6 +24,7 @@
 
 #include "base/duration.h"
 #include "control/file_text.h"
+#include "engine/machine.h"
 
 namespace weir::control {
 namespace {
@@ -222,7 +223,7 @@ auto effective_config(const Config& config) -> std::string {
             {"proxies", Json::array()}};
   if (config.seed) root["seed"] = *config.seed;
   if (config.workers) root["workers"] = *config.workers;
-  root["limits"]["fault_bytes"] = fmt::format("{}", config.fault_bytes.value_or(fault::ByteBudget::default_limit));
+  root["limits"]["fault_bytes"] = fmt::format("{}", config.fault_bytes.value_or(engine::default_fault_bytes()));
   for (const ObserverRule& rule : config.observers) root["observers"].push_back(rule.effective);
   for (const ProxyDefinition& proxy : config.proxies) root["proxies"].push_back(definition_json(proxy));
   std::ostringstream out;

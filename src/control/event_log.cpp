@@ -45,6 +45,7 @@ class EventLog::Follower final : public http::BodyStream {
     }
     return text;
   }
+  [[nodiscard]] auto filler() const -> std::string_view override { return http::event_comment; }
   void wake() const {
     if (wake_) wake_();
   }
@@ -65,6 +66,7 @@ void EventLog::add(std::string type, const Json& data) {
 auto EventLog::after(std::uint64_t id, std::size_t most, std::uint64_t& missed) const -> std::vector<Entry> {
   thread_.check("control::EventLog");
   std::vector<Entry> found;
+  id = std::min(id, last_id_);  // a number from another run of the process: begin anew
   const std::uint64_t first = entries_.empty() ? last_id_ + 1 : entries_.front().id;
   missed = id + 1 < first ? first - id - 1 : 0;
   const std::uint64_t from = std::max(id + 1, first);
@@ -81,7 +83,6 @@ auto EventLog::so_far(std::uint64_t id) const -> std::string {
 auto EventLog::follow(std::uint64_t id) -> std::unique_ptr<http::BodyStream> {
   thread_.check("control::EventLog");
   if (followers_.size() >= most_streams) return nullptr;
-  // A number from another run of the process: begin anew.
   return std::make_unique<Follower>(*this, std::min(id, last_id_));
 }
 

@@ -18,4 +18,10 @@ auto bad_shape(std::string_view text) -> std::string {
   return "";
 }
 
+auto integer_of(const Json& value) -> std::optional<std::int64_t> {
+  if (!value.is_number_integer()) return std::nullopt;
+  if (value.is_number_unsigned() && value.get<std::uint64_t>() > std::uint64_t{INT64_MAX}) return std::nullopt;
+  return value.get<std::int64_t>();
+}
+
 }  // namespace weir::control

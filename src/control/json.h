@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,5 +21,8 @@ using Json = nlohmann::ordered_json;
 inline constexpr std::size_t most_json_members = 1000;  // of one object
 // Empty: the text may be parsed. Otherwise what is wrong with its shape.
 [[nodiscard]] auto bad_shape(std::string_view text) -> std::string;
+
+// None: it is no whole number, or one beyond 64 bits with a sign (get() would give another number for it).
+[[nodiscard]] auto integer_of(const Json& value) -> std::optional<std::int64_t>;
 
 }  // namespace weir::control

@@ -35,6 +35,14 @@ void ProxyNames::add(ProxyId id, const std::string& name) {
   names_[id] = name;
 }
 
+void ProxyNames::remove(ProxyId id) {
+  const std::lock_guard lock(mutex_);
+  gone_.push_back(id);
+  if (gone_.size() <= gone_remembered) return;
+  names_.erase(gone_.front());
+  gone_.pop_front();
+}
+
 auto ProxyNames::name(ProxyId id) const -> std::string {
   const std::lock_guard lock(mutex_);
   const auto found = names_.find(id);

@@ -1,6 +1,7 @@
 // Views that a configuration file asks for: the traffic of some proxies, written to files while it passes.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -20,11 +21,16 @@ namespace weir::control {
 class ProxyNames {
  public:
   void add(ProxyId id, const std::string& name);
+  // The proxy is gone. Its last events may still be on their way: its name stays until so many others have gone.
+  void remove(ProxyId id);
+  static constexpr std::size_t gone_remembered = 4096;
+  // Empty: it is not known, or not any more.
   [[nodiscard]] auto name(ProxyId id) const -> std::string;
 
  private:
   mutable std::mutex mutex_;
   std::map<ProxyId, std::string> names_;
+  std::deque<ProxyId> gone_;  // the oldest first
 };
 
 // One [[observers]] of the file.

@@ -27,7 +27,8 @@ auto to_fields(const Json& object, const std::string& path) -> Read<std::vector<
     } else if (value.is_boolean()) {
       fields.push_back({key, value.get<bool>()});
     } else if (value.is_number_integer()) {
-      fields.push_back({key, value.get<std::int64_t>()});
+      const auto whole = integer_of(value);
+      fields.push_back(whole ? fault::Field{key, *whole} : fault::Field{key, value.dump()});
     } else if (value.is_number()) {
       fields.push_back({key, value.get<double>()});
     } else {

@@ -170,6 +170,7 @@ void Registry::remove(std::string_view name) {
   if (found == proxies_.end()) return;
   engine_.remove_proxy(found->second.id);
   tell("proxy.removed", found->second);
+  if (names_ != nullptr) names_->remove(found->second.id);
   by_id_.erase(found->second.id);
   proxies_.erase(found);
 }

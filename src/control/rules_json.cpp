@@ -17,9 +17,8 @@ auto to_written(const Json& value) -> std::optional<Written> {
   if (value.is_boolean()) return Written{value.get<bool>()};
   if (value.is_number_float()) return Written{value.get<double>()};
   if (!value.is_number_integer()) return std::nullopt;
-  const bool beyond = value.is_number_unsigned() &&
-                      value.get<std::uint64_t>() > std::uint64_t{std::numeric_limits<std::int64_t>::max()};
-  return beyond ? Written{value.get<double>()} : Written{value.get<std::int64_t>()};
+  if (const auto whole = integer_of(value)) return Written{*whole};
+  return Written{value.dump()};
 }
 
 auto to_json(const Written& value) -> Json {

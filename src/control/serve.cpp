@@ -18,7 +18,7 @@
 #include "control/session_watch.h"
 #include "engine/drain.h"
 #include "engine/listeners.h"
-#include "engine/usable_cores.h"
+#include "engine/machine.h"
 #include "http/server.h"
 
 namespace weir::control {
@@ -143,6 +143,7 @@ auto Server::start() -> Result<void> {
                                  .http_connections = [this] { return http_.connections(); }});
   if (!made) return tl::make_unexpected(made.error());
   served_ = *std::move(made);
+  http_.set_gate(served_.gate);
   const sigset_t set = served_signals();
   signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (auto watched = signal_watch_.watch(signals_.get()); !watched) return watched;
@@ -335,7 +336,7 @@ auto serve(const ServeOptions& options) -> Result<void> {
   if (!loop) return tl::make_unexpected(loop.error());
   auto engine = engine::Engine::create({.workers = workers.value_or(engine::usable_cores()),
                                         .seed = seed.value_or(random_seed()),
-                                        .fault_bytes = config.fault_bytes.value_or(fault::ByteBudget::default_limit)});
+                                        .fault_bytes = config.fault_bytes.value_or(engine::default_fault_bytes())});
   if (!engine) return tl::make_unexpected(engine.error());
   ProxyNames names;
   auto outputs = add_observers(config.observers, **engine, names);

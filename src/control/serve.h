@@ -33,6 +33,7 @@ struct ApiParts {
 
 // What answers over HTTP, on the control thread.
 struct Api {
+  http::Gate gate;  // judges each request first
   http::Handler handler;
   std::function<Result<void>()> before_listening{};  // the last that is done before anybody is told; or none
   std::string warning{};                             // for the log, once it listens; or empty

@@ -13,6 +13,7 @@
 #include "base/histogram.h"
 #include "base/log.h"
 #include "engine/listeners.h"
+#include "engine/machine.h"
 #include "engine/observer_thread.h"
 #include "engine/proxy_spec.h"
 #include "event/event.h"
@@ -25,8 +26,8 @@ namespace weir::engine {
 
 struct EngineOptions {
   unsigned workers = 1;
-  std::uint64_t seed = 0;                                        // of all that faults draw
-  std::uint64_t fault_bytes = fault::ByteBudget::default_limit;  // that all faults together may hold
+  std::uint64_t seed = 0;                             // of all that faults draw
+  std::uint64_t fault_bytes = default_fault_bytes();  // of memory, that all faults together may hold
   const Clock* clock = &SystemClock::instance();
   std::vector<proxy::HandshakeInfo> handshakes{};  // that a proxy may name; Weir has none of its own yet
 };

@@ -20,6 +20,7 @@ auto to_string(const CloseCause& cause) -> std::string_view {
     case CloseReason::connect_failed: return "connect.failed";
     case CloseReason::timeout: return to_string(cause.timeout);
     case CloseReason::keepalive: return "tcp.keepalive";
+    case CloseReason::resources: return "resources";
     case CloseReason::fault: return "fault";
     case CloseReason::shutdown: return "shutdown";
   }

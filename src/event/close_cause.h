@@ -25,6 +25,7 @@ enum class CloseReason : std::uint8_t {
   connect_failed,       // "connect.failed": another error while connecting, such as no descriptor left
   timeout,              // the timeout's own name, such as "idle.client"
   keepalive,            // "tcp.keepalive": the peer answered no keepalive probe
+  resources,            // "resources": Weir's own machine had no memory for what was to be relayed (see detail)
   fault,                // "fault": a fault ended it
   shutdown,             // "shutdown": Weir ended it: a second signal, --once done, or its output closed
 };

@@ -79,6 +79,7 @@ struct ChunkWritten {
 // FIN was passed on in this direction; the other goes on.
 struct HalfClosed {
   Direction direction{};
+  std::shared_ptr<const std::string> fault{};  // the name of the fault that made it; null: the source has finished
 };
 
 // A fault came into force in the session: its first byte, its time or its phase has come.
@@ -111,6 +112,7 @@ struct SessionClosed {
   std::optional<Address> upstream;          // none if no upstream was reached
   Nanos age{};                              // accept to close
   Nanos longest_silence{};                  // longest time without a byte either way while relaying
+  Nanos waited_for_observers{};             // a direction stood still as an observer's ring was full (policy block)
   std::array<DirectionTotals, 2> totals{};  // by Direction
 };
 
@@ -166,7 +168,9 @@ using What = std::variant<std::monostate, std::shared_ptr<const SessionOpened>, 
                           std::shared_ptr<const LegCounters>>;
 
 struct Event {
-  MonoTime time;  // chunk reads and writes: read right after the call; others: the loop's time
+  // When it happened: of chunk reads and writes right after the call, of others when they are told. The events of a
+  // session come in the order of their times, but for evidence, whose times are the kernel's.
+  MonoTime time;
   ProxyId proxy{};
   SessionNumber session{};
   What what;

@@ -50,6 +50,7 @@ class BandwidthStage final : public Stage {
     }
     if (ended_) context.end(End::fin);
   }
+  [[nodiscard]] auto memory() const -> std::size_t override { return held_.memory(); }
   [[nodiscard]] auto takes_more() const -> bool override {
     return held_bytes_ < std::max<std::uint64_t>(enough_held / 2, static_cast<std::uint64_t>(rate_) / 10);
   }

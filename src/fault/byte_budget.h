@@ -8,8 +8,9 @@ namespace weir::fault {
 // Bytes that faults may hold in one direction of one session before its source is no longer read.
 inline constexpr std::uint64_t default_queue_limit = 32 * 1024 * 1024;
 
-// Bytes that faults hold in all sessions of the process, and the most that they may: beyond it no
-// source of a direction that holds something is read. One per engine; any thread.
+// The memory that faults hold in all sessions of the process, and the most that they may: beyond it no
+// source of a direction that holds something is read. It counts whole blocks of payload, until their bytes are sent,
+// and the queues of the stages. One per engine; any thread.
 class ByteBudget {
  public:
   static constexpr std::uint64_t default_limit = 1024 * 1024 * 1024;
@@ -20,6 +21,9 @@ class ByteBudget {
   [[nodiscard]] auto is_full() const -> bool { return held_.load(std::memory_order_relaxed) >= limit_; }
   void count_direction_full() { direction_full_.fetch_add(1, std::memory_order_relaxed); }
   void count_process_full() { process_full_.fetch_add(1, std::memory_order_relaxed); }
+
+  // What blocks are charged to (base/block.h).
+  [[nodiscard]] auto charged() -> std::atomic<std::uint64_t>* { return &held_; }
 
   [[nodiscard]] auto held() const -> std::uint64_t { return held_.load(std::memory_order_relaxed); }
   [[nodiscard]] auto limit() const -> std::uint64_t { return limit_; }

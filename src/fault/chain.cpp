@@ -45,20 +45,34 @@ Chain::Chain(const ChainPlace& place)
     : blocks_(place.blocks),
       budget_(place.budget),
       framings_(place.framings),
+      fill_(charged()),
       queue_limit_(place.queue_limit),
       offset_(place.offset),
       accepted_(place.accepted),
       direction_(place.direction) {}
 
 Chain::~Chain() {
-  uncount_held(held_);
-  if (budget_ != nullptr) budget_->give(messages_cost());
+  if (budget_ != nullptr) budget_->give(counted_queues_);
+}
+
+auto Chain::room(std::size_t size) -> std::span<std::byte> {
+  room_ = budget_ != nullptr && budget_->is_full() ? std::min(size, read_when_full) : size;
+  return blocks_.own_space(room_);
+}
+
+auto Chain::keep(std::size_t n) -> Slice {
+  // What nearly fills its block takes it along. The rest is copied, out of the processor's cache: a few bytes must not
+  // keep a block for as long as a fault holds them.
+  if (n < room_ - room_ / 8) {
+    Slice copy = fill_.copy(blocks_, blocks_.own_space(room_).first(n), held_);
+    if (copy.size() == n) return copy;
+  }
+  return blocks_.commit_own(n, charged());
 }
 
 void Chain::on_chunk(Moment moment, Slice bytes) {
   begin(moment);
   held_ += bytes.size();
-  if (budget_ != nullptr) budget_->take(bytes.size());
   full_told_ = false;
   const std::uint64_t offset = std::exchange(offset_, offset_ + bytes.size());
   if (framings_ != nullptr && *framings_ != nullptr) {
@@ -179,7 +193,7 @@ void Chain::input_ended(std::size_t at) {
 // A slot gives out no more: by its own wish, or as nothing comes in.
 void Chain::ended(std::size_t at, End how) {
   Slot& slot = slots_[at];
-  if (how != End::fin) slot.fault->ended_session = true;
+  if (!end_maker_ && (how != End::fin || !slot.input_ended)) end_maker_ = slot.fault->spec;
   if (how == End::session_reset) {
     if (!std::exchange(reset_, true)) end_ = how;
     out_ended_ = true;  // no FIN after it
@@ -213,10 +227,22 @@ void Chain::forget_messages() {
     each.messages(direction_).forget_until(needed_from);
     count += each.messages(direction_).count();
   }
-  const std::uint64_t before = messages_cost();
   messages_ = static_cast<std::uint32_t>(std::min<std::size_t>(count, std::numeric_limits<std::uint32_t>::max()));
-  if (budget_ == nullptr) return;
-  budget_->take(messages_cost());
+}
+
+auto Chain::queue_memory() const -> std::uint64_t {
+  std::uint64_t sum = messages_ * cost_of_message + released_.memory();
+  for (const auto& slot : slots_) {
+    if (slot.stage) sum += slot.stage->memory();
+    if (slot.selection) sum += slot.selection->memory();
+  }
+  return sum;
+}
+
+void Chain::count_queues() {
+  const std::uint64_t before = std::exchange(counted_queues_, queue_memory());
+  if (budget_ == nullptr || counted_queues_ == before) return;
+  budget_->take(counted_queues_);
   budget_->give(before);
 }
 
@@ -257,15 +283,18 @@ void Chain::on_session_end(Moment moment) {
 auto Chain::take_released() -> Slice {
   Slice bytes = std::move(released_.front());
   released_.pop_front();
+  if (released_.empty()) count_queues();
   return bytes;
 }
 
-void Chain::give_up_held() { uncount_held(held_); }
+void Chain::give_up_held() { held_ = 0; }
 
 void Chain::cut() {
   released_.clear();
   alarm_.reset();
-  uncount_held(held_);
+  held_ = 0;
+  fill_.let_go();
+  count_queues();
 }
 
 auto Chain::is_full() const -> bool {
@@ -297,6 +326,8 @@ void Chain::settle() {
     }
   }
   alarm_ = soonest;
+  if (held_ == 0 && released_.empty()) fill_.let_go();
+  count_queues();
 }
 
 }  // namespace weir::fault

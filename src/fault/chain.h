@@ -23,7 +23,7 @@ namespace weir::fault {
 class Selection;
 
 // Told once for each fault of a session, when it comes into force there.
-using OnBegan = std::function<void(const FaultSpec&, MonoTime)>;
+using OnBegan = std::function<void(const FaultSpec&)>;
 
 // One fault in one session: owned by the session's SessionFaults, shared by its one or two stages.
 struct SessionFault {
@@ -33,7 +33,6 @@ struct SessionFault {
   std::shared_ptr<FaultCounters> counters;
   Draws draws[2];                     // by Direction
   bool counted = false;               // in counters->sessions
-  bool ended_session = false;         // it asked for the session's end
   const OnBegan* on_began = nullptr;  // null: nobody wants to know
 
   [[nodiscard]] auto shared() -> SharedState& { return scope ? *scope : state.own; }
@@ -80,6 +79,11 @@ class Chain {
   // If those that stay change their order, all of them do.
   void set(Moment moment, std::span<SessionFault* const> faults, std::span<SessionFault* const> changed);
 
+  // Room for the next read, of at most `size` bytes and at most 256 KiB; less when faults hold all that they may. Valid
+  // until the next call on the chain or its pool; empty if memory is exhausted.
+  [[nodiscard]] auto room(std::size_t size) -> std::span<std::byte>;
+  // The first n bytes of the room were read: a slice that keeps little more memory than that, charged to the budget.
+  [[nodiscard]] auto keep(std::size_t n) -> Slice;
   // The next bytes of the stream.
   void on_chunk(Moment moment, Slice bytes);
   // The source sent FIN.
@@ -98,11 +102,13 @@ class Chain {
   // Let go by the last stage and not yet taken to the sink; each is one send.
   [[nodiscard]] auto has_released() const -> bool { return !released_.empty(); }
   [[nodiscard]] auto take_released() -> Slice;
-  // Bytes taken in, and neither released nor dropped.
+  // Bytes of the stream taken in, and neither released nor dropped.
   [[nodiscard]] auto held() const -> std::uint64_t { return held_; }
   [[nodiscard]] auto alarm() const -> CompactOptional<MonoTime> { return alarm_; }
-  // A stage asked for the end of the direction or of the session.
+  // The direction's end has come out, or a stage asked for that of the session.
   [[nodiscard]] auto end() const -> std::optional<End> { return end_; }
+  // The fault that made the first end of this direction; null: its source did, or it has not ended.
+  [[nodiscard]] auto end_maker() const -> const FaultSpec* { return end_maker_.get(); }
   // Once: a stage found the sink blocked, and is to hear when it is not.
   [[nodiscard]] auto take_wants_room() -> bool { return std::exchange(wants_room_, false); }
   // Nothing is to be read for now: a limit is reached, or a stage wants none. A direction that holds
@@ -112,9 +118,11 @@ class Chain {
   // It does nothing any more: it may be taken out of the path when nothing is held or released.
   [[nodiscard]] auto is_spent() const -> bool { return slots_.empty() && !any_watches(framings_, direction_); }
 
-  // What a message that is remembered counts as, in bytes held: its place, and what stages keep of a chunk
-  // of its own. Lines of one byte each would otherwise take sixty times the memory that is allowed.
+  // What a message that is remembered counts as, in bytes held. Lines of one byte each would otherwise take sixty
+  // times the memory that is allowed.
   static constexpr std::uint64_t cost_of_message = 64;
+  // The smallest read, when faults hold all that they may.
+  static constexpr std::size_t read_when_full = 4096;
 
   struct Slot;  // chain.cpp's alone
 
@@ -139,27 +147,31 @@ class Chain {
   void settle();
   void forget_messages();
   // They were released or dropped, or are given up.
-  void uncount_held(std::uint64_t bytes) {
-    bytes = std::min(held_, bytes);
-    held_ -= bytes;
-    if (budget_ != nullptr) budget_->give(bytes);
-  }
+  void uncount_held(std::uint64_t bytes) { held_ -= std::min(held_, bytes); }
   [[nodiscard]] auto starts_at(const Slot& slot) const -> CompactOptional<MonoTime>;
   [[nodiscard]] auto stages_take_more() const -> bool;
-  [[nodiscard]] auto messages_cost() const -> std::uint64_t { return messages_ * cost_of_message; }
-  [[nodiscard]] auto limited() const -> std::uint64_t { return held_ + messages_cost(); }
+  [[nodiscard]] auto charged() const -> std::atomic<std::uint64_t>* {
+    return budget_ == nullptr ? nullptr : budget_->charged();
+  }
+  [[nodiscard]] auto queue_memory() const -> std::uint64_t;
+  void count_queues();
+  [[nodiscard]] auto limited() const -> std::uint64_t { return held_ + counted_queues_; }
 
   BlockPool& blocks_;
   ByteBudget* budget_;
   const Framings* framings_;
   std::vector<Slot> slots_;  // their number changes in set() alone
   Fifo<Slice> released_;
+  BlockFill fill_;
+  std::size_t room_ = 0;  // of the last room()
   std::uint64_t queue_limit_;
-  std::uint64_t offset_;  // of the next byte that comes in
+  std::uint64_t counted_queues_ = 0;  // bytes of queues that were counted last, in the budget too
+  std::uint64_t offset_;              // of the next byte that comes in
   std::uint64_t held_ = 0;
   MonoTime accepted_;
   MonoTime now_{};
   CompactOptional<MonoTime> alarm_;
+  std::shared_ptr<const FaultSpec> end_maker_;
   std::uint32_t messages_ = 0;  // remembered; this and what follows share a word
   std::optional<End> end_;
   End last_ = End::fin;  // how the direction's end is told

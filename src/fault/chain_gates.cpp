@@ -53,9 +53,10 @@ void Chain::activate(std::size_t at) {
   }
   if (!std::exchange(fault.counted, true)) {
     fault.counters->sessions.fetch_add(1, std::memory_order_relaxed);
-    if (fault.on_began != nullptr) (*fault.on_began)(*fault.spec, now_);
+    if (fault.on_began != nullptr) (*fault.on_began)(*fault.spec);
   }
-  const Seat seat{*fault.spec, direction_, fault.draws[index(direction_)], fault.state, fault.shared(), blocks_};
+  const Seat seat{*fault.spec, direction_, fault.draws[index(direction_)], fault.state, fault.shared(),
+                  blocks_,     charged()};
   slot.stage = fault.spec->type->make(seat);
   if (slot.selection) slot.selection->count_from(slot.in);
   call(at, [](Stage& stage, StageContext& context) { stage.on_open(context); });

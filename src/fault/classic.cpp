@@ -22,7 +22,9 @@ auto set_classic(FaultSpec& spec, std::string_view attribute, std::int64_t value
   if (info == nullptr || info->classic_unit == 0) return false;
   std::int64_t in_base_units = 0;
   if (__builtin_mul_overflow(value, info->classic_unit, &in_base_units)) {
-    return failure(fmt::format("{}: {}: {} is out of range", spec.type->type, attribute, value));
+    constexpr auto longest = std::numeric_limits<std::int64_t>::max();
+    return failure(fmt::format("{}: {}: {} is out of range: write a number from -{} to {}", spec.type->type, attribute,
+                               value, longest / info->classic_unit, longest / info->classic_unit));
   }
   spec.values[static_cast<std::size_t>(info - spec.type->attributes.data())] = in_base_units;
   return true;

@@ -48,7 +48,9 @@ class Matcher {
 
 class CorruptStage final : public Stage {
  public:
-  explicit CorruptStage(const Seat& seat) : draws_(seat.draws), blocks_(seat.blocks) { take(seat.spec); }
+  explicit CorruptStage(const Seat& seat) : draws_(seat.draws), blocks_(seat.blocks), charged_(seat.charged) {
+    take(seat.spec);
+  }
 
   void on_chunk(StageContext& context, Chunk chunk) override {
     const std::uint64_t offset = chunk.offset;
@@ -72,7 +74,7 @@ class CorruptStage final : public Stage {
       changed[at - offset] = wanted;
     }
     if (changed.empty()) return context.emit(std::move(chunk));
-    chunk.bytes = blocks_.copy(changed);
+    chunk.bytes = blocks_.copy(changed, charged_);
     if (chunk.empty()) return context.end(End::session_reset);  // no memory: rather no stream than another
     context.emit(std::move(chunk));
   }
@@ -125,6 +127,7 @@ class CorruptStage final : public Stage {
 
   Draws draws_;
   BlockPool& blocks_;
+  std::atomic<std::uint64_t>* charged_;
   Mode mode_{};
   std::int64_t at_ = -1;
   double rate_ = 0;

@@ -25,6 +25,7 @@ class HoldingStage : public Stage {
     while (!held_.empty()) release_front(context);
     if (ended_) context.end(End::fin);
   }
+  [[nodiscard]] auto memory() const -> std::size_t override { return held_.memory(); }
 
  protected:
   struct Held {

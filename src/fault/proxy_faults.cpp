@@ -61,6 +61,10 @@ auto ProxyFaults::counts() const -> std::vector<Count> {
 void ProxyFaults::forget_all_but(const FaultList& list) {
   const std::lock_guard lock(mutex_);
   std::erase_if(states_, [&](const auto& each) { return list.find(each.first.first) == nullptr; });
+  std::size_t gone = 0;
+  std::erase_if(counters_, [&](const auto& each) {
+    return list.find(each.first) == nullptr && ++gone > gone_counted && each.second.use_count() == 1;
+  });
 }
 
 }  // namespace weir::fault

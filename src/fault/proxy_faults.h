@@ -50,8 +50,10 @@ class ProxyFaults {
   };
   // By name.
   [[nodiscard]] auto counts() const -> std::vector<Count>;
-  // Forgets the shared states of faults that are not in the list.
+  // Forgets the shared states of faults that are not in the list, and what was counted of those of them that no
+  // session has: all but the first `gone_counted` names.
   void forget_all_but(const FaultList& list);
+  static constexpr std::size_t gone_counted = 256;
 
   // Client addresses remembered for scope = client; beyond it those that no session uses are forgotten.
   static constexpr std::size_t clients_remembered = 65536;

@@ -28,6 +28,7 @@ class ResetPeerStage final : public Stage {
     for (; !held_.empty(); held_.pop_front()) context.emit(std::move(held_.front()));
     if (ended_) context.end(End::fin);
   }
+  [[nodiscard]] auto memory() const -> std::size_t override { return held_.memory(); }
   [[nodiscard]] auto takes_more() const -> bool override { return held_bytes_ < enough_held; }
 
  private:

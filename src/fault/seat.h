@@ -34,6 +34,7 @@ struct Seat {
   SessionState& session;  // this and the next outlive the stage
   SharedState& shared;    // of its scope
   BlockPool& blocks;      // for a stage that changes bytes; a slice that copy() gives is empty if memory is exhausted
+  std::atomic<std::uint64_t>* charged;  // what such copies are charged to; null: nothing
 };
 
 }  // namespace weir::fault

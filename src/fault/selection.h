@@ -50,6 +50,7 @@ class Selection {
   [[nodiscard]] auto take_front() -> Chunk;
   [[nodiscard]] auto waiting_bytes() const -> std::uint64_t { return waiting_bytes_; }
   void forget_waiting();
+  [[nodiscard]] auto memory() const -> std::size_t { return sizeof(*this) + waiting_.memory(); }
 
   // A chunk goes out. Gives back the one before it, unless the two became one again.
   [[nodiscard]] auto join(Chunk chunk) -> Chunk;

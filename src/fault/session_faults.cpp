@@ -98,11 +98,6 @@ auto SessionFaults::names() const -> std::vector<std::string> {
   return names;
 }
 
-auto SessionFaults::ended_by() const -> std::string {
-  const auto found = std::ranges::find_if(faults_, [](const auto& fault) { return fault->ended_session; });
-  return found == faults_.end() ? std::string() : (*found)->spec->name;
-}
-
 auto any_applies(const FaultList& list, const ProxyFaults& proxy, const SessionKey& key) -> bool {
   return std::ranges::any_of(list.entries(),
                              [&](const auto& spec) { return applies(*spec, FaultPhase::stream, proxy, key); });

@@ -41,8 +41,6 @@ class SessionFaults {
   [[nodiscard]] auto framings() const -> const Framings& { return framings_; }
   // That came into force in this session so far, by name.
   [[nodiscard]] auto names() const -> std::vector<std::string>;
-  // Of the fault that asked for the session's end; empty if none did.
-  [[nodiscard]] auto ended_by() const -> std::string;
 
  private:
   ProxyFaults& proxy_;

@@ -20,6 +20,7 @@ class SlicerStage final : public Stage {
     release(context);
   }
   void on_alarm(StageContext& context) override { release(context); }
+  void on_room(StageContext& context) override { release(context); }
   void on_update(StageContext& context, const FaultSpec& spec) override {
     take(spec);
     boundary_ = std::min(boundary_, boundary_after(offset_));
@@ -31,17 +32,23 @@ class SlicerStage final : public Stage {
     for (; !held_.empty(); held_.pop_front()) context.emit(std::move(held_.front()));
     if (ended_) context.end(End::fin);
   }
+  [[nodiscard]] auto memory() const -> std::size_t override { return held_.memory(); }
   [[nodiscard]] auto takes_more() const -> bool override { return held_bytes_ < enough_held; }
 
  private:
+  // One read of 64 KiB may become as many slices, each with a place in a queue: they are cut as the sink takes them.
+  static constexpr int slices_per_call = 256;
+
   void take(const FaultSpec& spec) {
     average_ = spec.integer("average_size");
     variation_ = std::min(spec.integer("size_variation"), average_);
     delay_ = spec.time("delay");
   }
   void release(StageContext& context) {
-    while (!held_.empty()) {
+    for (int slices = 0; !held_.empty(); ++slices) {
       if (next_free_ > context.now()) return context.arm(next_free_);
+      if (context.sink_is_blocked()) return context.disarm();
+      if (slices == slices_per_call) return context.arm(context.now());
       Chunk& front = held_.front();
       if (boundary_ <= front.offset) boundary_ = boundary_after(front.offset);  // bytes may be missing before it
       Chunk slice = front.take(std::min<std::uint64_t>(front.size(), boundary_ - front.offset));

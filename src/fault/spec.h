@@ -2,6 +2,8 @@
 // and its attributes mean is the catalog's business (catalog.h).
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -69,7 +71,11 @@ struct FaultSpec {
 
   // By name; the type must have it, and of this kind.
   [[nodiscard]] auto integer(std::string_view attribute) const -> std::int64_t;
-  [[nodiscard]] auto time(std::string_view attribute) const -> Nanos { return Nanos{integer(attribute)}; }
+  // At most ten years: toxiproxy takes numbers of milliseconds that no clock can count to.
+  [[nodiscard]] auto time(std::string_view attribute) const -> Nanos {
+    constexpr Nanos longest = std::chrono::years{10};
+    return std::clamp(Nanos{integer(attribute)}, -longest, longest);
+  }
   [[nodiscard]] auto fraction(std::string_view attribute) const -> double;
   [[nodiscard]] auto text(std::string_view attribute) const -> const std::string&;
 

@@ -75,8 +75,8 @@ class StageContext {
 };
 
 // A fault's state for one direction of one session. Sans-io: no socket, no thread, no real clock.
-// It keeps what it holds in a FIFO of its own; the chain counts what went in and what came out, and
-// the source is not read while the difference is the direction's limit.
+// It keeps what it holds in a FIFO of its own, whose memory() it tells; the chain counts what went in and what came
+// out, and the source is not read while the difference and that memory are the direction's limit.
 class Stage {
  public:
   virtual ~Stage() = default;
@@ -91,6 +91,8 @@ class Stage {
   virtual void on_update(StageContext&, const FaultSpec&) {}
   // The last call: releases at once and in order all that the stage holds, and the end if it holds that.
   virtual void on_remove(StageContext&) {}
+  // Bytes of its queues: the places of what it holds, and not the payload.
+  [[nodiscard]] virtual auto memory() const -> std::size_t { return 0; }
   // False: it wants no more bytes yet, so none are read.
   [[nodiscard]] virtual auto takes_more() const -> bool { return true; }
 };

@@ -39,10 +39,13 @@ auto Connection::start() -> bool {
 
 void Connection::arm(Nanos timeout) { server_.loop.wheel().arm(*this, server_.loop.now() + timeout); }
 
-auto Connection::waits_since() const -> std::optional<MonoTime> {
+auto Connection::place() const -> Place {
   server_.loop.assert_on_loop_thread();
-  if (phase_ != Phase::reading) return std::nullopt;
-  return idle_since_;
+  if (phase_ == Phase::reading) return {is_stranger_ ? Claim::stranger : Claim::idle, idle_since_};
+  const bool is_deaf = !out_.empty() && server_.loop.now() - idle_since_ >= server_.limits.deaf_after;
+  const bool gives_way =
+      phase_ == Phase::lingering || ((phase_ == Phase::writing || phase_ == Phase::streaming) && is_deaf);
+  return {gives_way ? Claim::deaf : Claim::none_given, idle_since_};
 }
 
 void Connection::end() {
@@ -65,6 +68,11 @@ void Connection::stop() {
 }
 
 void Connection::on_timer() {
+  if (phase_ == Phase::streaming && out_.empty()) {
+    out_ += stream_->filler();
+    arm(server_.limits.write_timeout);
+    return flush();
+  }
   if (phase_ != Phase::handling) return end();
   stop_waiting();
   server_.log.error(fmt::format("{}: no answer within {}", what_, format_duration(server_.limits.answer_timeout)));
@@ -114,12 +122,16 @@ void Connection::read() {
 }
 
 void Connection::digest() {
-  while (phase_ == Phase::reading) {
-    if (in_.empty() && !peer_ended_) return;
+  for (bool has_more_to_say = false; phase_ == Phase::reading;) {
+    if (in_.empty() && !peer_ended_ && !std::exchange(has_more_to_say, false)) return;
     const bool had_begun = parser_.began();
     const auto progress = parser_.feed(in_);
     if (parser_.began() && !had_begun) arm(server_.limits.read_timeout);
     switch (progress) {
+      case RequestParser::Progress::has_head:
+        if (!passes_gate()) return;
+        has_more_to_say = true;
+        break;
       case RequestParser::Progress::needs_more:
         if (peer_ended_) end();
         return;
@@ -131,6 +143,21 @@ void Connection::digest() {
       case RequestParser::Progress::failed: return refuse(parser_.refusal().status, parser_.refusal().why);
     }
   }
+}
+
+auto Connection::passes_gate() -> bool {
+  const Request head = parser_.head();
+  auto refusal = server_.gate ? server_.gate(head) : std::nullopt;
+  if (!refusal) {
+    is_stranger_ = false;
+    return true;
+  }
+  // A body that is still to come would have to be read.
+  keep_alive_ = parser_.is_complete() && parser_.take().keep_alive;
+  if (!keep_alive_) in_.clear();
+  head_ = head.method == "HEAD";
+  send_response(*std::move(refusal));
+  return false;
 }
 
 void Connection::call_handler() {
@@ -203,6 +230,7 @@ void Connection::send_response(Response response) {
   if (has_body && !head_) out_ += response.body;
   count_waiting(out_.size());
   phase_ = Phase::writing;
+  idle_since_ = server_.loop.now();
   arm(limits.write_timeout);
   flush();
 }
@@ -228,7 +256,10 @@ void Connection::feed_stream() {
     if (round == rounds_per_turn) return server_.loop.run_again(*this);
     const std::size_t waiting = out_.size() - sent_;
     const std::string more = waiting < most ? stream_->more(most - waiting) : std::string();
-    if (out_.empty() && !more.empty()) arm(server_.limits.write_timeout);
+    if (out_.empty() && !more.empty()) {
+      idle_since_ = server_.loop.now();
+      arm(server_.limits.write_timeout);
+    }
     out_ += more;
     flush();
     if (!out_.empty()) return;                   // until the peer takes more
@@ -249,7 +280,10 @@ void Connection::flush() {
   if (phase_ == Phase::streaming && sent_ >= server_.limits.stream_bytes) {
     out_.erase(0, std::exchange(sent_, 0));  // a reader that never catches up would make it grow for ever
   }
-  if (moved && (phase_ == Phase::writing || phase_ == Phase::streaming)) arm(server_.limits.write_timeout);
+  if (moved && (phase_ == Phase::writing || phase_ == Phase::streaming)) {
+    idle_since_ = server_.loop.now();
+    arm(server_.limits.write_timeout);
+  }
 }
 
 void Connection::all_is_sent() {
@@ -257,7 +291,9 @@ void Connection::all_is_sent() {
   out_.shrink_to_fit();  // an answer may have had megabytes
   sent_ = 0;
   count_waiting(0);
-  if (phase_ == Phase::streaming) return server_.loop.wheel().disarm(*this);
+  if (phase_ == Phase::streaming) {
+    return stream_->filler().empty() ? server_.loop.wheel().disarm(*this) : arm(server_.limits.stream_silence);
+  }
   if (phase_ != Phase::writing) return;  // it was a "100 Continue"
   if (!keep_alive_) {
     // What the peer still sends would turn a close into a reset, which takes the answer away: its end is

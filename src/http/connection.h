@@ -21,6 +21,7 @@ struct ServerContext {
   net::EventLoop& loop;
   Log& log;
   Handler handler;
+  Gate gate;  // or none
   Limits limits;
   std::function<void(Connection&)> on_end;  // once for each; the connection must live to the end of the turn
   std::size_t waiting_bytes = 0;            // of responses that are not sent yet
@@ -49,8 +50,19 @@ class Connection final : public net::Disposable,
   // Idle ones and streams end now, others after the answer to the request that they have begun.
   void stop();
   void end();
-  // Since when it has had no complete request; nothing while it has one, or streams.
-  [[nodiscard]] auto waits_since() const -> std::optional<MonoTime>;
+  // Who goes first when a place is needed: the lowest, and of two the one that has waited for longer.
+  enum class Claim : std::uint8_t {
+    stranger,    // no request of it has passed the gate, and it has none that is complete
+    idle,        // it has asked before
+    deaf,        // it takes nothing of its answer, for Limits::deaf_after at least
+    none_given,  // it is being served: it stays
+  };
+  struct Place {
+    Claim claim = Claim::none_given;
+    MonoTime since{};
+    auto operator<=>(const Place&) const = default;
+  };
+  [[nodiscard]] auto place() const -> Place;
   // Of what was read and of what is to be sent.
   [[nodiscard]] auto held_bytes() const -> std::size_t { return in_.capacity() + out_.capacity(); }
 
@@ -66,6 +78,7 @@ class Connection final : public net::Disposable,
   void read();
   // Goes on with what was read. One request a call, so that a client that sends many at once waits for its turn.
   void digest();
+  [[nodiscard]] auto passes_gate() -> bool;
   void call_handler();
   void refuse(int status, std::string_view why);
   void send_response(Response response);
@@ -79,8 +92,9 @@ class Connection final : public net::Disposable,
   ServerContext& server_;
   std::unique_ptr<Transport> transport_;
   RequestParser parser_;
-  MonoTime idle_since_{};
+  MonoTime idle_since_{};  // reading: since there was a complete request; writing: since the peer took a byte
   Phase phase_ = Phase::reading;
+  bool is_stranger_ = true;  // none of its requests has passed the gate
   bool keep_alive_ = true;   // after the answer that is under way
   bool head_ = false;        // its body is not sent
   bool in_handler_ = false;  // the handler is being called

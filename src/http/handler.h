@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <utility>
 
 #include "http/message.h"
@@ -86,5 +87,8 @@ inline void ResponseReceiver::stop_waiting() {
 // Answers one request, on the loop's thread. It returns soon, for the loop serves everybody else too; what takes
 // longer answers later. An exception is logged and answered with status 500.
 using Handler = std::function<void(Request request, Responder responder)>;
+
+// Judges a request by its head, before its body is kept: the answer that refuses it, or none. Loop thread only.
+using Gate = std::function<std::optional<Response>(const Request& head)>;
 
 }  // namespace weir::http

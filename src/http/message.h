@@ -40,6 +40,9 @@ class BodyStream {
   // How long the peer's kernel may leave what is sent unacknowledged before the connection counts as gone;
   // none: as long as the system lets it.
   [[nodiscard]] virtual auto patience() const -> std::optional<Nanos> { return std::nullopt; }
+  // What is sent when nothing else was for so long (Limits::stream_silence) that boxes on the way might cut the
+  // connection, and that its reader ignores; empty: nothing.
+  [[nodiscard]] virtual auto filler() const -> std::string_view { return {}; }
 };
 
 struct Response {

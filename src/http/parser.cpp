@@ -48,7 +48,7 @@ void split_target(std::string_view target, Request& out) {
   }
 }
 
-auto to_request(BeastRequest&& from) -> Request {
+auto head_of(const BeastRequest& from) -> Request {
   Request out;
   out.method = std::string(from.method_string());
   for (const auto& field : from) {
@@ -60,8 +60,33 @@ auto to_request(BeastRequest&& from) -> Request {
   }
   const auto target = from.target();
   split_target(without_authority({target.data(), target.size()}, out), out);
-  out.body = std::move(from.body());
   return out;
+}
+
+// What the framing and the target of a request must be, beyond what Beast sees to; empty: they are. Each rule is of
+// RFC 9112: a request that two readers may understand in two ways hides another behind it.
+auto what_is_wrong(const BeastRequest& request) -> std::string_view {
+  using beast_http::field;
+  const bool has_encoding = request.find(field::transfer_encoding) != request.end();
+  if (has_encoding && request.version() < 11) return "HTTP/1.0 has no Transfer-Encoding";  // 6.1
+  if (has_encoding && request.find(field::content_length) != request.end()) {
+    return "it has a Transfer-Encoding and a Content-Length: leave one of them out";  // 6.1
+  }
+  std::size_t encodings = 0;
+  std::size_t hosts = 0;
+  std::string_view encoding;
+  for (const auto& each : request) {
+    if (each.name() == field::host) ++hosts;
+    if (each.name() != field::transfer_encoding) continue;
+    ++encodings;
+    encoding = {each.value().data(), each.value().size()};
+  }
+  if (encodings > 1 || (encodings == 1 && lower(encoding) != "chunked")) {
+    return "its Transfer-Encoding is not understood: the only one here is chunked";  // 6.1, 7
+  }
+  if (hosts > 1) return "it has more than one Host";                                       // 3.2
+  if (hosts == 0 && request.version() >= 11) return "it has no Host: HTTP/1.1 needs one";  // 3.2
+  return {};
 }
 
 // "16 KiB", "1 MiB"
@@ -103,10 +128,33 @@ auto RequestParser::header_is_too_long(std::string_view bytes) const -> bool {
   return end == std::string_view::npos || header_taken_ + end + (ends_here ? 2 : 4) > limits_.header_bytes;
 }
 
+auto RequestParser::judge_head() -> Progress {
+  judged_ = true;
+  const auto wrong = what_is_wrong(beast_->request.get());
+  return wrong.empty() ? Progress::has_head : fail(400, fmt::format("malformed HTTP request: {}", wrong));
+}
+
+auto RequestParser::head() const -> Request { return head_of(beast_->request.get()); }
+auto RequestParser::is_complete() const -> bool { return beast_->request.is_done(); }
+
 auto RequestParser::feed(std::string& bytes) -> Progress {
   auto& request = beast_->request;
+  if (!began_ && !skipped_line_ && bytes.starts_with('\r')) {
+    if (bytes.size() == 1) return Progress::needs_more;
+    // RFC 9112, 2.2: one empty line before a request is ignored; old clients send one after a body.
+    if (bytes[1] == '\n') bytes.erase(0, 2);
+    skipped_line_ = true;
+  }
   std::size_t used = bytes.size();
-  while (!bytes.empty() && used > 0) {
+  while (true) {
+    if (request.is_header_done() && !judged_) return judge_head();
+    if (request.is_done()) return Progress::complete;
+    if (request.is_header_done() && !continued_ &&
+        boost::beast::iequals(request.get()[beast_http::field::expect], "100-continue")) {
+      continued_ = true;
+      return Progress::wants_continue;
+    }
+    if (bytes.empty() || used == 0) break;
     began_ = true;
     boost::beast::error_code error;
     if (header_is_too_long(bytes)) error = beast_http::error::header_limit;
@@ -120,12 +168,6 @@ auto RequestParser::feed(std::string& bytes) -> Progress {
     if (error && error != beast_http::error::need_more) {
       return fail(400, "malformed HTTP request: " + error.message());
     }
-    if (request.is_done()) return Progress::complete;
-    if (request.is_header_done() && !continued_ &&
-        boost::beast::iequals(request.get()[beast_http::field::expect], "100-continue")) {
-      continued_ = true;
-      return Progress::wants_continue;
-    }
   }
   // Beast keeps a chunk's first line and the trailer there until they are complete, without a limit.
   return bytes.size() > limits_.header_bytes ? refuse_header() : Progress::needs_more;
@@ -133,9 +175,13 @@ auto RequestParser::feed(std::string& bytes) -> Progress {
 
 auto RequestParser::take() -> Taken {
   Taken taken{.request = {}, .keep_alive = beast_->request.keep_alive()};
-  taken.request = to_request(beast_->request.release());
+  BeastRequest whole = beast_->request.release();
+  taken.request = head_of(whole);
+  taken.request.body = std::move(whole.body());
   beast_ = std::make_unique<Beast>(limits_);
   began_ = false;
+  judged_ = false;
+  skipped_line_ = false;
   continued_ = false;
   header_taken_ = 0;
   return taken;

@@ -21,6 +21,7 @@ class RequestParser {
 
   enum class Progress : std::uint8_t {
     needs_more,      // all that can be taken now was taken
+    has_head,        // head() can be looked at, before any more of the body is kept; said once, then feed again
     wants_continue,  // the client waits for a "100 Continue" before it sends the body; said once, then feed again
     complete,        // take() it; what is left in the buffer belongs to the next one
     failed,          // refusal() says why; nothing more can be read from this peer
@@ -29,6 +30,11 @@ class RequestParser {
   [[nodiscard]] auto feed(std::string& bytes) -> Progress;
   // Has a request begun that is not complete?
   [[nodiscard]] auto began() const -> bool { return began_; }
+
+  // After has_head: the request as far as it is known, without its body.
+  [[nodiscard]] auto head() const -> Request;
+  // Nothing of the request is still to come.
+  [[nodiscard]] auto is_complete() const -> bool;
 
   struct Taken {
     Request request;
@@ -48,12 +54,15 @@ class RequestParser {
   struct Beast;  // Boost's, kept out of this header
   [[nodiscard]] auto fail(int status, std::string why) -> Progress;
   [[nodiscard]] auto refuse_header() -> Progress;
+  [[nodiscard]] auto judge_head() -> Progress;
   [[nodiscard]] auto header_is_too_long(std::string_view bytes) const -> bool;
 
   Limits limits_;
   std::unique_ptr<Beast> beast_;
   bool began_ = false;
   std::size_t header_taken_ = 0;  // by Beast, of a header that is not complete
+  bool judged_ = false;           // the head
+  bool skipped_line_ = false;     // in front of the request
   bool continued_ = false;
   Refusal refusal_;
 };

@@ -4,10 +4,12 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+
 namespace weir::http {
 
 Server::Server(net::EventLoop& loop, Handler handler, Log& log, const Limits& limits)
-    : context_{.loop = loop, .log = log, .handler = std::move(handler), .limits = limits, .on_end = {}} {
+    : context_{.loop = loop, .log = log, .handler = std::move(handler), .gate = {}, .limits = limits, .on_end = {}} {
   context_.on_end = [this](Connection& connection) {
     context_.loop.free_later(std::move(connections_.extract(&connection).mapped()));
   };
@@ -43,16 +45,9 @@ void Server::adopt(std::unique_ptr<Transport> transport) {
 auto Server::has_room() -> bool {
   context_.loop.assert_on_loop_thread();
   if (connections_.size() < context_.limits.connections) return true;
-  Connection* longest = nullptr;
-  MonoTime since = MonoTime::max();
-  for (const auto& [connection, owned] : connections_) {
-    const auto waits = connection->waits_since();
-    if (!waits || *waits >= since) continue;
-    longest = connection;
-    since = *waits;
-  }
-  if (longest == nullptr) return false;
-  longest->end();
+  const auto first = std::ranges::min_element(connections_, {}, [](const auto& each) { return each.first->place(); });
+  if (first == connections_.end() || first->first->place().claim == Connection::Claim::none_given) return false;
+  first->first->end();
   return true;
 }
 

@@ -28,8 +28,10 @@ class Server {
   [[nodiscard]] auto listen(Fd socket) -> Result<void>;
   // Serves one connection, whoever accepted it. There must be room.
   void adopt(std::unique_ptr<Transport> transport);
-  // Is there room for one more connection? When all places are taken, the connection that has had no complete request
-  // for longest is ended, so that those who open and do nothing keep nobody out. False: all are busy.
+  // Judges requests by their heads from now on.
+  void set_gate(Gate gate) { context_.gate = std::move(gate); }
+  // Is there room for one more connection? When all places are taken, one connection is ended, so that those who open
+  // and do nothing, or ask and read nothing, keep nobody out (Connection::Claim). False: all are being served.
   [[nodiscard]] auto has_room() -> bool;
   // No new connections; idle ones close, others after the answer that is under way.
   void stop();

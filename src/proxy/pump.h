@@ -56,7 +56,7 @@ class Pump {
   auto run(Leg<Source>& source, Leg<Sink>& sink, Context& context, const event::SessionEvents& events, MonoTime now)
       -> PumpStep;
   // Bytes that were read before relaying began (by a handshake): due at once. Call before the first run.
-  void prefill(Slice bytes, const event::SessionEvents& events, MonoTime now);
+  void prefill(Slice bytes, Context& context, const event::SessionEvents& events);
   // The faults in the path of bytes read from now on, see Chain::set(); `place` is used if none were yet.
   // Nothing is done if there are no faults and were none, or were none when the source ended.
   void set_faults(const fault::ChainPlace& place, std::span<fault::SessionFault* const> faults,
@@ -87,8 +87,10 @@ class Pump {
   [[nodiscard]] auto alarm() const -> CompactOptional<MonoTime> {
     return faults_ ? faults_->alarm() : CompactOptional<MonoTime>();
   }
-  // A fault asked for the session's end; the relay carries it out.
+  // What the faults have let out is at its end; a session's end is the relay's to carry out.
   [[nodiscard]] auto fault_end() const -> std::optional<fault::End> { return faults_ ? faults_->end() : std::nullopt; }
+  // The fault that ended the direction; null: its source did, or it has not ended.
+  [[nodiscard]] auto end_maker() const -> const fault::FaultSpec* { return faults_ ? faults_->end_maker() : nullptr; }
 
   // Turns before other sessions get theirs, and sends of what faults released.
   static constexpr int turns_per_run = 4;

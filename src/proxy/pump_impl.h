@@ -43,7 +43,9 @@ auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& 
   const bool kept = observed || faults_ != nullptr;
   // Room at the observers before the read, for it and for its write: what was read is never lost to a full ring.
   if ((observed || told) && !events.reserve(direction_, 2, read_size_)) return Took::parked;
-  const auto room = kept ? context.blocks.space(read_size_) : context.scratch.first(read_size_);
+  const auto room = faults_    ? faults_->room(read_size_)
+                    : observed ? context.blocks.space(read_size_)
+                               : context.scratch.first(read_size_);
   if (room.empty()) {
     source_stopped(source, {.status = IoStatus::broken, .error = ENOMEM}, now);
     return Took::nothing;
@@ -71,7 +73,7 @@ auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& 
       if (pending_.empty()) sink.break_with(ENOMEM);
     }
   } else {
-    Slice slice = context.blocks.commit(read.bytes);
+    Slice slice = faults_ ? faults_->keep(read.bytes) : context.blocks.commit(read.bytes);
     if (observed) tell_read(slice, read, context, events);
     if (faults_) {
       give_to_faults(std::move(slice), context.clock.mono());
@@ -303,7 +305,8 @@ void Pump<Source, Sink>::tell_written(Context& context, const event::SessionEven
 }
 
 template <Endpoint Source, Endpoint Sink>
-void Pump<Source, Sink>::prefill(Slice bytes, const event::SessionEvents& events, MonoTime now) {
+void Pump<Source, Sink>::prefill(Slice bytes, Context& context, const event::SessionEvents& events) {
+  const MonoTime now = context.clock.mono();
   note_read(bytes.size(), now);
   if (events.wants(event::EventKind::chunk_read, direction_)) {
     events.push(now, event::EventKind::chunk_read,

@@ -91,11 +91,15 @@ class Relay {
 
   // After phase() is closed.
   [[nodiscard]] auto cause() const -> const event::CloseCause& { return cause_; }
+  // The fault behind it, if a fault ended the session or was the first to end a direction.
+  [[nodiscard]] auto end_maker() const -> const fault::FaultSpec*;
   // errno behind a broken leg, or 0.
   [[nodiscard]] auto error() const -> int { return cause_.leg == LegName::server ? server_.error : client_.error; }
   // A reset was passed on before everything was delivered, as reset_grace had passed.
   [[nodiscard]] auto grace_expired() const -> bool { return grace_expired_; }
   [[nodiscard]] auto longest_silence() const -> Nanos { return clocks_.longest_silence(); }
+  // How long a direction stood still because an observer's ring was full, to 10 us.
+  [[nodiscard]] auto waited_for_observers() const -> Nanos { return waited_for_observers_; }
   [[nodiscard]] auto totals() const -> std::array<event::DirectionTotals, 2>;
   // Steps in a row that moved nothing reached this bound so often: the watchdog of a spinning loop.
   [[nodiscard]] auto watchdog_trips() const -> unsigned { return watchdog_trips_; }
@@ -105,6 +109,7 @@ class Relay {
  private:
   void step(MonoTime now);
   void note_fins(MonoTime now);
+  void note_parked(bool parked, MonoTime now);
   void look_for_silent_death(LegName leg);
   [[nodiscard]] auto carry_out_fault_end(MonoTime now) -> bool;
   void deliver_before_reset(LegName broken, MonoTime now);
@@ -127,7 +132,13 @@ class Relay {
   Pump<ClientEnd, ServerEnd> upstream_{Direction::upstream};
   Pump<ServerEnd, ClientEnd> downstream_{Direction::downstream};
 
-  using PollStep = std::chrono::duration<std::uint16_t, std::milli>;  // a session is kept small
+  // A session is kept small. A short age begins anew at 0 each 12 hours; what is measured with it is shorter.
+  using PollStep = std::chrono::duration<std::uint16_t, std::milli>;
+  using ShortTime = std::chrono::duration<std::uint32_t, std::ratio<1, 100'000>>;
+  [[nodiscard]] auto short_age(MonoTime now) const -> ShortTime {
+    using Long = std::chrono::duration<std::int64_t, ShortTime::period>;
+    return ShortTime(static_cast<std::uint32_t>(std::chrono::duration_cast<Long>(age(now)).count()));
+  }
 
   SessionClocks clocks_;
   // While a reset waits for the delivery of what came before it.
@@ -137,6 +148,8 @@ class Relay {
   event::CloseCause cause_;
   unsigned idle_steps_ = 0;
   unsigned watchdog_trips_ = 0;
+  ShortTime parked_at_{};  // an age; while parked_
+  ShortTime waited_for_observers_{};
   PollStep poll_step_{};
   RelayPhase phase_ = RelayPhase::relaying;
   LegName broken_leg_{};
@@ -146,7 +159,8 @@ class Relay {
   bool parked_ = false;
   bool grace_expired_ = false;
   bool half_close_told_ = false;
-  bool ended_by_fault_ = false;
+  bool ended_by_fault_ = false;     // a fault asked for the session's end
+  bool first_fin_is_made_ = false;  // by a fault: first_fin_'s leg has not finished
 };
 
 }  // namespace weir::proxy

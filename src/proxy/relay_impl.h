@@ -15,11 +15,11 @@ void Relay<C, S>::start(MonoTime now, MonoTime accepted, Slice from_client, Slic
   observers_changed();
   tell_counters(event::ProbePoint::opened);
   if (!from_client.empty()) {
-    upstream_.prefill(std::move(from_client), events_, now);
+    upstream_.prefill(std::move(from_client), context_, events_);
     clocks_.prefilled(LegName::client);
   }
   if (!from_server.empty()) {
-    downstream_.prefill(std::move(from_server), events_, now);
+    downstream_.prefill(std::move(from_server), context_, events_);
     clocks_.prefilled(LegName::server);
   }
   step(now);
@@ -77,7 +77,7 @@ void Relay<C, S>::rerun(MonoTime now) {
 
 template <Endpoint C, Endpoint S>
 void Relay<C, S>::step(MonoTime now) {
-  wants_rerun_ = parked_ = false;
+  wants_rerun_ = false;
   const auto progress = [](const auto& pump) { return 2 * pump.bytes() - pump.undelivered(); };  // read + written
   const std::uint64_t up = progress(upstream_);
   const std::uint64_t down = progress(downstream_);
@@ -88,7 +88,7 @@ void Relay<C, S>::step(MonoTime now) {
   // The second pump's write may have found bytes for the first that no edge announces (TLS records).
   const bool found_more = first == PumpStep::waiting && client_.end.buffered() && upstream_.takes_more();
   wants_rerun_ = first == PumpStep::again || second == PumpStep::again || found_more;
-  parked_ = first == PumpStep::parked || second == PumpStep::parked;
+  note_parked(first == PumpStep::parked || second == PumpStep::parked, now);
 
   const std::uint64_t up_moved = progress(upstream_) - up;
   const std::uint64_t down_moved = progress(downstream_) - down;
@@ -110,8 +110,9 @@ void Relay<C, S>::step(MonoTime now) {
     } else if (upstream_.ended() && downstream_.ended()) {
       using event::CloseReason;
       const auto fin = first_fin_ == LegName::client ? CloseReason::client_fin : CloseReason::server_fin;
-      const auto leg = ended_by_fault_ ? std::nullopt : first_fin_;
-      close({.reason = ended_by_fault_ ? CloseReason::fault : fin, .leg = leg, .after = age(now)}, false, now);
+      const bool by_fault = ended_by_fault_ || first_fin_is_made_;
+      const auto leg = by_fault ? std::nullopt : first_fin_;
+      close({.reason = by_fault ? CloseReason::fault : fin, .leg = leg, .after = age(now)}, false, now);
     }
   } else if (phase_ == RelayPhase::delivering_before_reset) {
     pass_reset_on_when_delivered(now);
@@ -119,19 +120,43 @@ void Relay<C, S>::step(MonoTime now) {
 }
 
 template <Endpoint C, Endpoint S>
+void Relay<C, S>::note_parked(bool parked, MonoTime now) {
+  if (std::exchange(parked_, parked) == parked) return;
+  if (parked) {
+    parked_at_ = short_age(now);
+    return;
+  }
+  const ShortTime waited = short_age(now) - parked_at_;
+  waited_for_observers_ += std::min(waited, ShortTime::max() - waited_for_observers_);
+}
+
+template <Endpoint C, Endpoint S>
 void Relay<C, S>::note_fins(MonoTime now) {
   const auto fin_read = [](PumpState state) { return state == PumpState::finishing || state == PumpState::finished; };
   if (!first_fin_ && (fin_read(upstream_.state()) || fin_read(downstream_.state()))) {
-    first_fin_ = fin_read(upstream_.state()) ? LegName::client : LegName::server;
+    const bool up = fin_read(upstream_.state());
+    first_fin_ = up ? LegName::client : LegName::server;
+    first_fin_is_made_ = (up ? upstream_.end_maker() : downstream_.end_maker()) != nullptr;
     clocks_.fin_read(*timeouts_, now);
   }
   const bool one = (upstream_.state() == PumpState::finished) != (downstream_.state() == PumpState::finished);
   if (!one || half_close_told_) return;
   half_close_told_ = true;
   if (events_.wants(event::EventKind::half_closed)) {
-    const auto direction = upstream_.state() == PumpState::finished ? Direction::upstream : Direction::downstream;
-    events_.push(now, event::EventKind::half_closed, event::HalfClosed{direction});
+    const bool up = upstream_.state() == PumpState::finished;
+    const fault::FaultSpec* maker = up ? upstream_.end_maker() : downstream_.end_maker();
+    event::HalfClosed half_closed{.direction = up ? Direction::upstream : Direction::downstream};
+    if (maker != nullptr) half_closed.fault = std::make_shared<const std::string>(maker->name);
+    events_.push(context_.clock.mono(), event::EventKind::half_closed, std::move(half_closed));
   }
+}
+
+template <Endpoint C, Endpoint S>
+auto Relay<C, S>::end_maker() const -> const fault::FaultSpec* {
+  const fault::FaultSpec* up = upstream_.end_maker();
+  const fault::FaultSpec* down = downstream_.end_maker();
+  const bool up_is_first = down == nullptr || first_fin_ != LegName::server;
+  return up != nullptr && up_is_first ? up : down;
 }
 
 template <Endpoint C, Endpoint S>
@@ -216,6 +241,8 @@ auto Relay<C, S>::cause_of_break(LegName leg, MonoTime now) const -> event::Clos
     } else {
       cause.reason = client ? CloseReason::client_error : CloseReason::server_error;
     }
+  } else if (error == ENOMEM || error == ENOBUFS) {
+    cause.reason = CloseReason::resources;  // our own block pool, or our kernel: the peer has done nothing
   } else {
     cause.reason = client ? CloseReason::client_error : CloseReason::server_error;
   }
@@ -295,6 +322,7 @@ void Relay<C, S>::close(const event::CloseCause& cause, bool reset, MonoTime now
   phase_ = RelayPhase::closed;
   cause_ = cause;
   clocks_.ended(now);
+  note_parked(false, now);
   // Totals stay readable: cut() gives the bytes back, not the counters.
   upstream_.cut();
   downstream_.cut();

@@ -50,6 +50,7 @@ auto Session::handle() const -> SessionHandle {
 }
 
 auto Session::now() const -> MonoTime { return worker_.loop().now(); }
+auto Session::clock_time() const -> MonoTime { return worker_.loop().clock().mono(); }
 
 auto Session::watch(LegWatch& watch, int fd) -> bool {
   const auto token = worker_.loop().watch(fd, watch, net::EventLoop::stream_events);
@@ -76,7 +77,8 @@ void Session::settle() {
       detail += fmt::format("{}passed on when reset_grace ({}) ended", detail.empty() ? "" : "; ",
                             grace ? format_duration(*grace) : "off");
     }
-    if (relay_.cause().reason == CloseReason::fault && faults_) detail = faults_->ended_by();
+    const fault::FaultSpec* maker = relay_.cause().reason == CloseReason::fault ? relay_.end_maker() : nullptr;
+    if (maker != nullptr) detail = maker->name;
     return finish(std::move(detail));
   }
   if (relay_.wants_rerun()) worker_.loop().run_again(*this);

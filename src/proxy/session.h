@@ -110,7 +110,7 @@ class Session final : public net::Disposable, private net::Timer, private net::A
 
   // --- session_faults.cpp ---
   [[nodiscard]] auto fault_key() const -> fault::SessionKey { return {number(), client_address_, accepted_}; }
-  void tell_of(const fault::FaultSpec& spec, MonoTime when);
+  void tell_of(const fault::FaultSpec& spec) const;
   void apply_faults();
 
   // --- session_opening.cpp ---
@@ -143,7 +143,8 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   [[nodiscard]] auto watch(LegWatch& watch, int fd) -> bool;
   [[nodiscard]] auto age_cause(event::CloseReason reason, std::optional<LegName> leg = std::nullopt) const
       -> event::CloseCause;
-  [[nodiscard]] auto now() const -> MonoTime;
+  [[nodiscard]] auto now() const -> MonoTime;         // the loop's, one for all of a turn
+  [[nodiscard]] auto clock_time() const -> MonoTime;  // for events: never before that of a chunk that was told
 
   Worker& worker_;
   ProxyOnWorker& proxy_;

@@ -48,7 +48,7 @@ void Session::tell_resolved(const Result<net::Addresses>& answer) const {
   } else {
     resolved->error = answer.error().message;
   }
-  events().push(now(), EventKind::upstream_resolved, std::move(resolved));
+  events().push(clock_time(), EventKind::upstream_resolved, std::move(resolved));
 }
 
 // The attempt under way has come to its end; nothing is told if there is none.
@@ -61,14 +61,16 @@ void Session::tell_attempt(int error) {
                                                                       .from = opening_->attempt_from,
                                                                       .error = error,
                                                                       .took = worker_.loop().clock().mono() - since});
-  events().push(now(), EventKind::connect_tried, std::move(tried));
+  events().push(clock_time(), EventKind::connect_tried, std::move(tried));
 }
 
 void Session::tell_opened(Nanos connect_time) {
   using Kept = decltype(connect_time_);
   connect_time_ = std::chrono::duration_cast<Kept>(std::clamp<Nanos>(connect_time, Nanos{0}, Kept::max()));
-  if (events().wants(EventKind::session_opened)) events().push(now(), EventKind::session_opened, opened(connect_time));
-  if (events().wants(EventKind::legs_connected)) events().push(now(), EventKind::legs_connected, leg_addresses());
+  if (events().wants(EventKind::session_opened))
+    events().push(clock_time(), EventKind::session_opened, opened(connect_time));
+  if (events().wants(EventKind::legs_connected))
+    events().push(clock_time(), EventKind::legs_connected, leg_addresses());
 }
 
 void Session::tell_newcomer(event::EventRing& ring) const {
@@ -100,10 +102,12 @@ void Session::tell_closed(std::string detail, bool reached) const {
   closed->detail = std::move(detail);
   closed->client = client_address_;
   if (reached) closed->upstream = upstream_address_;
-  closed->age = now() - accepted_;
+  const MonoTime when = clock_time();
+  closed->age = when - accepted_;
   closed->longest_silence = relay_.longest_silence();
+  closed->waited_for_observers = relay_.waited_for_observers();
   closed->totals = relay_.totals();
-  events().push(now(), EventKind::session_closed, std::move(closed));
+  events().push(when, EventKind::session_closed, std::move(closed));
 }
 
 }  // namespace weir::proxy

@@ -13,18 +13,18 @@ void Session::faults_changed() {
   carry_on_opening();
 }
 
-void Session::tell_of(const fault::FaultSpec& spec, MonoTime when) {
+void Session::tell_of(const fault::FaultSpec& spec) const {
   if (!events().wants(event::EventKind::fault_began)) return;
   auto told = std::make_shared<const event::FaultBegan>(
       event::FaultBegan{.fault = spec.name, .type = std::string(spec.type->type)});
-  events().push(when, event::EventKind::fault_began, std::move(told));
+  events().push(clock_time(), event::EventKind::fault_began, std::move(told));
 }
 
 void Session::apply_faults() {
   if (!faults_) {
     if (!proxy_.has_faults() || !fault::any_applies(*proxy_.faults, *proxy_.fault_state, fault_key())) return;
-    faults_ = std::make_unique<fault::SessionFaults>(
-        *proxy_.fault_state, [this](const fault::FaultSpec& spec, MonoTime when) { tell_of(spec, when); });
+    faults_ = std::make_unique<fault::SessionFaults>(*proxy_.fault_state,
+                                                     [this](const fault::FaultSpec& spec) { tell_of(spec); });
   }
   const auto change = faults_->choose(*proxy_.faults, fault_key());
   const auto apply = [&](auto& pump, Direction direction) {

@@ -209,7 +209,7 @@ void Session::send_for_handshake() {
   }
 }
 
-void Session::carry_out(const Opening::FaultApplies& what) { tell_of(*what.fault, now()); }
+void Session::carry_out(const Opening::FaultApplies& what) { tell_of(*what.fault); }
 
 void Session::carry_out(const Opening::Fail& what) {
   tell_attempt(ETIMEDOUT);

@@ -57,6 +57,7 @@ void JsonView::print_opened(const Moment& moment, const event::SessionOpened& op
 void JsonView::print_half_closed(const Moment& moment, const event::HalfClosed& half_closed) {
   std::string line = begin(moment, "half_closed");
   field(line, "direction", quoted(to_string(half_closed.direction)));
+  if (half_closed.fault != nullptr) field(line, "fault", quoted(*half_closed.fault));
   output().append(line + "}\n");
 }
 
@@ -71,6 +72,7 @@ void JsonView::print_closed(const Moment& moment, const event::SessionClosed& cl
   if (closed.upstream) field(line, "upstream", quoted(closed.upstream->to_string()));
   field(line, "age_ns", closed.age.count());
   field(line, "longest_silence_ns", closed.longest_silence.count());
+  field(line, "waited_for_observers_ns", closed.waited_for_observers.count());
   field(line, "totals",
         fmt::format(R"({{"upstream":{},"downstream":{}}})", totals(closed.totals[index(Direction::upstream)]),
                     totals(closed.totals[index(Direction::downstream)])));

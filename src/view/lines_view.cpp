@@ -63,8 +63,11 @@ void LinesView::print_opened(const Moment& moment, const event::SessionOpened& o
 
 void LinesView::print_half_closed(const Moment& moment, const event::HalfClosed& half_closed) {
   const LegName done = source_of(half_closed.direction);
-  session_line(moment, fmt::format("half-closed {}: the {} has finished, the {} may still send",
-                                   arrow(half_closed.direction), to_string(done), to_string(other(done))));
+  const std::string how = half_closed.fault == nullptr ? fmt::format("the {} has finished", to_string(done))
+                                                       : fmt::format("the fault {} has ended what the {} sends",
+                                                                     printable(*half_closed.fault), to_string(done));
+  session_line(moment, fmt::format("half-closed {}: {}, the {} may still send", arrow(half_closed.direction), how,
+                                   to_string(other(done))));
 }
 
 auto LinesView::totals(Direction direction, const event::DirectionTotals& totals) const -> std::string {
@@ -89,6 +92,10 @@ void LinesView::print_closed(const Moment& moment, const event::SessionClosed& c
   if (closed.upstream || up.bytes != 0 || down.bytes != 0) {
     text += fmt::format(", {}, {}, longest silence {}", totals(Direction::upstream, up),
                         totals(Direction::downstream, down), format_duration(closed.longest_silence));
+    // Said of Weir itself: a peer that was silent meanwhile is not to blame.
+    if (closed.waited_for_observers >= std::chrono::milliseconds{1}) {
+      text += fmt::format(", held up by a full view for {}", format_duration(closed.waited_for_observers));
+    }
   }
   session_line(moment, text);
 }

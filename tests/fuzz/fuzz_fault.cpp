@@ -49,7 +49,11 @@ class Path final {
   void comes(const std::string& bytes) {
     if (chain_->end() || in_ended_ || chain_->is_full() || in_.size() > most_bytes) return;
     in_ += bytes;
-    chain_->on_chunk(moment(), blocks_.copy(std::as_bytes(std::span(bytes))));
+    const auto room = chain_->room(longest_chunk);
+    const std::string_view read = std::string_view(bytes).substr(0, room.size());
+    in_.resize(in_.size() - (bytes.size() - read.size()));
+    std::ranges::copy(std::as_bytes(std::span(read)), room.begin());
+    if (!read.empty()) chain_->on_chunk(moment(), chain_->keep(read.size()));
     look();
   }
   void source_ends() {

@@ -41,13 +41,16 @@ def payload(chunk):
 
 def read_sessions(events):
     """Sessions by number, from the events of one view. Offsets must join up: a missing or repeated
-    chunk is an error, unless the view said that there is a gap."""
+    chunk is an error, unless the view said that there is a gap. Times never go back within a session."""
     sessions = {}
+    last = {}
     with_gaps = any(event["event"] == "gap" for event in events)
     for event in events:
         if event["event"] == "gap":
             continue
         session = sessions.setdefault(event["session"], Session(event["session"]))
+        assert event["mono_ns"] >= last.get(event["session"], 0), f"earlier than the event before it: {event}"
+        last[event["session"]] = event["mono_ns"]
         if event["event"] == "opened":
             session.opened = event
         elif event["event"] == "half_closed":

@@ -266,13 +266,41 @@ def test_slow_close_holds_the_fin_of_its_direction_alone(faulty):
 
 
 def test_half_close_ends_one_direction(faulty):
-    _, connect = faulty("half_close delay=100ms direction=upstream")
+    weir, connect = faulty("half_close delay=100ms direction=upstream")
     through = connect()
     assert read_all(through.server) == (b"", "fin")
     assert through.age() >= 0.1
     through.server.sendall(STREAM)
     through.server.close()
     assert read_all(through.client) == (STREAM, "fin")
+    closed = wait_for_closed(weir)[1].closed
+    assert (closed["cause"], closed["detail"], closed.get("leg")) == ("fault", "half_close", None)
+    half_closed, = (event for event in weir.events() if event["event"] == "half_closed")
+    assert (half_closed["direction"], half_closed["fault"]) == ("upstream", "half_close")
+
+
+@pytest.mark.parametrize("fault", ["half_close delay=100ms direction=downstream",
+                                   "corrupt mode=truncate at=4 direction=downstream"])
+def test_a_direction_that_a_fault_ended_is_not_told_as_the_servers_end(faulty, fault):
+    weir, connect = faulty(fault)
+    through = connect()
+    through.server.sendall(b"answer")
+    data, end = read_all(through.client)
+    assert end == "fin" and b"answer".startswith(data)
+    through.client.close()
+    read_all(through.server)
+    through.server.close()
+    closed = wait_for_closed(weir)[1].closed
+    assert (closed["cause"], closed["detail"]) == ("fault", fault.split()[0])
+
+
+def test_a_fin_that_came_before_the_faults_is_the_end_that_is_told(faulty):
+    weir, connect = faulty("half_close delay=300ms direction=downstream")
+    through = connect()
+    through.client.shutdown(socket.SHUT_WR)
+    assert read_all(through.server) == (b"", "fin")
+    assert read_all(through.client) == (b"", "fin")
+    assert wait_for_closed(weir)[1].cause == "client.fin"
 
 
 def test_refuse_resets_right_after_the_accept(faulty):

@@ -103,7 +103,8 @@ def test_unknown_paths(serve, path):
 
 
 def test_browsers_are_refused_and_nothing_is_done(serve):
-    for headers in ({"User_Agent": "Mozilla/5.0"}, {"Origin": "http://evil.example"}):
+    for headers in ({"User_Agent": "Mozilla/5.0"}, {"Origin": "http://evil.example"}, {"Origin": "null"},
+                    {"Origin": "http://evil.example", "Host": "evil.example"}, {"Sec_Fetch_Site": "same-origin"}):
         answer = serve.post("/proxies", {"name": "x", "upstream": "y"}, **headers)
         assert (answer.status, answer.text) == (403, "User agent not allowed\n")
     assert serve.get("/proxies").json == {}

@@ -54,5 +54,13 @@ TEST(GoJson, AWrongTypeIsNamed) {
   EXPECT_EQ(fields.error(), "json: cannot unmarshal string into Go struct field Proxy.enabled of type bool");
 }
 
+TEST(GoJson, NoWordOfALibraryIsSaid) {
+  for (const char* text : {"1e999", "{\"a\":1e999}", "\"\xff\"", "[1,]", "{\"a\"}", "nul"}) {
+    const auto value = parse_go_json(text);
+    ASSERT_FALSE(value) << text;
+    EXPECT_EQ(value.error().message.find("exception"), std::string::npos) << value.error().message;
+  }
+}
+
 }  // namespace
 }  // namespace weir::api

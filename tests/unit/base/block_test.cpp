@@ -185,5 +185,53 @@ TEST(BlockPool, TakesBackWhatOtherThreadsDrop) {
   EXPECT_LE(pool.allocated_bytes(), BlockPool::cache_limit + BlockPool::fill_block_size + 4096);
 }
 
+auto own(BlockPool& pool, std::size_t size, std::atomic<std::uint64_t>* charged) -> Slice {
+  const auto space = pool.own_space(size);
+  EXPECT_EQ(space.size(), size);
+  std::memset(space.data(), 'x', size);
+  return pool.commit_own(size, charged);
+}
+
+TEST(ChargedBlock, CountsUntilItsLastSliceIsGone) {
+  std::atomic<std::uint64_t> charged = 0;
+  BlockPool pool;
+  Slice slice = own(pool, 60 * 1024, &charged);
+  EXPECT_EQ(charged, 64 * 1024 + sizeof(Block));
+  Slice rest = slice;
+  rest.remove_prefix(60 * 1024 - 1);
+  slice = Slice();
+  EXPECT_EQ(charged, 64 * 1024 + sizeof(Block)) << "one byte keeps its block";
+  std::thread([rest = std::move(rest)]() mutable { rest = Slice(); }).join();
+  EXPECT_EQ(charged, 0U);
+  slice = pool.copy(as_bytes("hello"));
+  EXPECT_EQ(charged, 0U) << "a block that is used again is nobody's";
+}
+
+TEST(ChargedBlock, IsSharedWithNoOtherRead) {
+  std::atomic<std::uint64_t> charged = 0;
+  BlockPool pool;
+  const Slice shared = read_into(pool, "shared", 100);
+  const Slice first = own(pool, 100, &charged);
+  const Slice second = own(pool, 100, &charged);
+  EXPECT_EQ(charged, 2 * (4 * 1024 + sizeof(Block)));
+  EXPECT_EQ(text_of(shared), "shared");
+}
+
+TEST(BlockFill, GathersSmallChunks) {
+  std::atomic<std::uint64_t> charged = 0;
+  BlockPool pool;
+  BlockFill fill(&charged);
+  std::vector<Slice> slices;
+  for (int i = 0; i < 400; ++i) slices.push_back(fill.copy(pool, as_bytes("ten bytes."), 0));
+  EXPECT_EQ(charged, 4 * 1024 + sizeof(Block));
+  EXPECT_TRUE(std::ranges::all_of(slices, [](const Slice& slice) { return text_of(slice) == "ten bytes."; }));
+  slices.push_back(fill.copy(pool, as_bytes(std::string(200, 'y')), 20'000));
+  EXPECT_EQ(charged, 4 * 1024 + 64 * 1024 + 2 * sizeof(Block)) << "a larger one where more is held";
+  slices.clear();
+  EXPECT_EQ(charged, 64 * 1024 + sizeof(Block)) << "the block that is being filled";
+  fill.let_go();
+  EXPECT_EQ(charged, 0U);
+}
+
 }  // namespace
 }  // namespace weir

@@ -29,6 +29,13 @@ TEST(EventLog, WhatIsForgottenIsAGapThatIsCountedOnce) {
   EXPECT_EQ(stream->more(1).find("gap"), std::string::npos);
 }
 
+TEST(EventLog, ANumberThatIsYetToComeIsNoGap) {
+  EventLog log;
+  log.add("test", {{"i", 1}});
+  for (const std::uint64_t after : {std::uint64_t{2}, UINT64_MAX - 1, UINT64_MAX}) EXPECT_EQ(log.so_far(after), "");
+  EXPECT_FALSE(log.follow(UINT64_MAX)->filler().empty()) << "boxes on the way cut what is silent";
+}
+
 TEST(EventLog, StreamsAreLimited) {
   EventLog log;
   std::vector<std::unique_ptr<http::BodyStream>> streams;

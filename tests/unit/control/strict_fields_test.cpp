@@ -36,5 +36,13 @@ TEST(StrictFields, NumbersHaveARange) {
   }
 }
 
+TEST(Json, AWholeNumberBeyondSixtyFourBitsIsNone) {
+  EXPECT_EQ(integer_of(Json::parse("9223372036854775807")), INT64_MAX);
+  EXPECT_EQ(integer_of(Json::parse("-9223372036854775808")), INT64_MIN);
+  for (const char* text : {"9223372036854775808", "18446744073709551616", "1.0", "\"1\"", "null", "true"}) {
+    EXPECT_EQ(integer_of(Json::parse(text)), std::nullopt) << text;
+  }
+}
+
 }  // namespace
 }  // namespace weir::control

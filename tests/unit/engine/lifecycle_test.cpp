@@ -6,7 +6,7 @@
 #include <csignal>
 
 #include "engine/engine_scene.h"
-#include "engine/usable_cores.h"
+#include "engine/machine.h"
 
 namespace weir::engine {
 namespace {
@@ -156,6 +156,16 @@ TEST(Summary, IsOneLineWithWhatHappened) {
   EXPECT_THAT(summary(totals), HasSubstr(", 4 upstream failures, accepting paused 5 times, watchdog tripped 6 times"));
   totals.connect_failures = totals.refused_accepts = totals.watchdog_trips = 1;
   EXPECT_THAT(summary(totals), HasSubstr(", 1 upstream failure, accepting paused 1 time, watchdog tripped 1 time"));
+}
+
+TEST(UsableMemory, ALimitIsReadAsTheKernelWritesIt) {
+  EXPECT_EQ(bytes_of_memory_max("536870912\n"), 536'870'912U);
+  EXPECT_EQ(bytes_of_memory_max("0\n"), 0U);
+  for (const char* none : {"max\n", "", "nonsense", "-1", "99999999999999999999999"}) {
+    EXPECT_EQ(bytes_of_memory_max(none), std::nullopt) << none;
+  }
+  EXPECT_GT(usable_memory(), 64U << 20U);
+  EXPECT_LE(default_fault_bytes(), usable_memory() / 4);
 }
 
 TEST(UsableCores, AQuotaIsReadAsTheKernelWritesIt) {

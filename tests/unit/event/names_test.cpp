@@ -55,6 +55,7 @@ TEST(CloseCause, HasTheTextOfTheContract) {
       {CloseReason::server_reset, "server.reset"},
       {CloseReason::client_error, "client.error"},
       {CloseReason::server_error, "server.error"},
+      {CloseReason::resources, "resources"},
       {CloseReason::resolve_failed, "resolve.failed"},
       {CloseReason::connect_refused, "connect.refused"},
       {CloseReason::connect_unreachable, "connect.unreachable"},

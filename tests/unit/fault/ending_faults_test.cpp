@@ -105,7 +105,8 @@ TEST(LimitData, HasWhatItPassedDeliveredByALaterFaultFirst) {
   EXPECT_FALSE(path.ended());
   path.passes(seconds{1});
   EXPECT_THAT(path.told(), ElementsAre("100ms abc", "100ms session FIN"));
-  EXPECT_EQ(path.session().ended_by(), "limit_data_downstream");
+  ASSERT_NE(path.end_maker(), nullptr);
+  EXPECT_EQ(path.end_maker()->name, "limit_data_downstream");
 }
 
 TEST(LimitData, CountsItsScopeTogether) {
@@ -116,6 +117,43 @@ TEST(LimitData, CountsItsScopeTogether) {
   second.comes("123456");
   EXPECT_EQ(second.out(), "1234");
   EXPECT_EQ(second.ended(), End::session_fin);
+}
+
+TEST(Faults, AreToldFromTheSourceAsTheMakerOfAnEnd) {
+  for (const char* fault : {"half_close delay=1s", "corrupt mode=truncate at=3", "limit_data bytes=3",
+                            "timeout timeout=1s", "reset_peer timeout=1s"}) {
+    Path path({fault});
+    path.comes("abcdef");
+    path.passes(seconds{2});
+    EXPECT_TRUE(path.ended()) << fault;
+    ASSERT_NE(path.end_maker(), nullptr) << fault;
+    EXPECT_EQ(fault,
+              std::string(path.end_maker()->type->type) + std::string(fault).substr(std::string(fault).find(' ')));
+  }
+  for (const char* fault : {"latency latency=1s", "slow_close delay=1s", "bandwidth rate=1KB/s",
+                            "slicer average_size=1", "half_close delay=1h", "limit_data bytes=100", "noop"}) {
+    Path path({fault});
+    path.comes("abcdef");
+    path.ends();
+    path.passes(seconds{2});
+    EXPECT_EQ(path.ended(), End::fin) << fault;
+    EXPECT_EQ(path.end_maker(), nullptr) << fault << ": its source has ended";
+  }
+}
+
+TEST(Faults, WaitForTenYearsAtMost) {
+  FaultSpec spec = *make_classic("timeout", "forever", Direction::downstream, 1);
+  ASSERT_TRUE(set_classic(spec, "timeout", 9'223'372'036'854).value());  // milliseconds: as a time 292 years from now
+  FaultList list;
+  Path path({});
+  path.has(*list.with(spec));
+  path.comes("dropped");
+  path.passes(seconds{3600});
+  EXPECT_EQ(path.out(), "");
+  EXPECT_FALSE(path.ended());
+  EXPECT_EQ(classic_attributes(spec)->front().second, 9'223'372'036'854) << "it is shown as it was written";
+  EXPECT_EQ(set_classic(spec, "timeout", 9'223'372'036'855).error().message,
+            "timeout: timeout: 9223372036855 is out of range: write a number from -9223372036854 to 9223372036854");
 }
 
 TEST(HalfClose, EndsItsDirectionAfterItsTime) {

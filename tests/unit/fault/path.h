@@ -102,6 +102,7 @@ class Path final {
   // Offsets in the stream that came out at which a send ended.
   [[nodiscard]] auto cuts() const -> const std::vector<std::uint64_t>& { return cuts_; }
   [[nodiscard]] auto ended() const -> std::optional<End> { return end_; }
+  [[nodiscard]] auto end_maker() const -> const FaultSpec* { return chain_->end_maker(); }
   [[nodiscard]] auto held() const -> std::uint64_t { return chain_->held(); }
   [[nodiscard]] auto takes_more() const -> bool { return !chain_->is_full(); }
   [[nodiscard]] auto session() const -> const SessionFaults& { return session_; }

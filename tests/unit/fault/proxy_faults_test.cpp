@@ -132,5 +132,21 @@ TEST(FaultList, IsAValueThatChangesByCopies) {
   EXPECT_EQ(two.cleared().revision(), 3u);
 }
 
+TEST(ProxyFaults, CountersOfFaultsThatAreGoneAreBounded) {
+  ProxyFaults proxy(7, "web");
+  FaultList list = *FaultList().with(spec_of("noop name=zzz"));
+  proxy.counters(*list.find("zzz"))->sessions = 5;
+  const auto in_use = proxy.counters(spec_of("noop name=yyy"));
+  for (int i = 0; i < 10'000; ++i) {
+    (void)proxy.counters(spec_of("noop name=once" + std::to_string(i)));
+    proxy.forget_all_but(list);
+  }
+  const auto counts = proxy.counts();
+  EXPECT_LE(counts.size(), ProxyFaults::gone_counted + 2);
+  EXPECT_EQ(counts.back().fault, "zzz");
+  EXPECT_EQ(counts.back().sessions, 5U);
+  EXPECT_EQ(counts[counts.size() - 2].fault, "yyy") << "a session still counts with it";
+}
+
 }  // namespace
 }  // namespace weir::fault

@@ -32,7 +32,7 @@ TEST_F(ClocksTest, WhoAsksNothing) {
 TEST_F(ClocksTest, WhoAsksNothingMore) {
   auto& peer = world_.connect();
   world_.pass(50s);
-  peer.sends("GET / HTTP/1.1\r\n\r\n");
+  peer.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
   world_.run();
   closes_after(peer, Limits{}.idle_timeout);
 }
@@ -51,7 +51,7 @@ TEST_F(ClocksTest, WhoSendsARequestByteByByte) {
 
 TEST_F(ClocksTest, WhoSendsABodyByteByByte) {
   auto& peer = world_.connect();
-  peer.sends("POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\n");
+  peer.sends("POST / HTTP/1.1\r\nHost: w\r\nContent-Length: 100\r\n\r\n");
   world_.run();
   world_.pass(10s);
   peer.sends("x");
@@ -63,7 +63,7 @@ TEST_F(ClocksTest, WhoTakesNothing) {
   auto& peer = world_.connect();
   peer.send_buffer = 10;
   peer.stops_reading();
-  peer.sends("GET / HTTP/1.1\r\n\r\n");
+  peer.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
   world_.run();
   closes_after(peer, Limits{}.write_timeout);
 }
@@ -72,7 +72,7 @@ TEST_F(ClocksTest, WhoTakesALittleNowAndThenMayTakeAsLongAsItLikes) {
   auto& peer = world_.connect();
   peer.send_buffer = 10;
   peer.stops_reading();
-  peer.sends("GET / HTTP/1.1\r\n\r\n");
+  peer.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
   world_.run();
   for (int i = 0; i < 3; ++i) {
     world_.pass(Limits{}.write_timeout - 1s);
@@ -87,7 +87,7 @@ TEST_F(ClocksTest, ARequestThatComesInTimeIsAnsweredHoweverLongAgoTheConnectionB
   auto& peer = world_.connect();
   for (int i = 0; i < 10; ++i) {
     world_.pass(Limits{}.idle_timeout - 1s);
-    peer.sends("GET / HTTP/1.1\r\n\r\n");
+    peer.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
     world_.run();
   }
   EXPECT_EQ(responses_in(peer.received())->size(), 10u);
@@ -103,7 +103,7 @@ TEST_F(ClocksTest, AStreamThatHasNothingToSayStays) {
     responder.answer({.stream = std::make_unique<Silent>()});
   };
   auto& peer = world_.connect();
-  peer.sends("GET / HTTP/1.1\r\n\r\n");
+  peer.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
   world_.run();
   world_.pass(24h);
   EXPECT_FALSE(peer.is_closed());

@@ -33,9 +33,9 @@ TEST_F(ConnectionTest, ARequestIsAnsweredAndTheConnectionStays) {
 
 TEST_F(ConnectionTest, RequestsInEverySplitGetTheSameAnswers) {
   const std::string requests =
-      "POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"
-      "GET /b HTTP/1.1\r\n\r\n"
-      "POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n1\r\nf\r\n0\r\n\r\n";
+      "POST /a HTTP/1.1\r\nHost: w\r\nContent-Length: 3\r\n\r\nabc"
+      "GET /b HTTP/1.1\r\nHost: w\r\n\r\n"
+      "POST /c HTTP/1.1\r\nHost: w\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n1\r\nf\r\n0\r\n\r\n";
   for (std::size_t cut = 0; cut <= requests.size(); ++cut) {
     SCOPED_TRACE(cut);
     auto& peer = world_.connect();
@@ -56,7 +56,7 @@ TEST_F(ConnectionTest, SmallReadsAndWritesChangeNothing) {
   auto& peer = world_.connect();
   peer.most_per_read = 1;
   peer.most_per_write = 1;
-  peer.sends("POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcGET /b HTTP/1.1\r\n\r\n");
+  peer.sends("POST /a HTTP/1.1\r\nHost: w\r\nContent-Length: 3\r\n\r\nabcGET /b HTTP/1.1\r\nHost: w\r\n\r\n");
   world_.run();
   const auto all = seen(peer);
   ASSERT_EQ(all.size(), 2u);
@@ -67,7 +67,7 @@ TEST_F(ConnectionTest, SmallReadsAndWritesChangeNothing) {
 TEST_F(ConnectionTest, ManyRequestsAtOnceAreAnsweredOneATurn) {
   auto& peer = world_.connect();
   std::string many;
-  for (int i = 0; i < 2000; ++i) many += "GET /" + std::to_string(i) + " HTTP/1.1\r\n\r\n";
+  for (int i = 0; i < 2000; ++i) many += "GET /" + std::to_string(i) + " HTTP/1.1\r\nHost: w\r\n\r\n";
   peer.sends(many);
   peer.deliver();
   world_.loop->run_once(Nanos{0});
@@ -80,7 +80,7 @@ TEST_F(ConnectionTest, ManyRequestsAtOnceAreAnsweredOneATurn) {
 
 TEST_F(ConnectionTest, HeadGetsTheLengthWithoutTheBody) {
   auto& peer = world_.connect();
-  peer.sends("HEAD /a HTTP/1.1\r\n\r\nHEAD /b HTTP/1.1\r\n\r\n");
+  peer.sends("HEAD /a HTTP/1.1\r\nHost: w\r\n\r\nHEAD /b HTTP/1.1\r\nHost: w\r\n\r\n");
   world_.run();
   const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n";
   EXPECT_EQ(peer.received(), head + head);
@@ -91,7 +91,7 @@ TEST_F(ConnectionTest, StatusWithoutABodyHasNoLength) {
     responder.answer({.status = request.path == "/304" ? 304 : 204, .body = "not sent"});
   };
   auto& peer = world_.connect();
-  peer.sends("GET /204 HTTP/1.1\r\n\r\nGET /304 HTTP/1.1\r\n\r\n");
+  peer.sends("GET /204 HTTP/1.1\r\nHost: w\r\n\r\nGET /304 HTTP/1.1\r\nHost: w\r\n\r\n");
   world_.run();
   EXPECT_EQ(peer.received(), "HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 304 Not Modified\r\n\r\n");
 }
@@ -103,14 +103,14 @@ TEST_F(ConnectionTest, HeadersOfTheHandlerAreSent) {
     responder.answer(std::move(response));
   };
   auto& peer = world_.connect();
-  peer.sends("GET / HTTP/1.1\r\n\r\n");
+  peer.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
   world_.run();
   EXPECT_EQ(peer.received(), "HTTP/1.1 418 Unknown\r\nX-Tea: pot\r\nContent-Length: 0\r\n\r\n");
 }
 
 TEST_F(ConnectionTest, AContinueIsSentToWhoWaitsForIt) {
   auto& peer = world_.connect();
-  peer.sends("POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+  peer.sends("POST / HTTP/1.1\r\nHost: w\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
   world_.run();
   EXPECT_EQ(peer.news(), "HTTP/1.1 100 Continue\r\n\r\n");
   peer.sends("ok");
@@ -120,7 +120,7 @@ TEST_F(ConnectionTest, AContinueIsSentToWhoWaitsForIt) {
 
 TEST_F(ConnectionTest, WhoSendsTheBodyWithoutWaitingGetsNoContinue) {
   auto& peer = world_.connect();
-  peer.sends("POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok");
+  peer.sends("POST / HTTP/1.1\r\nHost: w\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok");
   world_.run();
   EXPECT_EQ(seen(peer).size(), 1u);
 }
@@ -129,7 +129,7 @@ TEST_F(ConnectionTest, AContinueThatIsTakenInPiecesStaysWhole) {
   auto& peer = world_.connect();
   peer.send_buffer = 10;
   peer.stops_reading();
-  peer.sends("POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+  peer.sends("POST / HTTP/1.1\r\nHost: w\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
   world_.run();
   peer.sends("ok");
   world_.run();
@@ -140,14 +140,14 @@ TEST_F(ConnectionTest, AContinueThatIsTakenInPiecesStaysWhole) {
 
 TEST_F(ConnectionTest, ABodyThatIsTooLongIsRefusedBeforeTheContinue) {
   auto& peer = world_.connect();
-  peer.sends("POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2000000\r\n\r\n");
+  peer.sends("POST / HTTP/1.1\r\nHost: w\r\nExpect: 100-continue\r\nContent-Length: 2000000\r\n\r\n");
   world_.run();
   EXPECT_TRUE(peer.received().starts_with("HTTP/1.1 413 Payload Too Large\r\n")) << peer.received();
 }
 
 TEST_F(ConnectionTest, WhatIsMalformedGetsOneAnswerAndTheEnd) {
   auto& peer = world_.connect();
-  peer.sends("GET /a HTTP/1.1\r\n\r\nnonsense\r\n\r\nGET /b HTTP/1.1\r\n\r\n");
+  peer.sends("GET /a HTTP/1.1\r\nHost: w\r\n\r\nnonsense\r\n\r\nGET /b HTTP/1.1\r\nHost: w\r\n\r\n");
   world_.run();
   const auto all = seen(peer);
   ASSERT_EQ(all.size(), 2u);
@@ -159,7 +159,7 @@ TEST_F(ConnectionTest, WhatIsMalformedGetsOneAnswerAndTheEnd) {
 
 TEST_F(ConnectionTest, AfterTheLastAnswerItWaitsForThePeersEndAndReadsOn) {
   auto& peer = world_.connect();
-  peer.sends("GET /a HTTP/1.1\r\nConnection: close\r\n\r\n");
+  peer.sends("GET /a HTTP/1.1\r\nHost: w\r\nConnection: close\r\n\r\n");
   world_.run();
   EXPECT_TRUE(peer.saw_fin());
   EXPECT_NE(peer.received().find("Connection: close\r\n"), std::string::npos);
@@ -187,7 +187,7 @@ TEST_F(ConnectionTest, APeerThatNeverEndsIsNotWaitedForLong) {
 
 TEST_F(ConnectionTest, AClientThatEndsItsSideIsAnsweredFirst) {
   auto& peer = world_.connect();
-  peer.sends("GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\nGET /c HTTP/1.1\r\n\r\n");
+  peer.sends("GET /a HTTP/1.1\r\nHost: w\r\n\r\nGET /b HTTP/1.1\r\nHost: w\r\n\r\nGET /c HTTP/1.1\r\nHost: w\r\n\r\n");
   peer.sends_fin();
   world_.run();
   EXPECT_EQ(seen(peer).size(), 3u);
@@ -199,7 +199,7 @@ TEST_F(ConnectionTest, AClientThatEndsItsSideWhileAnAnswerIsSentGetsTheNextOnesT
   auto& peer = world_.connect();
   peer.send_buffer = 20;
   peer.stops_reading();
-  peer.sends("GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\n");
+  peer.sends("GET /a HTTP/1.1\r\nHost: w\r\n\r\nGET /b HTTP/1.1\r\nHost: w\r\n\r\n");
   peer.sends_fin();
   world_.run();
   EXPECT_FALSE(peer.is_closed());
@@ -211,7 +211,7 @@ TEST_F(ConnectionTest, AClientThatEndsItsSideWhileAnAnswerIsSentGetsTheNextOnesT
 
 TEST_F(ConnectionTest, HalfARequestAndTheEndIsNoRequest) {
   auto& peer = world_.connect();
-  peer.sends("GET /a HTTP/1.1\r\n");
+  peer.sends("GET /a HTTP/1.1\r\nHost: w\r\n");
   peer.sends_fin();
   world_.run();
   EXPECT_EQ(peer.received(), "");
@@ -224,13 +224,13 @@ TEST_F(ConnectionTest, WhoAsksAndReadsNothingIsNotReadBeyondALimit) {
   };
   auto& peer = world_.connect();
   peer.stops_reading();
-  std::string many = "GET /large HTTP/1.1\r\n\r\n";
-  for (int i = 0; i < 20'000; ++i) many += "GET / HTTP/1.1\r\n\r\n";
+  std::string many = "GET /large HTTP/1.1\r\nHost: w\r\n\r\n";
+  for (int i = 0; i < 20'000; ++i) many += "GET / HTTP/1.1\r\nHost: w\r\n\r\n";
   peer.sends(many);
   world_.run();
   EXPECT_GT(peer.unread(), many.size() - 50'000);
   EXPECT_LT(world_.server.held_bytes(), (1U << 20U) + 100'000);
-  peer.sends("GET /last HTTP/1.1\r\n\r\n");
+  peer.sends("GET /last HTTP/1.1\r\nHost: w\r\n\r\n");
   peer.reads_on();
   world_.run();
   EXPECT_EQ(seen(peer).size(), 20'002u) << "no edge was lost meanwhile";
@@ -238,7 +238,7 @@ TEST_F(ConnectionTest, WhoAsksAndReadsNothingIsNotReadBeyondALimit) {
 
 TEST_F(ConnectionTest, AResetIsTheEndWithoutAWord) {
   auto& peer = world_.connect();
-  peer.sends("GET /a HTTP/1.1\r\n");
+  peer.sends("GET /a HTTP/1.1\r\nHost: w\r\n");
   world_.run();
   peer.resets();
   world_.run();
@@ -250,7 +250,7 @@ TEST_F(ConnectionTest, AResetIsTheEndWithoutAWord) {
 TEST_F(ConnectionTest, AnExceptionOfTheHandlerIsAnsweredAndLogged) {
   world_.at_once = [](const Request&, const Responder&) { throw std::runtime_error("out of tea"); };
   auto& peer = world_.connect();
-  peer.sends("GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\n");
+  peer.sends("GET /a HTTP/1.1\r\nHost: w\r\n\r\nGET /b HTTP/1.1\r\nHost: w\r\n\r\n");
   world_.run();
   const auto all = seen(peer);
   ASSERT_EQ(all.size(), 2u);

@@ -79,6 +79,7 @@ class Feed {
       return out;
     }
     [[nodiscard]] auto patience() const -> std::optional<Nanos> override { return 20s; }
+    [[nodiscard]] auto filler() const -> std::string_view override { return feed_.filler; }
 
    private:
     Feed& feed_;
@@ -90,6 +91,7 @@ class Feed {
   }
   std::vector<std::string> lines;
   std::function<void()> wake;
+  std::string_view filler;
   std::size_t largest_room = 0;
   int open = 0;
 };
@@ -106,7 +108,7 @@ class StreamsTest : public testing::Test {
   }
   auto follow(const std::string& method = "GET") -> ScriptedPeer& {
     auto& peer = world_.connect();
-    peer.sends(method + " /events HTTP/1.1\r\n\r\n");
+    peer.sends(method + " /events HTTP/1.1\r\nHost: w\r\n\r\n");
     world_.run();
     return peer;
   }
@@ -164,6 +166,27 @@ TEST_F(StreamsTest, AReaderThatCatchesUpIsToldTheRestAtOnce) {
   EXPECT_TRUE(peer.received().ends_with(all));
 }
 
+TEST_F(StreamsTest, SilenceIsFilledForThoseWhoCutSilentConnections) {
+  feed_.filler = ":\n";
+  auto& peer = follow();
+  (void)peer.news();
+  world_.pass(Limits{}.stream_silence - 20ms);
+  EXPECT_EQ(peer.news(), "");
+  feed_.add("one\n");
+  world_.run();
+  world_.pass(Limits{}.stream_silence - 20ms);
+  EXPECT_EQ(peer.news(), "one\n");
+  world_.pass(40ms);
+  EXPECT_EQ(peer.news(), ":\n");
+  world_.pass(Limits{}.stream_silence + 40ms);
+  EXPECT_EQ(peer.news(), ":\n");
+  peer.stops_reading();
+  peer.send_buffer = 0;
+  world_.pass(Limits{}.stream_silence + 40ms);
+  world_.pass(Limits{}.write_timeout + 40ms);
+  EXPECT_TRUE(peer.is_closed()) << "a filler that nobody takes is as any other byte";
+}
+
 TEST_F(StreamsTest, AReaderThatTakesNothingIsEnded) {
   auto& peer = follow();
   peer.stops_reading();
@@ -209,7 +232,7 @@ TEST_F(StreamsTest, HeadBeginsNoStream) {
 
 TEST_F(StreamsTest, AStreamIsNotBegunForWhoHasLeft) {
   auto& peer = world_.connect();
-  peer.sends("GET /events HTTP/1.1\r\n\r\n");
+  peer.sends("GET /events HTTP/1.1\r\nHost: w\r\n\r\n");
   peer.sends_fin();
   world_.run();
   EXPECT_EQ(feed_.open, 0);

@@ -11,7 +11,7 @@ class LaterAnswersTest : public testing::Test {
  protected:
   auto ask(std::string_view path) -> ScriptedPeer& {
     auto& peer = world_.connect();
-    peer.sends(fmt::format("GET {} HTTP/1.1\r\n\r\n", path));
+    peer.sends(fmt::format("GET {} HTTP/1.1\r\nHost: w\r\n\r\n", path));
     world_.run();
     return peer;
   }
@@ -31,7 +31,7 @@ TEST_F(LaterAnswersTest, AnAnswerMayComeInALaterTurn) {
 
 TEST_F(LaterAnswersTest, NoRequestOvertakesTheOneBefore) {
   auto& peer = ask("/a");
-  peer.sends("GET /b HTTP/1.1\r\n\r\nGET /c HTTP/1.1\r\n\r\n");
+  peer.sends("GET /b HTTP/1.1\r\nHost: w\r\n\r\nGET /c HTTP/1.1\r\nHost: w\r\n\r\n");
   world_.run();
   ASSERT_EQ(world_.held.size(), 1u) << "the next is not handled before this one is answered";
   for (const std::string body : {"1", "2", "3"}) {
@@ -71,7 +71,7 @@ TEST_F(LaterAnswersTest, ADroppedResponderIsStatus500) {
   world_.run();
   EXPECT_EQ(responses_in(peer.received())->front().status, 500);
   EXPECT_EQ(world_.log.said, std::vector<std::string>{"GET /a failed: its handler gave no answer"});
-  peer.sends("GET /b HTTP/1.1\r\n\r\n");
+  peer.sends("GET /b HTTP/1.1\r\nHost: w\r\n\r\n");
   world_.run();
   world_.answer({});
   world_.run();
@@ -124,7 +124,7 @@ TEST_F(LaterAnswersTest, AResponderMayOutliveTheServer) {
   {
     ScriptedWorld world;
     auto& peer = world.connect();
-    peer.sends("GET / HTTP/1.1\r\n\r\n");
+    peer.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
     world.run();
     kept = std::move(world.held.front().responder);
     EXPECT_TRUE(kept->is_awaited());
@@ -162,7 +162,7 @@ TEST_F(LaterAnswersTest, AClientThatEndsItsSideIsStillAnswered) {
 TEST_F(LaterAnswersTest, WhatIsSentMeanwhileIsReadUpToALimit) {
   auto& peer = ask("/a");
   std::string many;
-  for (int i = 0; i < 10'000; ++i) many += "GET /more HTTP/1.1\r\n\r\n";
+  for (int i = 0; i < 10'000; ++i) many += "GET /more HTTP/1.1\r\nHost: w\r\n\r\n";
   peer.sends(many);
   world_.run();
   EXPECT_GT(peer.unread(), many.size() - 50'000);
@@ -191,7 +191,7 @@ TEST_F(LaterAnswersTest, AStreamThatBeginsLaterHearsOfItsPeersEnd) {
     auto more(std::size_t) -> std::string override { return ""; }
   };
   auto& peer = world_.connect();
-  peer.sends("GET /a HTTP/1.1\r\n\r\n" + std::string(100'000, 'x'));
+  peer.sends("GET /a HTTP/1.1\r\nHost: w\r\n\r\n" + std::string(100'000, 'x'));
   peer.sends_fin();
   world_.run();
   world_.answer({.stream = std::make_unique<Silent>()});

@@ -22,7 +22,7 @@ TEST(HttpServer, WhenAllPlacesAreTakenTheLongestIdleHasToGo) {
   world.pass(1s);
   world.connect();
   world.pass(1s);
-  first.sends("GET / HTTP/1.1\r\n\r\n");  // now the second has waited longest
+  first.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");  // now the second has waited longest
   world.run();
   EXPECT_TRUE(world.server.has_room());
   world.run();
@@ -44,11 +44,11 @@ TEST(HttpServer, HalfARequestKeepsNoPlace) {
 TEST(HttpServer, WhoIsBusyStays) {
   ScriptedWorld world({.connections = 2});
   auto& waits = world.connect();
-  waits.sends("GET / HTTP/1.1\r\n\r\n");
+  waits.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
   auto& writes = world.connect();
   writes.stops_reading();
   writes.send_buffer = 10;
-  writes.sends("GET / HTTP/1.1\r\n\r\n");
+  writes.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
   world.run();
   std::swap(world.held[0], world.held[1]);
   world.answer({.body = "long enough for the buffer"});
@@ -58,6 +58,74 @@ TEST(HttpServer, WhoIsBusyStays) {
   EXPECT_TRUE(world.held.front().responder.is_awaited());
 }
 
+TEST(HttpServer, ThoseWhoAskAndReadNothingGiveTheirPlaces) {
+  ScriptedWorld world({.connections = 2});
+  world.at_once = [](const Request&, Responder responder) { responder.answer({.body = std::string(1000, 'x')}); };
+  std::vector<ScriptedPeer*> deaf;
+  for (int i = 0; i < 2; ++i) {
+    deaf.push_back(&world.connect());
+    deaf.back()->stops_reading();
+    deaf.back()->send_buffer = 10;
+    deaf.back()->sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
+    world.run();
+    world.pass(10ms);
+  }
+  EXPECT_FALSE(world.server.has_room()) << "they may be slow: their answers are on their way";
+  world.pass(Limits{}.deaf_after);
+  EXPECT_TRUE(world.server.has_room());
+  world.run();
+  EXPECT_TRUE(deaf[0]->is_closed()) << "the one that has taken nothing for longest";
+  EXPECT_FALSE(deaf[1]->is_closed());
+}
+
+TEST(HttpServer, StrangersGoBeforeThoseWhoHaveAskedBefore) {
+  ScriptedWorld world({.connections = 2});
+  world.at_once = [](const Request&, Responder responder) { responder.answer({.body = "yes"}); };
+  world.server.set_gate([](const Request& head) -> std::optional<Response> {
+    if (head.path == "/closed") return Response{.status = 401};
+    return std::nullopt;
+  });
+  auto& known = world.connect();
+  known.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
+  world.run();
+  world.pass(10ms);
+  auto& stranger = world.connect();
+  stranger.sends("GET /closed HTTP/1.1\r\nHost: w\r\n\r\n");
+  world.run();
+  EXPECT_EQ(responses_in(stranger.received())->front().status, 401);
+  EXPECT_TRUE(world.server.has_room());
+  world.run();
+  EXPECT_TRUE(stranger.is_closed());
+  EXPECT_FALSE(known.is_closed());
+}
+
+TEST(HttpServer, ARequestIsJudgedBeforeItsBodyIsRead) {
+  ScriptedWorld world;
+  int handled = 0;
+  world.at_once = [&](const Request&, Responder responder) {
+    ++handled;
+    responder.answer({.body = "yes"});
+  };
+  world.server.set_gate([](const Request& head) -> std::optional<Response> {
+    if (head.header("authorization").empty()) return Response{.status = 401};
+    return std::nullopt;
+  });
+  auto& peer = world.connect();
+  peer.sends("POST / HTTP/1.1\r\nHost: w\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n");
+  world.run();
+  const auto seen = responses_in(peer.received());
+  ASSERT_TRUE(seen && seen->size() == 1) << "not even a 100 Continue: " << peer.received();
+  EXPECT_EQ(seen->front().status, 401);
+  EXPECT_TRUE(peer.saw_fin()) << "the body would have to be read to find the next request";
+  auto& without_body = world.connect();
+  without_body.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\nGET / HTTP/1.1\r\nHost: w\r\nAuthorization: x\r\n\r\n");
+  world.run();
+  const auto both = responses_in(without_body.received());
+  ASSERT_TRUE(both && both->size() == 2) << "the connection stays";
+  EXPECT_EQ(both->back().status, 200);
+  EXPECT_EQ(handled, 1);
+}
+
 TEST(HttpServer, ResponsesThatNobodyReadsAreBoundedTogether) {
   ScriptedWorld world({.waiting_bytes = 10UL << 20U});
   world.at_once = [](const Request&, Responder responder) { responder.answer({.body = std::string(1 << 20, 'x')}); };
@@ -65,7 +133,7 @@ TEST(HttpServer, ResponsesThatNobodyReadsAreBoundedTogether) {
     auto& peer = world.connect();
     peer.stops_reading();
     peer.send_buffer = buffer;
-    peer.sends("GET / HTTP/1.1\r\n\r\n");
+    peer.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
     world.run();
     return peer;
   };
@@ -89,7 +157,7 @@ TEST(HttpServer, AResponseLargerThanTheBoundIsGivenWhenNothingElseWaits) {
   ScriptedWorld world({.waiting_bytes = 100});
   world.at_once = [](const Request&, Responder responder) { responder.answer({.body = std::string(1000, 'x')}); };
   auto& peer = world.connect();
-  peer.sends("GET / HTTP/1.1\r\n\r\n");
+  peer.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
   world.run();
   EXPECT_EQ(responses_in(peer.received())->front().status, 200);
 }
@@ -98,9 +166,9 @@ TEST(HttpServer, StoppingEndsIdleConnectionsAndAnswersTheOthers) {
   ScriptedWorld world;
   auto& idle = world.connect();
   auto& waits = world.connect();
-  waits.sends("GET / HTTP/1.1\r\n\r\nGET /next HTTP/1.1\r\n\r\n");
+  waits.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\nGET /next HTTP/1.1\r\nHost: w\r\n\r\n");
   auto& begins = world.connect();
-  begins.sends("GET / HTTP/1.1\r\n");
+  begins.sends("GET / HTTP/1.1\r\nHost: w\r\n");
   world.run();
   world.server.stop();
   world.run();
@@ -136,7 +204,7 @@ TEST(HttpServer, AHandlerMayStopTheServer) {
     responder.answer({.body = "bye"});
   };
   auto& peer = world.connect();
-  peer.sends("GET / HTTP/1.1\r\n\r\n");
+  peer.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
   world.run();
   EXPECT_EQ(responses_in(peer.received())->front().body, "bye");
   EXPECT_TRUE(peer.saw_fin());

@@ -254,7 +254,7 @@ TEST(Pump, EndsTheSessionWhenThereIsNoMemoryForATail) {
   world.settles();
   Allocations::fail_nothrow_ones(false);
   world.passes(seconds{1});
-  EXPECT_EQ(event::to_string(world.relay().cause()), "server.error");
+  EXPECT_EQ(event::to_string(world.relay().cause()), "resources");
   EXPECT_EQ(world.relay().error(), ENOMEM);
   EXPECT_EQ(world.relay().totals()[0].undelivered, 9u);
 }
@@ -267,7 +267,7 @@ TEST(Pump, EndsTheSessionWhenThereIsNoMemoryForARead) {
   world.client.sends("watched");
   world.settles();
   Allocations::fail_nothrow_ones(false);
-  EXPECT_EQ(event::to_string(world.relay().cause()), "client.error");
+  EXPECT_EQ(event::to_string(world.relay().cause()), "resources");
   EXPECT_EQ(world.relay().error(), ENOMEM);
   EXPECT_TRUE(world.server.saw_reset());
 }

@@ -8,6 +8,7 @@ namespace weir::proxy::scripted {
 namespace {
 
 using event::TimeoutName;
+using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
@@ -298,6 +299,16 @@ TEST(Timeouts, OfSilenceStandStillWhileAnObserverIsSlow) {
   world.lives_through(minutes{60});
   world.observer_reads();
   world.ends_after(seconds{5}, "idle.server after 5000 ms");
+  EXPECT_EQ(world.relay().waited_for_observers(), minutes{60});
+}
+
+TEST(Timeouts, OfASessionThatEndsWhileItWaitsForAnObserverTellsTheWait) {
+  ParkedClocks world{{TimeoutName::max_duration, hours{20}}};
+  world.starts();
+  world.lives_through(hours{11});
+  world.is_parked();
+  world.ends_after(hours{9}, "max_duration after 72000000 ms");
+  EXPECT_EQ(world.relay().waited_for_observers(), hours{9});
 }
 
 TEST(Timeouts, OfTheFirstByteStandStillWhileAnObserverIsSlow) {

@@ -25,37 +25,39 @@ TEST(JsonView, ShowsASessionFromItsOpeningToItsEnd) {
   scene.after(1s).half_closed(3, Direction::downstream);
   scene.after(1s).closed(3, server_fin());
 
-  EXPECT_EQ(scene.printed(),
-            R"({"event":"opened","time":"2023-11-14T22:13:20.000000Z","mono_ns":1000000000000,"session":3,)"
-            R"("client":"127.0.0.1:51234","upstream":"10.0.0.5:5432","connect_ns":412000})"
-            "\n"
-            R"({"event":"chunk","time":"2023-11-14T22:13:20.001412Z","mono_ns":1000001412000,"session":3,)"
-            R"("direction":"upstream","offset":0,"bytes":11,"text":"GET / \"x\"\r\n"})"
-            "\n"
-            R"({"event":"chunk","time":"2023-11-14T22:13:20.042712Z","mono_ns":1000042712000,"session":3,)"
-            R"("direction":"downstream","offset":96,"bytes":2,"base64":"AP8="})"
-            "\n"
-            R"({"event":"half_closed","time":"2023-11-14T22:13:21.042712Z","mono_ns":1001042712000,"session":3,)"
-            R"("direction":"downstream"})"
-            "\n"
-            R"({"event":"closed","time":"2023-11-14T22:13:22.042712Z","mono_ns":1002042712000,"session":3,)"
-            R"("cause":"server.fin","after_ns":1880000000,"message":"closed by server.fin after 1.88s",)"
-            R"("client":"127.0.0.1:51234","upstream":"10.0.0.5:5432","age_ns":1880000000,)"
-            R"("longest_silence_ns":1500000000,"totals":{"upstream":{"bytes":100,"chunks":1,"undelivered":0},)"
-            R"("downstream":{"bytes":2000,"chunks":2,"undelivered":0}}})"
-            "\n");
+  EXPECT_EQ(
+      scene.printed(),
+      R"({"event":"opened","time":"2023-11-14T22:13:20.000000Z","mono_ns":1000000000000,"session":3,)"
+      R"("client":"127.0.0.1:51234","upstream":"10.0.0.5:5432","connect_ns":412000})"
+      "\n"
+      R"({"event":"chunk","time":"2023-11-14T22:13:20.001412Z","mono_ns":1000001412000,"session":3,)"
+      R"("direction":"upstream","offset":0,"bytes":11,"text":"GET / \"x\"\r\n"})"
+      "\n"
+      R"({"event":"chunk","time":"2023-11-14T22:13:20.042712Z","mono_ns":1000042712000,"session":3,)"
+      R"("direction":"downstream","offset":96,"bytes":2,"base64":"AP8="})"
+      "\n"
+      R"({"event":"half_closed","time":"2023-11-14T22:13:21.042712Z","mono_ns":1001042712000,"session":3,)"
+      R"("direction":"downstream"})"
+      "\n"
+      R"({"event":"closed","time":"2023-11-14T22:13:22.042712Z","mono_ns":1002042712000,"session":3,)"
+      R"("cause":"server.fin","after_ns":1880000000,"message":"closed by server.fin after 1.88s",)"
+      R"("client":"127.0.0.1:51234","upstream":"10.0.0.5:5432","age_ns":1880000000,)"
+      R"("longest_silence_ns":1500000000,"waited_for_observers_ns":0,"totals":{"upstream":{"bytes":100,"chunks":1,"undelivered":0},)"
+      R"("downstream":{"bytes":2000,"chunks":2,"undelivered":0}}})"
+      "\n");
 }
 
 TEST(JsonView, LeavesOutWhatSaysNothing) {
   Scene scene(json_view());
   scene.closed(7, refused());
-  EXPECT_EQ(scene.printed(),
-            R"({"event":"closed","time":"2023-11-14T22:13:20.000000Z","mono_ns":1000000000000,"session":7,)"
-            R"("cause":"connect.refused","after_ns":1200000,"message":"closed by connect.refused after 1.20ms",)"
-            R"("detail":"10.0.0.5:5432: connection refused","client":"127.0.0.1:51234","age_ns":1200000,)"
-            R"("longest_silence_ns":0,"totals":{"upstream":{"bytes":0,"chunks":0,"undelivered":0},)"
-            R"("downstream":{"bytes":0,"chunks":0,"undelivered":0}}})"
-            "\n");
+  EXPECT_EQ(
+      scene.printed(),
+      R"({"event":"closed","time":"2023-11-14T22:13:20.000000Z","mono_ns":1000000000000,"session":7,)"
+      R"("cause":"connect.refused","after_ns":1200000,"message":"closed by connect.refused after 1.20ms",)"
+      R"("detail":"10.0.0.5:5432: connection refused","client":"127.0.0.1:51234","age_ns":1200000,)"
+      R"("longest_silence_ns":0,"waited_for_observers_ns":0,"totals":{"upstream":{"bytes":0,"chunks":0,"undelivered":0},)"
+      R"("downstream":{"bytes":0,"chunks":0,"undelivered":0}}})"
+      "\n");
 }
 
 TEST(JsonView, NamesTheLegOfACauseThatHasOne) {
