@@ -153,7 +153,7 @@ def test_what_faults_hold_stays_within_fault_bytes(start, tmp_path, listener):
         # Every byte comes as soon as the servers read.
         got = [0] * len(clients)
         until = Deadline(30.0)
-        while got != sent:
+        while sum(got) < sum(sent):
             assert not until.passed(), "bytes are missing"
             for server in select.select(servers, [], [], 1.0)[0]:
                 got[servers.index(server)] += len(server.recv(1 << 20))

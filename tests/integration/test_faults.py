@@ -274,9 +274,9 @@ def test_half_close_ends_one_direction(faulty):
     through.server.close()
     assert read_all(through.client) == (STREAM, "fin")
     closed = wait_for_closed(weir)[1].closed
-    assert (closed["cause"], closed["detail"], closed.get("leg")) == ("fault", "half_close", None)
+    assert (closed["cause"], closed["detail"], closed.get("leg")) == ("fault", "half_close_upstream", None)
     half_closed, = (event for event in weir.events() if event["event"] == "half_closed")
-    assert (half_closed["direction"], half_closed["fault"]) == ("upstream", "half_close")
+    assert (half_closed["direction"], half_closed["fault"]) == ("upstream", "half_close_upstream")
 
 
 @pytest.mark.parametrize("fault", ["half_close delay=100ms direction=downstream",
@@ -291,7 +291,7 @@ def test_a_direction_that_a_fault_ended_is_not_told_as_the_servers_end(faulty, f
     read_all(through.server)
     through.server.close()
     closed = wait_for_closed(weir)[1].closed
-    assert (closed["cause"], closed["detail"]) == ("fault", fault.split()[0])
+    assert (closed["cause"], closed["detail"]) == ("fault", fault.split()[0] + "_downstream")
 
 
 def test_a_fin_that_came_before_the_faults_is_the_end_that_is_told(faulty):

@@ -120,11 +120,10 @@ TEST(HeldMemory, IsToldByEveryStageThatHolds) {
   for (const FaultInfo* info : catalog()) {
     if (info->phase != FaultPhase::stream) continue;
     std::string fault(info->type);
-    for (const char* word : {"latency=1h", "rate=1", "delay=1h", "timeout=1h", "average_size=1"}) {
+    for (const char* word : {"latency=1h", "rate=1B/s", "delay=1h", "timeout=1h", "average_size=1"}) {
       const std::string name = std::string(word).substr(0, std::string(word).find('='));
       const bool has = std::ranges::any_of(info->attributes, [&](const auto& each) { return each.name == name; });
-      if (has && !(info->type == "corrupt" || (info->type == "loss" && name == "rate")))
-        fault += " " + std::string(word);
+      if (has && info->type != "corrupt" && info->type != "loss") fault += " " + std::string(word);
     }
     if (info->type == "corrupt") fault += " at=0";
     if (info->type == "loss") fault += " rate=1";

@@ -111,8 +111,17 @@ class Path final {
 
  private:
   [[nodiscard]] auto moment() const -> Moment { return {now_, blocked_}; }
-  // What the chain released, and whether it asked for an end.
+  // What is due now happens, as a loop would have it.
   void look() {
+    take();
+    for (int alarms = 0; !blocked_ && chain_->alarm() && *chain_->alarm() <= now_; ++alarms) {
+      ASSERT_LT(alarms, 10'000'000) << "alarms without end";
+      chain_->on_alarm(moment());
+      take();
+    }
+  }
+  // What the chain released, and whether it asked for an end.
+  void take() {
     while (chain_->has_released()) {
       const Slice bytes = chain_->take_released();
       const auto* text = reinterpret_cast<const char*>(bytes.bytes().data());

@@ -344,7 +344,7 @@ TEST(RelayReset, ByAWriteErrorOnALegThatLivesWaitsForItNoLongerThanTheGrace) {
   world.server.fail_writes.push_back(ENOBUFS);
   world.client.sends("x");
   world.passes(seconds{1});
-  EXPECT_EQ(reason(world), "server.error");
+  EXPECT_EQ(reason(world), "resources");
   EXPECT_TRUE(world.client.saw_reset() && world.server.saw_reset());
 }
 

@@ -57,7 +57,11 @@ class Scene {
   void chunk(std::uint64_t session, Direction direction, std::string_view bytes, std::uint64_t offset = 0) {
     tell(session, event::ChunkRead{pool_.copy(std::as_bytes(std::span(bytes))), offset, std::nullopt, direction});
   }
-  void half_closed(std::uint64_t session, Direction direction) { tell(session, event::HalfClosed{direction}); }
+  void half_closed(std::uint64_t session, Direction direction, const char* fault = nullptr) {
+    event::HalfClosed what{.direction = direction};
+    if (fault != nullptr) what.fault = std::make_shared<const std::string>(fault);
+    tell(session, std::move(what));
+  }
   void closed(std::uint64_t session, event::SessionClosed what) {
     tell(session, std::make_shared<event::SessionClosed>(std::move(what)));
   }
