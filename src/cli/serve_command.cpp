@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "api/access.h"
 #include "api/serve.h"
 #include "base/duration.h"
 #include "base/listen_address.h"
@@ -67,11 +68,18 @@ auto run_serve(const ServeArguments& arguments) -> int {
 void add_check(Command app, int& exit_code) {
   auto file = std::make_shared<std::string>();
   Command check = app.add_subcommand("check", "Check a configuration file and print every value it puts in force");
-  check.add_option("-c,--config", *file, "The file to check").type_name("FILE").required();
+  check.add_option("FILE,-c,--config", *file, "The file to check").type_name("FILE").required();
   check.callback([file, &exit_code] {
     const auto config = control::read_config(*file);
-    if (!config) {
-      exit_code = complain(config.error().message, exit_usage);
+    auto checked = config ? control::check_machine(*config) : tl::make_unexpected(config.error());
+    if (checked && config->api) {
+      const char* token = std::getenv("WEIR_TOKEN");
+      const auto rules =
+          api::make_rules(config->api->addresses, token == nullptr ? "" : token, config->compat_open.value_or(false));
+      if (!rules) checked = failure(fmt::format("{}: api.listen: {}", *file, rules.error().message));
+    }
+    if (!checked) {
+      exit_code = complain(checked.error().message, exit_usage);
       return;
     }
     fmt::print("{}", control::effective_config(*config));

@@ -198,7 +198,9 @@ auto parse_config(std::string_view text, const std::string& file) -> Result<Conf
   try {
     const Tree tree(toml::parse(text));
     Config config;
-    if (const auto error = read_all(tree.root(), config)) {
+    auto error = read_all(tree.root(), config);
+    if (!error) error = find_conflict(config);
+    if (error) {
       return failure(fmt::format("{}:{}: {}", file, tree.line(error->path), error->sentence()));
     }
     return config;

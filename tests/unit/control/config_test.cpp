@@ -49,6 +49,52 @@ TEST(Config, ErrorsNameFileLineAndKey) {
   EXPECT_TRUE(error("\nseed = 4\u00fc").starts_with("f:2: ")) << "toml++ takes it for impossible";
 }
 
+auto proxy_on(const std::string& name, const std::string& listen, const std::string& more = "") -> std::string {
+  return "[[proxies]]\nname = \"" + name + "\"\nlisten = \"" + listen + "\"\nupstream = \"x:1\"\n" + more;
+}
+
+TEST(Config, TwoThatListenInOnePlaceAreRefused) {
+  EXPECT_EQ(error(proxy_on("a", "127.0.0.1:7001") + proxy_on("b", "127.0.0.1:7001")),
+            "f:7: proxies[1].listen: 127.0.0.1:7001 is where the proxy \"a\" listens: write another address or port; "
+            "port 0 picks a free one");
+  for (const auto& [one, other] : {std::pair{":7001", "127.0.0.1:7001"}, std::pair{"[::1]:7001", ":7001"},
+                                   std::pair{"unix:/run/a", "unix:/run/a"}, std::pair{"localhost:7001", "7001"}}) {
+    EXPECT_TRUE(error(proxy_on("a", one) + proxy_on("b", other)).starts_with("f:7: proxies[1].listen: ")) << one;
+  }
+  EXPECT_TRUE(error("[api]\nlisten = \"7001\"\n" + proxy_on("a", ":7001")).starts_with("f:5: proxies[0].listen: "));
+  for (const auto& [one, other] :
+       {std::pair{"127.0.0.1:7001", "127.0.0.1:7002"}, std::pair{"127.0.0.1:0", "127.0.0.1:0"},
+        std::pair{"127.0.0.1:7001", "127.0.0.2:7001"}, std::pair{"0.0.0.0:7001", "[::]:7001"},
+        std::pair{"unix:/run/a", "unix:@/run/a"}}) {
+    EXPECT_EQ(error(proxy_on("a", one) + proxy_on("b", other)), "none") << one;
+  }
+  EXPECT_EQ(error(proxy_on("a", "7001", "enabled = false\n") + proxy_on("b", "7001")), "none")
+      << "one that is off keeps no port";
+}
+
+TEST(Config, AnObserverNamesProxiesOfItsFile) {
+  const std::string observer = "[[observers]]\noutput = \"stdout\"\nshow = \"json\"\nproxies = [\"cache\", \"dbb\"]\n";
+  EXPECT_EQ(error(observer + proxy_on("db", "7001") + proxy_on("cache", "7002")),
+            "f:4: observers[0].proxies[1]: there is no proxy \"dbb\" in this file; did you mean \"db\"?; leave proxies "
+            "out to observe all, those that the API makes included");
+}
+
+TEST(Config, WhatItWritesToAndListensOnIsLookedFor) {
+  const auto problem = [](const std::string& text) {
+    const auto config = parse_config(text, "f");
+    const auto checked = config ? check_machine(*config) : tl::make_unexpected(config.error());
+    return checked ? std::string() : checked.error().message;
+  };
+  const std::string missing = "its directory does not exist; create it first";
+  EXPECT_EQ(problem("[[observers]]\nshow = \"json\"\noutput = \"/nonexistent/x\""),
+            "observers[0].output: /nonexistent/x: " + missing);
+  EXPECT_EQ(problem("[[observers]]\nshow = \"json\"\noutput = \"/\""), "observers[0].output: /: it is a directory");
+  EXPECT_EQ(problem("[log]\ntargets = [\"stderr\", \"file:/nonexistent/x\"]"),
+            "log.targets: /nonexistent/x: " + missing);
+  EXPECT_EQ(problem(proxy_on("a", "unix:/nonexistent/x")), "proxies[0].listen: unix:/nonexistent/x: " + missing);
+  EXPECT_EQ(problem(proxy_on("a", "unix:/tmp/x") + "[[observers]]\nshow = \"json\"\noutput = \"/dev/null\""), "");
+}
+
 TEST(Config, ADrainTimeIsOfTheProcessAlone) {
   EXPECT_EQ(parse_config("[timeouts]\ndrain = \"5s\"", "f")->timeouts[event::TimeoutName::drain],
             std::chrono::seconds{5});
