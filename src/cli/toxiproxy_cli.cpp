@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 
 #include "api/toxiproxy_routes.h"
 #include "cli/api_command.h"
@@ -18,10 +18,16 @@ namespace {
 
 using Words = std::vector<std::string>;
 
+// With an empty line behind it, as scripts that compare stderr know it.
 auto fail(const std::string& why) -> int {
-  std::fprintf(stderr, "%s\n", why.c_str());
+  std::fprintf(stderr, "%s\n\n", why.c_str());
   return exit_failure;
 }
+auto is_missing(const char* argument) -> int {
+  return fail(fmt::format("Required argument '{}' was empty.", argument));
+}
+auto names_no_proxy() -> int { return fail("Proxy name is required as the first argument."); }
+constexpr int exit_unknown_command = 3;
 
 constexpr const char* usage =
     "Usage: toxiproxy-cli [--host URL] COMMAND\n"
@@ -35,32 +41,48 @@ constexpr const char* usage =
     "  toxic remove -n NAME PROXY                                            (t r, t d)\n"
     "The URL is also taken from TOXIPROXY_URL; it is http://localhost:8474 otherwise.\n";
 
+auto show_usage() -> int {
+  std::fputs(usage, stdout);
+  return exit_ok;
+}
+auto is_unknown(const std::string& command) -> int {
+  std::fprintf(stderr, "No help topic for '%s'\n", command.c_str());
+  return exit_unknown_command;
+}
+
 class Client {
  public:
   explicit Client(api::Client api) : api_(std::move(api)) {}
-  // Prints what went wrong; empty then.
-  auto ask(const std::string& method, const std::string& path, const Json& body = {}) const -> std::optional<Json> {
+  // Prints what could not be done, and why; empty then.
+  auto ask(const std::string& what, const std::string& method, const std::string& path, const Json& body = {}) const
+      -> std::optional<Json> {
+    const auto failed = [&](const std::string& why) {
+      (void)fail(fmt::format("{}: {}", what, why));
+      return std::nullopt;
+    };
     const auto text = body_text(body);
-    if (!text) {
-      (void)fail(text.error().message);
-      return std::nullopt;
-    }
+    if (!text) return failed(text.error().message);
     const auto response = api_.request(method, path, *text);
-    if (!response) {
-      (void)fail(response.error().message);
-      return std::nullopt;
-    }
+    if (!response) return failed(response.error().message);
     const Json answer = response->body.empty() ? Json::object() : Json::parse(response->body, nullptr, false);
     if (response->status < 300 && !answer.is_discarded()) return answer;
     const bool told = answer.is_object() && answer.contains("error");
-    (void)fail(told ? fmt::format("HTTP {}: {}", response->status, bare(answer.at("error")))
-                    : fmt::format("HTTP {}", response->status));
-    return std::nullopt;
+    return failed(told ? fmt::format("HTTP {}: {}", response->status, bare(answer.at("error")))
+                       : fmt::format("HTTP {}", response->status));
   }
 
  private:
   api::Client api_;
 };
+
+// By name, as toxiproxy-cli prints them.
+auto attributes_of(const Json& toxic, std::string_view before_each) -> std::string {
+  std::map<std::string, std::string> sorted;
+  for (const auto& [key, value] : toxic.at("attributes").items()) sorted[key] = bare(value);
+  std::string text;
+  for (const auto& [key, value] : sorted) text += fmt::format("{}{}={}", before_each, key, value);
+  return text;
+}
 
 auto proxy_path(const std::string& name) -> std::string { return "/proxies/" + http::percent_encode(name); }
 
@@ -125,18 +147,15 @@ void show_inspected(const Json& proxy) {
     for (const auto& toxic : proxy.at("toxics")) {
       if (bare(toxic.at("stream")) != stream) continue;
       any = true;
-      std::string attributes;
-      for (const auto& [key, value] : toxic.at("attributes").items())
-        attributes += fmt::format(" {}={}", key, bare(value));
       fmt::print("  {}  type={}  toxicity={:.2f} {}\n", coloured(bare(toxic.at("name")), green), bare(toxic.at("type")),
-                 toxic.at("toxicity").get<double>(), attributes);
+                 toxic.at("toxicity").get<double>(), attributes_of(toxic, " "));
     }
     if (!any) fmt::print("  none\n");
   }
 }
 
 auto list(const Client& client) -> int {
-  const auto all = client.ask("GET", "/proxies");
+  const auto all = client.ask("Failed to retrieve proxies", "GET", "/proxies");
   if (!all) return exit_failure;
   if (on_terminal()) {
     show_list(*all);
@@ -144,33 +163,36 @@ auto list(const Client& client) -> int {
   }
   for (const auto& [name, proxy] : all->items()) {
     fmt::print("{}\t{}\t{}\t{}\t{}\n", bare(proxy.at("name")), bare(proxy.at("listen")), bare(proxy.at("upstream")),
-               bare(proxy.at("enabled")), proxy.at("toxics").size());
+               proxy.at("enabled").get<bool>() ? "enabled" : "disabled", proxy.at("toxics").size());
   }
   return exit_ok;
 }
 
+auto retrieve(const Client& client, const std::string& name) -> std::optional<Json> {
+  return client.ask("Failed to retrieve proxy " + name, "GET", proxy_path(name));
+}
+
 auto inspect(const Client& client, const std::string& name) -> int {
-  const auto proxy = client.ask("GET", proxy_path(name));
+  const auto proxy = retrieve(client, name);
   if (!proxy) return exit_failure;
   if (on_terminal()) {
     show_inspected(*proxy);
     return exit_ok;
   }
   for (const auto& toxic : proxy->at("toxics")) {
-    std::string attributes;
-    for (const auto& [key, value] : toxic.at("attributes").items())
-      attributes += fmt::format("\t{}={}", key, bare(value));
     fmt::print("{}\ttype={}\tstream={}\ttoxicity={:.2f}\tattributes=[{}\t]\n", bare(toxic.at("name")),
-               bare(toxic.at("type")), bare(toxic.at("stream")), toxic.at("toxicity").get<double>(), attributes);
+               bare(toxic.at("type")), bare(toxic.at("stream")), toxic.at("toxicity").get<double>(),
+               attributes_of(toxic, "\t"));
   }
   return exit_ok;
 }
 
 auto toggle(const Client& client, const std::string& name) -> int {
-  const auto proxy = client.ask("GET", proxy_path(name));
+  const auto proxy = retrieve(client, name);
   if (!proxy) return exit_failure;
   const bool enable = !proxy->at("enabled").get<bool>();
-  if (!client.ask("PATCH", proxy_path(name), {{"enabled", enable}})) return exit_failure;
+  const std::string what = "Failed to toggle proxy " + name;
+  if (!client.ask(what, "PATCH", proxy_path(name), {{"enabled", enable}})) return exit_failure;
   fmt::print("Proxy {} is now {}\n", name, enable ? "enabled" : "disabled");
   return exit_ok;
 }
@@ -196,13 +218,13 @@ auto parse_toxic_flags(const Words& words) -> Result<ToxicFlags> {
     }
     const std::string pair = assigned == std::string::npos ? words[++at] : word.substr(assigned + 1);
     const auto equals = pair.find('=');
-    std::int64_t number = 0;
-    const char* begin = pair.data() + (equals == std::string::npos ? 0 : equals + 1);
-    const auto [end, error] = std::from_chars(begin, pair.data() + pair.size(), number);
-    if (equals == std::string::npos || equals == 0 || error != std::errc{} || end != pair.data() + pair.size()) {
+    // toxiproxy-cli passes over what has no "=": a toxic that does nothing, and no word of it.
+    if (equals == std::string::npos || equals == 0)
       return failure(fmt::format("attribute {}: write NAME=NUMBER", pair));
-    }
-    out.attributes[pair.substr(0, equals)] = number;
+    // The server judges what it is.
+    const std::string value = pair.substr(equals + 1);
+    const Json number = Json::parse(value, nullptr, false);
+    out.attributes[pair.substr(0, equals)] = number.is_number() ? number : Json(value);
   }
   auto flags =
       parse_go_flags(others, {"n", "toxicName", "t", "type", "toxicity", "tox"}, {"u", "upstream", "d", "downstream"});
@@ -212,44 +234,59 @@ auto parse_toxic_flags(const Words& words) -> Result<ToxicFlags> {
 }
 
 auto toxic(const Client& client, const Words& words) -> int {
-  if (words.empty()) return fail(usage);
+  if (words.empty() || is_one_of(words[0], {"help", "h"})) return show_usage();
   const std::string& what = words[0];
+  if (!is_one_of(what, {"add", "a", "update", "u", "remove", "r", "delete", "d"})) return is_unknown(what);
   const auto parsed = parse_toxic_flags({words.begin() + 1, words.end()});
   if (!parsed) return fail(parsed.error().message);
   const GoFlags& flags = parsed->flags;
-  if (flags.rest.empty()) return fail("Proxy name is required as the first argument.");
+  const bool adds = is_one_of(what, {"add", "a"});
+  const std::string type = flags.value("t", flags.value("type", ""));
+  if (adds && type.empty()) return is_missing("type");
+  if (flags.rest.empty()) return fail("Proxy name is missing.");
   const std::string proxy = flags.rest.front();
   const std::string name = flags.value("n", flags.value("toxicName", ""));
   const std::string toxicity = flags.value("toxicity", flags.value("tox", ""));
   Json body{{"attributes", parsed->attributes}};
   if (!toxicity.empty()) {
     char* end = nullptr;
-    body["toxicity"] = std::strtod(toxicity.c_str(), &end);
-    if (end != toxicity.c_str() + toxicity.size()) return fail("toxicity should be a float");
+    const double number = std::strtod(toxicity.c_str(), &end);
+    if (end != toxicity.c_str() + toxicity.size() || !(number >= 0 && number <= 1)) {
+      return fail("toxicity should be a float between 0 and 1.");
+    }
+    body["toxicity"] = number;
   }
-  if (is_one_of(what, {"add", "a"})) {
-    const std::string type = flags.value("t", flags.value("type", ""));
-    if (type.empty()) return fail("Missing required flag: type");
+  const auto there = [&](const char* failed) {
+    return client
+        .ask(fmt::format("{}: failed to retrieve proxy with name `{}`", failed, proxy), "GET", proxy_path(proxy))
+        .has_value();
+  };
+  if (adds) {
     const bool up = flags.has("u") || flags.has("upstream");
     if (up && (flags.has("d") || flags.has("downstream")))
       return fail("Only one should be specified: upstream or downstream.");
     body["type"] = type;
     body["stream"] = up ? "upstream" : "downstream";
     if (!name.empty()) body["name"] = name;
-    const auto made = client.ask("POST", proxy_path(proxy) + "/toxics", body);
+    if (!there("Failed to add toxic")) return exit_failure;
+    const auto made = client.ask(fmt::format("Failed to add toxic: failed to add toxic to proxy {}: AddToxic", proxy),
+                                 "POST", proxy_path(proxy) + "/toxics", body);
     if (!made) return exit_failure;
     fmt::print("Added {} {} toxic '{}' on proxy '{}'\n", bare(made->at("stream")), type, bare(made->at("name")), proxy);
     return exit_ok;
   }
-  if (name.empty()) return fail("Missing required flag: toxicName");
+  if (name.empty()) return is_missing("toxicName");
   const std::string path = proxy_path(proxy) + "/toxics/" + http::percent_encode(name);
   if (is_one_of(what, {"update", "u"})) {
-    if (!client.ask("PATCH", path, body)) return exit_failure;
+    if (!there("Failed to update toxic")) return exit_failure;
+    const auto failed = fmt::format("Failed to update toxic: failed to update toxic '{}' of proxy '{}'", name, proxy);
+    if (!client.ask(failed, "PATCH", path, body)) return exit_failure;
     fmt::print("Updated toxic '{}' on proxy '{}'\n", name, proxy);
     return exit_ok;
   }
-  if (!is_one_of(what, {"remove", "r", "delete", "d"})) return fail(usage);
-  if (!client.ask("DELETE", path)) return exit_failure;
+  if (!there("Failed to remove toxic")) return exit_failure;
+  const auto failed = fmt::format("Failed to remove toxic: failed to remove toxic '{}' from proxy '{}'", name, proxy);
+  if (!client.ask(failed, "DELETE", path)) return exit_failure;
   fmt::print("Removed toxic '{}' on proxy '{}'\n", name, proxy);
   return exit_ok;
 }
@@ -257,27 +294,31 @@ auto toxic(const Client& client, const Words& words) -> int {
 auto create(const Client& client, const Words& words) -> int {
   const auto flags = parse_go_flags(words, {"l", "listen", "u", "upstream"}, {});
   if (!flags) return fail(flags.error().message);
-  if (flags->rest.empty()) return fail("Proxy name is required as the first argument.");
+  if (flags->rest.empty()) return names_no_proxy();
   const std::string name = flags->rest.front();
-  const Json body{{"name", name},
-                  {"listen", flags->value("l", flags->value("listen", ""))},
-                  {"upstream", flags->value("u", flags->value("upstream", ""))},
-                  {"enabled", true}};
-  if (!client.ask("POST", "/proxies", body)) return exit_failure;
+  const std::string listen = flags->value("l", flags->value("listen", ""));
+  const std::string upstream = flags->value("u", flags->value("upstream", ""));
+  if (listen.empty()) return is_missing("listen");
+  if (upstream.empty()) return is_missing("upstream");
+  const Json body{{"name", name}, {"listen", listen}, {"upstream", upstream}, {"enabled", true}};
+  if (!client.ask("Failed to create proxy: Create", "POST", "/proxies", body)) return exit_failure;
   fmt::print("Created new proxy {}\n", name);
   return exit_ok;
 }
 
 auto run_command(const Client& client, const std::string& command, const Words& rest) -> int {
+  if (!rest.empty() && is_one_of(rest.front(), {"--help", "-help"})) return show_usage();
   if (is_one_of(command, {"list", "l", "li", "ls"})) return list(client);
   if (is_one_of(command, {"create", "c", "new"})) return create(client, rest);
   if (is_one_of(command, {"toxic", "t"})) return toxic(client, rest);
   const bool known = is_one_of(command, {"inspect", "i", "ins", "toggle", "tog", "delete", "d"});
-  if (!known) return fail(fmt::format("there is no command {}\n{}", command, usage));
-  if (rest.empty()) return fail("Proxy name is required as the first argument.");
+  if (!known) return is_unknown(command);
+  if (rest.empty()) return names_no_proxy();
   if (is_one_of(command, {"inspect", "i", "ins"})) return inspect(client, rest.front());
   if (is_one_of(command, {"toggle", "tog"})) return toggle(client, rest.front());
-  if (!client.ask("DELETE", proxy_path(rest.front()))) return exit_failure;
+  const std::string& name = rest.front();
+  if (!retrieve(client, name)) return exit_failure;
+  if (!client.ask("Failed to delete proxy " + name, "DELETE", proxy_path(name))) return exit_failure;
   fmt::print("Deleted proxy {}\n", rest.front());
   return exit_ok;
 }
@@ -292,8 +333,7 @@ auto run_toxiproxy_cli(const Words& words) -> int {
     return exit_ok;
   }
   if (flags->has("help") || flags->rest.empty() || flags->rest.front() == "help") {
-    std::fputs(usage, stdout);
-    return exit_ok;
+    return show_usage();
   }
   const char* from_environment = std::getenv("TOXIPROXY_URL");
   const std::string url =

@@ -78,19 +78,70 @@ def test_the_cli_under_toxiproxys_name(serve, called):
     assert run("t", "a", "-t", "latency", "-a", "latency=100", "-a", "jitter=5", "db") == (
         "Added downstream latency toxic 'latency_downstream' on proxy 'db'\n")
     assert run("inspect", "db") == ("latency_downstream\ttype=latency\tstream=downstream\ttoxicity=1.00\t"
-                                    "attributes=[\tlatency=100\tjitter=5\t]\n")
+                                    "attributes=[\tjitter=5\tlatency=100\t]\n")
     assert run("toxic", "update", "-n", "latency_downstream", "--tox", "0.5", "db") == (
         "Updated toxic 'latency_downstream' on proxy 'db'\n")
     assert run("toggle", "db") == "Proxy db is now disabled\n"
     listen = serve.get("/proxies/db").json["listen"]
-    assert run("list") == f"db\t{listen}\tlocalhost:1\tfalse\t1\n"
+    assert run("list") == f"db\t{listen}\tlocalhost:1\tdisabled\t1\n"
     assert run("t", "r", "-n", "latency_downstream", "db") == "Removed toxic 'latency_downstream' on proxy 'db'\n"
     assert run("toxic", "add", "--upstream", "--type=latency", "--toxicName=late", "--attribute=latency=1000",
                "--attribute", "jitter=50", "--toxicity=0.99", "db") == "Added upstream latency toxic 'late' on proxy 'db'\n"
     assert run("inspect", "db") == ("late\ttype=latency\tstream=upstream\ttoxicity=0.99\t"
-                                    "attributes=[\tlatency=1000\tjitter=50\t]\n")
+                                    "attributes=[\tjitter=50\tlatency=1000\t]\n")
     assert run("delete", "db") == "Deleted proxy db\n"
     run("delete", "db", code=1)
+
+
+def test_the_cli_fails_as_toxiproxys_does(serve, called):
+    """As toxiproxy-cli 2.12 did, run through a pipe against the same server; its usage, which it prints too, aside."""
+    program = called("toxiproxy-cli")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = "{}:{}".format(*taken.getsockname())
+        for words, code, said in (
+                (("create", "-l", "127.0.0.1:0", "-u", "127.0.0.1:1", "db"), 0, ""),
+                (("create", "db"), 1, "Required argument 'listen' was empty."),
+                (("create", "-l", "127.0.0.1:0", "x"), 1, "Required argument 'upstream' was empty."),
+                (("create", "-l", "127.0.0.1:0"), 1, "Proxy name is required as the first argument."),
+                (("create", "-l", "127.0.0.1:0", "-u", "a:1", "db"), 1,
+                 "Failed to create proxy: Create: HTTP 409: proxy already exists"),
+                (("create", "-l", address, "-u", "a:1", "x"), 1,
+                 f"Failed to create proxy: Create: HTTP 500: listen tcp {address}: bind: address already in use"),
+                (("toxic", "add", "-t", "latency", "-n", "late", "db"), 0, ""),
+                (("toxic", "add", "-t", "latency", "-n", "late", "db"), 1,
+                 "Failed to add toxic: failed to add toxic to proxy db: AddToxic: HTTP 409: toxic already exists"),
+                (("toxic", "add", "-t", "nope", "db"), 1,
+                 "Failed to add toxic: failed to add toxic to proxy db: AddToxic: HTTP 400: invalid toxic type"),
+                (("toxic", "add", "-t", "latency", "-a", "latency=1.5", "db"), 1,
+                 "Failed to add toxic: failed to add toxic to proxy db: AddToxic: HTTP 400: bad request body: json: "
+                 "cannot unmarshal number 1.5 into Go struct field latency.latency of type int64"),
+                (("toxic", "add", "-t", "latency", "-a", "latency=abc", "db"), 1,
+                 "Failed to add toxic: failed to add toxic to proxy db: AddToxic: HTTP 400: bad request body: json: "
+                 "cannot unmarshal string into Go struct field latency.latency of type int64"),
+                (("toxic", "add", "db"), 1, "Required argument 'type' was empty."),
+                (("toxic", "add", "-t", "latency"), 1, "Proxy name is missing."),
+                (("toxic", "add", "-t", "latency", "nope"), 1,
+                 "Failed to add toxic: failed to retrieve proxy with name `nope`: HTTP 404: proxy not found"),
+                (("toxic", "add", "-t", "latency", "-u", "-d", "db"), 1,
+                 "Only one should be specified: upstream or downstream."),
+                (("toxic", "add", "-t", "latency", "--toxicity", "2", "db"), 1,
+                 "toxicity should be a float between 0 and 1."),
+                (("toxic", "update", "-n", "nope", "-a", "rate=7", "db"), 1,
+                 "Failed to update toxic: failed to update toxic 'nope' of proxy 'db': HTTP 404: toxic not found"),
+                (("toxic", "update", "-n", "late", "nope"), 1,
+                 "Failed to update toxic: failed to retrieve proxy with name `nope`: HTTP 404: proxy not found"),
+                (("toxic", "remove", "-n", "nope", "db"), 1,
+                 "Failed to remove toxic: failed to remove toxic 'nope' from proxy 'db': HTTP 404: toxic not found"),
+                (("inspect", "nope"), 1, "Failed to retrieve proxy nope: HTTP 404: proxy not found"),
+                (("inspect",), 1, "Proxy name is required as the first argument."),
+                (("toggle", "nope"), 1, "Failed to retrieve proxy nope: HTTP 404: proxy not found"),
+                (("delete", "nope"), 1, "Failed to retrieve proxy nope: HTTP 404: proxy not found")):
+            done = subprocess.run([program, "-h", f"http://127.0.0.1:{serve.port}", *words], capture_output=True, text=True,
+                                  timeout=20 * PATIENCE, check=False)
+            assert (done.returncode, done.stderr) == (code, f"{said}\n\n" if said else ""), words
+    for words in (("bogus",), ("toxic", "bogus")):
+        done = subprocess.run([program, *words], capture_output=True, text=True, timeout=20 * PATIENCE, check=False)
+        assert (done.returncode, done.stderr) == (3, "No help topic for 'bogus'\n")
 
 
 def test_the_server_under_toxiproxys_name(called, tmp_path):
