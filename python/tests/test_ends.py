@@ -253,26 +253,6 @@ def test_two_hundred_clients(server: weir.Server, echo: Echo) -> None:
     assert server.proxies() == []
 
 
-def test_a_stopped_client_keeps_its_lease(server: weir.Server) -> None:
-    """As one in a debugger: it lives."""
-    with Script("""
-            import sys, weir
-            client = weir.connect(sys.argv[1])
-            own = client.proxy("own", upstream="127.0.0.1:1").create()
-            print("holding")
-            input()
-            own.close()
-            print("closed")
-            """, server.url) as script:
-        assert script.line() == "holding"
-        script.process.send_signal(signal.SIGSTOP)
-        wait_until(lambda: process_state(script.process.pid) == "T", "it has stopped")
-        assert [each["name"] for each in server.proxies()] == ["own"]
-        script.process.send_signal(signal.SIGCONT)
-        script.go_on()
-        assert script.line() == "closed"
-
-
 def test_sockets_are_closed_with_the_client(server: weir.Server) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):

@@ -68,6 +68,10 @@ class Server final : private net::Timer {
         eof_watch_(*loop_, [this] { on_eof_readable(); }),
         news_watch_(*loop_, [this] { on_news(); }) {}
 
+  ~Server() { remove_unix_paths(); }
+  Server(const Server&) = delete;
+  auto operator=(const Server&) -> Server& = delete;
+
   auto start() -> Result<void>;
   void run();
   void know(ProxyNames& names) { registry_.set_names(names); }
@@ -87,6 +91,9 @@ class Server final : private net::Timer {
   void reload();
   void read_again();
   void on_timer() override;
+  void remove_unix_paths() {
+    for (const auto& path : std::exchange(unix_paths_, {})) ::unlink(path.c_str());
+  }
   void obey(const engine::Drain::Orders& orders);
 
   const ServeOptions& options_;
@@ -240,6 +247,7 @@ void Server::obey(const engine::Drain::Orders& orders) {
   if (orders.stop_accepting) {
     leases_.abandon();  // sessions end as they ran
     http_.stop();
+    remove_unix_paths();  // now, as a successor may listen there while the sessions drain
     engine_->stop_accepting();
   }
   if (!orders.say.empty()) log_.info(orders.say);

@@ -33,12 +33,17 @@ auto Engine::create(const EngineOptions& options) -> Result<std::unique_ptr<Engi
 
 Engine::~Engine() {
   if (running_) (void)stop(std::chrono::milliseconds{1000});
-  for (const auto& [id, proxy] : proxies_) {
-    for (const auto& path : proxy.unix_paths) ::unlink(path.c_str());
-  }
+  remove_unix_paths();
   // Rings hold slices of the workers' blocks: they go first.
   observers_.clear();
   leaving_.clear();
+}
+
+// With the listeners, and not later: a successor may listen there while the sessions drain.
+void Engine::remove_unix_paths() {
+  for (auto& [id, proxy] : proxies_) {
+    for (const auto& path : std::exchange(proxy.unix_paths, {})) ::unlink(path.c_str());
+  }
 }
 
 void Engine::notify() {
@@ -123,6 +128,7 @@ void Engine::ask_counters(const SessionHandle& handle) {
 
 void Engine::stop_accepting() {
   wants_session_ends_.store(true);
+  remove_unix_paths();
   const auto stop = [](WorkerThread& each) { each.worker->stop_accepting(); };
   if (running_) {
     constexpr std::chrono::milliseconds patience{1000};  // a loop that is late does it later

@@ -174,6 +174,7 @@ class Engine {
   auto tell_workers(const std::function<void(WorkerThread&)>& task,
                     std::chrono::milliseconds patience = std::chrono::milliseconds{1000}) -> bool;
   void notify();
+  void remove_unix_paths();
 
   [[nodiscard]] auto make_settings(ProxyId id, const ProxySpec& spec) const
       -> std::shared_ptr<const proxy::ProxySettings>;

@@ -39,6 +39,12 @@ auto counted(std::uint64_t count, std::string_view what) -> std::string {
 
 }  // namespace
 
+auto poll_timeout(Nanos left) -> int {
+  constexpr std::int64_t hour = 3'600'000;
+  return static_cast<int>(
+      std::clamp<std::int64_t>(std::chrono::ceil<std::chrono::milliseconds>(left).count(), 0, hour));
+}
+
 void block_signals(bool hangup) {
   const sigset_t set = served_signals(hangup);
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
@@ -56,11 +62,8 @@ auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
     if (orders.end_sessions) engine.end_sessions(orders.end_sessions->cause, orders.end_sessions->detail);
   };
   while (true) {
-    int wait = -1;
-    if (const auto end = drain.deadline()) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*end - clock.mono());
-      wait = static_cast<int>(std::max<std::int64_t>(left.count(), 0));
-    }
+    const auto end = drain.deadline();
+    const int wait = end ? poll_timeout(*end - clock.mono()) : -1;
     std::array<pollfd, 2> waiting{{{.fd = signals.get(), .events = POLLIN, .revents = 0},
                                    {.fd = engine.news_fd(), .events = POLLIN, .revents = 0}}};
     ::poll(waiting.data(), waiting.size(), wait);

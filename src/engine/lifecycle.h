@@ -21,6 +21,10 @@ struct Ending {
   bool output_stuck = false;  // see Engine::stop
 };
 
+// For poll(2): in milliseconds rounded up, at least 0 and at most an hour, as an int holds 24.8 days. Who waits for
+// longer looks again.
+[[nodiscard]] auto poll_timeout(Nanos left) -> int;
+
 // Blocks SIGINT and SIGTERM for this thread and those it makes, and SIGHUP if `hangup`; before any thread is
 // started.
 void block_signals(bool hangup = false);

@@ -334,3 +334,28 @@ def test_check(weir_binary, tmp_path):
     bad = run_weir("check", "-c", file)
     assert bad.returncode == 2
     assert bad.stderr.startswith(f"weir: {file}:1: ")
+
+
+def test_sockets_go_when_listening_ends_and_not_later(weir_binary, tmp_path, listener):
+    """A successor may listen there while the sessions drain: its sockets stay."""
+    paths = [tmp_path / name for name in ("api", "db")]
+    config = tmp_path / "weir.toml"
+    config.write_text(f'[[proxies]]\nname = "db"\nlisten = "unix:{paths[1]}"\nupstream = "{listener.text}"\n')
+    options = ("--config", config, "--drain", "off")
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        folder.mkdir()
+    first = Serve(*options, folder=folders[0], api=f"unix:{paths[0]}")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(paths[1]))
+        server, _ = listener.sock.accept()
+        with server:
+            first.process.send_signal(signal.SIGTERM)
+            wait_until(lambda: not any(path.exists() for path in paths), "the sockets are gone")
+            second = Serve(*options, folder=folders[1], api=f"unix:{paths[0]}")
+            client.sendall(b"still")
+            assert server.recv(5) == b"still"
+    assert first.process.wait(20 * PATIENCE) == 0
+    assert all(path.is_socket() for path in paths)
+    assert second.stop() == 0
+    assert not any(path.exists() for path in paths)

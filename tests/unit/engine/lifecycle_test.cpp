@@ -158,6 +158,13 @@ TEST(Summary, IsOneLineWithWhatHappened) {
   EXPECT_THAT(summary(totals), HasSubstr(", 1 upstream failure, accepting paused 1 time, watchdog tripped 1 time"));
 }
 
+TEST(PollTimeout, IsNeitherNegativeNorMoreThanAnIntHolds) {
+  EXPECT_EQ(poll_timeout(std::chrono::microseconds{1}), 1);
+  EXPECT_EQ(poll_timeout(std::chrono::milliseconds{1500}), 1500);
+  EXPECT_EQ(poll_timeout(Nanos{-5}), 0);
+  for (const int days : {24, 25, 50, 3650}) EXPECT_EQ(poll_timeout(std::chrono::days{days}), 3'600'000) << days;
+}
+
 TEST(UsableMemory, ALimitIsReadAsTheKernelWritesIt) {
   EXPECT_EQ(bytes_of_memory_max("536870912\n"), 536'870'912U);
   EXPECT_EQ(bytes_of_memory_max("0\n"), 0U);

@@ -72,14 +72,14 @@ TEST_F(RingTest, GoesRoundManyTimes) {
 }
 
 TEST_F(RingTest, TheObserverLetsGoOfThePayload) {
-  push_read(1, 100);
+  std::atomic<std::uint64_t> kept = 0;
+  ring_.push({MonoTime{}, ProxyId{}, SessionNumber{1},
+              ChunkRead{blocks_.copy(std::as_bytes(std::span("payload")), &kept), 0, {}, Direction::upstream}},
+             EventKind::chunk_read);
   ring_.publish();
-  const Event held = read(2, 100);
-  std::size_t references = 0;
-  ring_.drain([&](Event&) { ++references; });
-  EXPECT_EQ(references, 1u);
-  // Both slices stood in the pool's fill block; with the ring's gone, resetting ours frees nothing else.
-  EXPECT_EQ(std::get<ChunkRead>(held.what).bytes.size(), 100u);
+  EXPECT_GT(kept, 0U);
+  ring_.drain([](Event&) {});
+  EXPECT_EQ(kept, 0U) << "though nothing has taken its slot yet";
 }
 
 TEST_F(RingTest, AReservationCoversTheReadAndItsWrite) {
