@@ -17,6 +17,7 @@
 #include "engine/engine.h"
 #include "engine/lifecycle.h"
 #include "engine/machine.h"
+#include "net/descriptors.h"
 #include "net/socket.h"
 
 namespace weir::cli {

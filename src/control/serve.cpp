@@ -20,6 +20,7 @@
 #include "engine/listeners.h"
 #include "engine/machine.h"
 #include "http/server.h"
+#include "net/descriptors.h"
 
 namespace weir::control {
 namespace {
@@ -328,6 +329,7 @@ auto serve(const ServeOptions& options) -> Result<void> {
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   (void)net::raise_descriptor_limit();
+  net::keep_descriptors_for_control();
   Config config;
   if (!options.config.empty()) {
     auto read = read_config(options.config);

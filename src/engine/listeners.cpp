@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "net/descriptors.h"
 #include "net/socket.h"
 
 namespace weir::engine {
@@ -19,6 +20,12 @@ auto bind_all(const ListenAddress& wanted, net::SocketFactory& sockets, const ne
       address = Address(ip);
     }
     auto listener = sockets.listen(address, options);
+    if (listener && net::is_kept_descriptor(listener->get())) {
+      return failure(
+          "too few descriptors are left for another proxy: raise the limit of open files (ulimit -n; "
+          "LimitNOFILE= of a unit)",
+          EMFILE);
+    }
     if (!listener) {
       // One of two families may be missing on this machine.
       const bool family_missing = listener.error().code == EAFNOSUPPORT || listener.error().code == EADDRNOTAVAIL;

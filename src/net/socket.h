@@ -90,7 +90,4 @@ class KernelSockets final : public SocketFactory {
 // SO_LINGER 0: the next close sends RST and discards what is unsent.
 void reset_on_close(int fd);
 
-// Raises the soft limit of open files to the hard one; returns the soft limit then.
-auto raise_descriptor_limit() -> std::uint64_t;
-
 }  // namespace weir::net

@@ -5,6 +5,8 @@
 
 #include <cerrno>
 
+#include "net/descriptors.h"
+
 namespace weir::proxy {
 
 Acceptor::Acceptor(Worker& worker, ProxyOnWorker& proxy, std::shared_ptr<const Fd> listener)
@@ -33,7 +35,7 @@ void Acceptor::on_ready(std::uint32_t) {
 
 auto Acceptor::at_capacity() const -> bool {
   const auto most = proxy_.settings->rules.max_sessions;
-  return (most && proxy_.shared->places.load(std::memory_order_relaxed) >= *most) ||
+  return net::descriptors_are_short() || (most && proxy_.shared->places.load(std::memory_order_relaxed) >= *most) ||
          !proxy_.observers.accepts_sessions();
 }
 
@@ -69,6 +71,7 @@ auto Acceptor::accept_one() -> bool {
     close_listener();
     return false;
   }
+  (void)net::is_kept_descriptor(client.get());  // then this session is the last for now
   shared.session_began();
   if (number == proxy_.settings->accept_limit) close_all_listeners();
   auto address = Address::from_sockaddr(reinterpret_cast<sockaddr*>(&storage), length);
@@ -128,7 +131,8 @@ void Acceptor::hand_over(Fd client, Address address, SessionNumber number) {
     if (chosen != &worker_) {
       // std::function wants copies: the descriptor travels bare and is owned again on arrival.
       chosen->loop().post([chosen, index = proxy_.index, shared = proxy_.shared, fd = client.release(),
-                           address = std::move(address), number] {
+                           address = std::move(address), number,
+                           upstream = std::make_shared<net::PromisedDescriptor>()] {
         Fd owned(fd);
         ProxyOnWorker* proxy = chosen->find_proxy(index);
         if (proxy != nullptr && proxy->open) return chosen->adopt(*proxy, std::move(owned), address, number);

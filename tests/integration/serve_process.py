@@ -25,12 +25,13 @@ class Answer:
 
 
 class Serve:
-    """`weir serve --api 127.0.0.1:0 OPTIONS`; `program` starts it under another name."""
+    """`weir serve --api 127.0.0.1:0 OPTIONS`; `program` starts it under another name, `prefix` through another
+    program, such as prlimit."""
 
-    def __init__(self, *options, folder, api="127.0.0.1:0", environment=None, program=None, wait=True):
+    def __init__(self, *options, folder, api="127.0.0.1:0", environment=None, program=None, wait=True, prefix=()):
         self.stderr_path = folder / "serve.stderr"
         read_end, write_end = os.pipe()
-        command = [program or BINARY]
+        command = [*prefix, program or BINARY]
         command += [] if program else ["serve", "--api", api, "--ready-fd", str(write_end)]
         self._stderr = open(self.stderr_path, "wb")
         self.process = subprocess.Popen([*map(str, command), *map(str, options)], stdin=subprocess.DEVNULL,

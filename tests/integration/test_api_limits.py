@@ -158,3 +158,40 @@ def test_what_faults_hold_stays_within_fault_bytes(start, tmp_path, listener):
             for server in select.select(servers, [], [], 1.0)[0]:
                 got[servers.index(server)] += len(server.recv(1 << 20))
     wait_until(lambda: "weir_fault_held_bytes 0" in serve.get("/metrics").text, "all is given back")
+
+
+def test_clients_cannot_take_the_descriptors_of_the_api(weir_binary, tmp_path, listener):
+    """More idle clients than there are descriptors: the API answers, no proxy is made that could not listen, and
+    those who wait are served as soon as others leave."""
+    serve = Serve("--workers", 2, folder=tmp_path, prefix=("prlimit", "--nofile=200:200"))
+    made = serve.post("/api/v1/proxies", {"name": "db", "upstream": listener.text}).json
+    port = int(made["listen"].rpartition(":")[2])
+    listener.sock.listen(1024)
+    with contextlib.ExitStack() as clients, contextlib.ExitStack() as servers:
+        listener.sock.setblocking(False)
+
+        def accept_all():
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    servers.enter_context(listener.sock.accept()[0])
+        for _ in range(300):
+            clients.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20 * PATIENCE))
+            accept_all()
+        wait_until(lambda: re.search(r"^weir_accept_pauses_total\{.*\} [1-9]", serve.get("/metrics").text, re.M),
+                   "accepting pauses, and the API answers")
+        live = serve.get("/api/v1/sessions").json["sessions"]
+        assert 50 <= len(live) <= 75, "each has two descriptors, and fifty are kept"
+        # As many proxies as descriptors are left for are made, and the next is refused with the way out.
+        answers = [serve.post("/api/v1/proxies", {"name": f"p{number}", "upstream": "127.0.0.1:1"}) for number in range(5)]
+        assert answers[-1].status == 409 and "raise the limit of open files" in answers[-1].json["error"]
+        clients.close()
+
+    def all_have_left():
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                listener.sock.accept()[0].close()
+        return serve.get("/api/v1/sessions").json["sessions"] == []
+    wait_until(all_have_left, "they have left", 20.0)
+    with socket.create_connection(("127.0.0.1", port), timeout=20 * PATIENCE):
+        wait_until(lambda: len(serve.get("/api/v1/sessions").json["sessions"]) == 1, "the next client is served", 20.0)
+    assert serve.stop() == 0
