@@ -9,12 +9,24 @@
 
 namespace weir::api {
 
-inline auto api_json(int status, const Json& body) -> http::Response {
+[[nodiscard]] inline auto json_text(const Json& value) -> std::string {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// `body` is JSON.
+inline auto api_text(int status, std::string body) -> http::Response {
   http::Response answer;
   answer.status = status;
   answer.set("Content-Type", "application/json");
   answer.set("Cache-Control", "no-store");
-  answer.body = body.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  answer.body = std::move(body) + "\n";
+  return answer;
+}
+inline auto api_json(int status, const Json& body) -> http::Response { return api_text(status, json_text(body)); }
+
+inline auto no_content() -> http::Response {
+  http::Response answer;
+  answer.status = 204;
   return answer;
 }
 
@@ -28,9 +40,19 @@ inline auto api_refusal(const control::FieldError& error) -> http::Response {
   return api_refusal(400, error.sentence(), error.path);
 }
 
+[[nodiscard]] inline auto status_of(control::RefusalKind kind) -> int {
+  switch (kind) {
+    case control::RefusalKind::not_found: return 404;
+    case control::RefusalKind::conflict:
+    case control::RefusalKind::too_many:
+    case control::RefusalKind::cannot_listen: return 409;
+  }
+  return 500;
+}
+
 inline auto api_refusal(const Refusal& why) -> http::Response {
   const std::string sentence = why.field.empty() ? why.message : why.field + ": " + why.message;
-  return api_refusal(why.status, sentence, why.field);
+  return api_refusal(status_of(why.kind), sentence, why.field);
 }
 
 inline auto no_proxy(const std::string& name) -> http::Response {

@@ -15,11 +15,9 @@ class Registry;  // registry.h, for those who ask it
 namespace weir::api {
 
 // The words of control/ that every route speaks.
-using control::Answer;
 using control::Json;
 using control::ProxyEntry;
 using control::Refusal;
-using control::refuse;
 using control::Registry;
 
 }  // namespace weir::api

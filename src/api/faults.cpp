@@ -104,9 +104,7 @@ auto NativeRoutes::delete_fault(const http::Request& request, const Parts& parts
   auto list = entry->faults->without(parts[1]);
   if (!list) return no_fault(parts[1]);
   registry_.set_faults(parts[0], *std::move(list), {"fault.removed", parts[0], parts[1], 0});
-  http::Response answer;
-  answer.status = 204;
-  return answer;
+  return no_content();
 }
 
 }  // namespace weir::api

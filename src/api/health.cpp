@@ -12,11 +12,12 @@ auto NativeRoutes::get_version(const http::Request&, const Parts&) -> http::Resp
                         {"last_event", events_.last_id()}});
 }
 
-auto NativeRoutes::get_health(const http::Request&, const Parts&) -> http::Response {
-  const Nanos lag = registry_.engine().loop_lag(control::loop_patience);
-  const bool healthy = lag < control::loop_patience;
-  return api_json(healthy ? 200 : 503,
-                  {{"healthy", healthy}, {"loop_lag_seconds", std::chrono::duration<double>(lag).count()}});
+void NativeRoutes::get_health(const http::Request&, const Parts&, http::Responder responder) {
+  registry_.engine().loop_lag(asker(), [answer = share(std::move(responder))](Nanos lag) {
+    const bool healthy = lag < control::loop_patience;
+    answer->answer(api_json(healthy ? 200 : 503,
+                            {{"healthy", healthy}, {"loop_lag_seconds", std::chrono::duration<double>(lag).count()}}));
+  });
 }
 
 auto NativeRoutes::get_ready(const http::Request&, const Parts&) -> http::Response {
@@ -24,7 +25,8 @@ auto NativeRoutes::get_ready(const http::Request&, const Parts&) -> http::Respon
   for (const auto& [name, entry] : registry_.all()) {
     if (entry.rules.enabled && !entry.listening) down.push_back(name);
   }
-  return api_json(down.empty() ? 200 : 503, {{"ready", down.empty()}, {"not_listening", std::move(down)}});
+  const bool is_ready = down.empty();
+  return api_json(is_ready ? 200 : 503, {{"ready", is_ready}, {"not_listening", std::move(down)}});
 }
 
 }  // namespace weir::api

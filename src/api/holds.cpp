@@ -36,9 +36,7 @@ auto NativeRoutes::delete_hold(const http::Request&, const Parts& parts) -> http
   if (const auto released = registry_.release(parts[0], parts[1]); !released) {
     return api_refusal(released.error());
   }
-  http::Response answer;
-  answer.status = 204;
-  return answer;
+  return no_content();
 }
 
 }  // namespace weir::api

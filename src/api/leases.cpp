@@ -61,13 +61,11 @@ auto NativeRoutes::get_leases(const http::Request&, const Parts&) -> http::Respo
   return api_json(200, {{"leases", std::move(list)}});
 }
 
-auto NativeRoutes::delete_lease(const http::Request&, const Parts& parts) -> http::Response {
-  if (!leases_.end(parts[0])) {
-    return api_refusal(404, fmt::format("there is no lease \"{}\"", parts[0].substr(0, 64)));
+void NativeRoutes::delete_lease(const http::Request&, const Parts& parts, http::Responder responder) {
+  if (!leases_.is_held(parts[0])) {
+    return responder.answer(api_refusal(404, fmt::format("there is no lease \"{}\"", parts[0].substr(0, 64))));
   }
-  http::Response answer;
-  answer.status = 204;
-  return answer;
+  leases_.end(parts[0], [this, answer = share(std::move(responder))] { when_settled_.answer(answer, no_content()); });
 }
 
 }  // namespace weir::api

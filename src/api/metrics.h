@@ -1,18 +1,13 @@
 #pragma once
 
 #include "api/api.h"
-#include "control/event_log.h"
-#include "http/message.h"
-#include "syslog/target_log.h"
-
-namespace weir::engine {
-class Engine;
-}  // namespace weir::engine
+#include "control/serve.h"
+#include "http/handler.h"
 
 namespace weir::api {
 
-// Prometheus text: toxiproxy's two counters, live, and our own. Asks every loop once. Control thread.
-[[nodiscard]] auto metrics_answer(Registry& registry, engine::Engine& engine, const control::EventLog& events,
-                                  const syslog::TargetLog& log, std::size_t http_connections) -> http::Response;
+// Answers with Prometheus text (exposition format 0.0.4): toxiproxy's two counters, live, and our own. Asks every loop
+// once, and writes in as many turns as it takes. Control thread; what `parts` names outlives the engine's run.
+void answer_metrics(const control::ApiParts& parts, http::Responder responder);
 
 }  // namespace weir::api

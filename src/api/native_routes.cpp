@@ -86,20 +86,34 @@ auto matches(std::string_view pattern, std::string_view path, std::vector<std::s
   return true;
 }
 
+// Is what it says, or shows from then on, to be true for the next byte through a proxy?
+auto tells_of_proxies(std::string_view path) -> bool {
+  return path.starts_with("/proxies") || path.starts_with("/leases") || path == "/watch" || path == "/ready";
+}
+
 }  // namespace
 
-auto NativeRoutes::handle(const http::Request& request) -> http::Response {
-  if (!request.path.starts_with(prefix)) return api_refusal(404, "there is nothing here; the API stands under /api/v1");
+void NativeRoutes::handle(const http::Request& request, http::Responder responder) {
+  if (!request.path.starts_with(prefix)) {
+    return responder.answer(api_refusal(404, "there is nothing here; the API stands under /api/v1"));
+  }
   const auto path = std::string_view(request.path).substr(prefix.size());
   bool path_known = false;
   Parts parts;
   for (const Route& route : routes()) {
     if (!matches(route.path, path, parts)) continue;
     path_known = true;
-    if (route.method == request.method) return (this->*route.handler)(request, parts);
+    if (route.method != request.method) continue;
+    if (const auto* later = std::get_if<Later>(&route.handler)) {
+      return (this->**later)(request, parts, std::move(responder));
+    }
+    const auto before = when_settled_.changes();
+    auto response = (this->*std::get<AtOnce>(route.handler))(request, parts);
+    if (!tells_of_proxies(route.path)) return responder.answer(std::move(response));
+    return when_settled_.answer(share(std::move(responder)), std::move(response), before);
   }
-  if (path_known) return api_refusal(405, "this path does not take " + request.method.substr(0, 32));
-  return api_refusal(404, "there is nothing here; GET /api/v1/openapi.json lists what there is");
+  if (path_known) return responder.answer(api_refusal(405, "this path does not take " + request.method.substr(0, 32)));
+  responder.answer(api_refusal(404, "there is nothing here; GET /api/v1/openapi.json lists what there is"));
 }
 
 }  // namespace weir::api

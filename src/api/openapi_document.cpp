@@ -35,7 +35,7 @@ auto NativeRoutes::get_openapi(const http::Request&, const Parts&) -> http::Resp
     };
     Json success{{"description", "done"}};
     if (!route.answer.empty()) success["content"] = content(route.answer);
-    if (route.handler == &NativeRoutes::get_events || route.handler == &NativeRoutes::post_leases) {
+    if (route.handler == Handler(&NativeRoutes::get_events) || route.handler == Handler(&NativeRoutes::post_leases)) {
       success["content"] = {{"text/event-stream", {{"schema", {{"type", "string"}}}}}};
     }
     Json operation{{"summary", route.summary},

@@ -3,6 +3,7 @@
 #include "api/native_routes.h"
 #include "api/requests.h"
 #include "control/proxy_json.h"
+#include "control/proxy_walk.h"
 #include "control/registry.h"
 
 namespace weir::api {
@@ -16,10 +17,17 @@ auto proxy_answer(int status, const ProxyEntry& entry, const engine::Engine& eng
 
 }  // namespace
 
-auto NativeRoutes::get_proxies(const http::Request&, const Parts&) -> http::Response {
-  Json all = Json::array();
-  for (const auto& [name, entry] : registry_.all()) all.push_back(proxy_json(entry, registry_.engine()));
-  return api_json(200, {{"proxies", std::move(all)}});
+void NativeRoutes::get_proxies(const http::Request&, const Parts&, http::Responder responder) {
+  lists_.add("GET /proxies", [this, walk = control::ProxyWalk(registry_), text = ListText("proxies"),
+                              answer = share(std::move(responder))]() mutable {
+    if (!answer->is_awaited()) return false;
+    if (const ProxyEntry* entry = walk.next()) {
+      text.add(proxy_json(*entry, registry_.engine()));
+      return true;
+    }
+    when_settled_.answer(answer, api_text(200, text.finish()));
+    return false;
+  });
 }
 
 auto NativeRoutes::post_proxies(const http::Request& request, const Parts&) -> http::Response {
@@ -57,9 +65,7 @@ auto NativeRoutes::delete_proxy(const http::Request& request, const Parts& parts
   if (entry == nullptr || is_another(request, entry->mark)) return no_proxy(parts[0]);
   if (auto answer = stale(request, *entry)) return *std::move(answer);
   registry_.remove(parts[0]);
-  http::Response answer;
-  answer.status = 204;
-  return answer;
+  return no_content();
 }
 
 }  // namespace weir::api

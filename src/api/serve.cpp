@@ -14,21 +14,19 @@ namespace {
 class AllRoutes {
  public:
   AllRoutes(const control::ApiParts& parts, AccessRules rules, const std::string& version)
-      : parts_(parts), rules_(std::move(rules)), toxiproxy_(parts.registry, version), native_(parts, version) {}
+      : parts_(parts), rules_(std::move(rules)), toxiproxy_(parts, version), native_(parts, version) {}
+  AllRoutes(const AllRoutes&) = delete;  // what answers later knows where it is
+  auto operator=(const AllRoutes&) -> AllRoutes& = delete;
 
   // Judged by the head alone: who may not ask has no body read.
   [[nodiscard]] auto refusal(const http::Request& head) -> std::optional<http::Response> {
     if (auto refused = why_refused(rules_, head)) return refused;
-    if (family_of(head.path) == RouteFamily::toxiproxy && comes_from_a_browser(head)) return toxiproxy_.handle(head);
-    return std::nullopt;
+    return family_of(head.path) == RouteFamily::toxiproxy ? toxiproxy_.refuse_browser(head) : std::nullopt;
   }
-  [[nodiscard]] auto handle(const http::Request& request) -> http::Response {
-    if (family_of(request.path) == RouteFamily::toxiproxy) return toxiproxy_.handle(request);
-    if (request.path == "/metrics") {
-      return metrics_answer(parts_.registry, parts_.registry.engine(), parts_.events, parts_.log,
-                            parts_.http_connections());
-    }
-    return native_.handle(request);
+  void handle(const http::Request& request, http::Responder responder) {
+    if (family_of(request.path) == RouteFamily::toxiproxy) return toxiproxy_.handle(request, std::move(responder));
+    if (request.path == "/metrics") return answer_metrics(parts_, std::move(responder));
+    native_.handle(request, std::move(responder));
   }
 
  private:
@@ -54,7 +52,7 @@ auto make_api(const ServeOptions& options, const control::ApiParts& parts) -> Re
   const auto routes = std::make_shared<AllRoutes>(parts, *std::move(rules), options.version);
   api.gate = [routes](const http::Request& head) { return routes->refusal(head); };
   api.handler = [routes](const http::Request& request, http::Responder responder) {
-    responder.answer(routes->handle(request));
+    routes->handle(request, std::move(responder));
   };
   return api;
 }

@@ -5,10 +5,14 @@ namespace weir::api {
 void SessionRates::look(const engine::SessionList& list, MonoTime now) {
   now_ = now;
   if (next_ && now - next_->at < shortest) return;
-  base_ = std::exchange(next_, Look{.at = now, .bytes = {}});
+  auto look = std::make_shared<Look>();
+  look->at = now;
   for (const auto& session : list.sessions) {
-    next_->bytes[{session.proxy, session.number}] = {session.totals[0].bytes, session.totals[1].bytes};
+    // By proxy and number, as the list is: each comes at the end.
+    look->bytes.emplace_hint(look->bytes.end(), std::pair(session.proxy, session.number),
+                             std::array{session.totals[0].bytes, session.totals[1].bytes});
   }
+  base_ = std::exchange(next_, std::move(look));
 }
 
 auto SessionRates::of(const engine::SessionInfo& session) const -> std::optional<Rate> {

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -33,9 +34,10 @@ class SessionRates {
     MonoTime at{};
     Bytes bytes;
   };
-  MonoTime now_{};            // of the last look
-  std::optional<Look> base_;  // what the last look is compared with
-  std::optional<Look> next_;  // and what later ones will be
+  MonoTime now_{};  // of the last look
+  // Shared, so that a copy of this keeps what it would say now, and costs nothing.
+  std::shared_ptr<const Look> base_;  // what the last look is compared with; or null
+  std::shared_ptr<const Look> next_;  // and what later ones will be; or null
 };
 
 }  // namespace weir::api

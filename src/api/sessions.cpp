@@ -42,42 +42,67 @@ auto session_json(const engine::SessionInfo& session, const std::string& proxy, 
 
 }  // namespace
 
-auto NativeRoutes::get_sessions(const http::Request& request, const Parts&) -> http::Response {
+void NativeRoutes::get_sessions(const http::Request& request, const Parts&, http::Responder responder) {
   std::optional<ProxyId> proxy;
   if (const auto asked = request.query.find("proxy"); asked != request.query.end()) {
     const ProxyEntry* entry = registry_.find(asked->second);
-    if (entry == nullptr) return no_proxy(asked->second);
+    if (entry == nullptr) return responder.answer(no_proxy(asked->second));
     proxy = entry->id;
   }
   std::size_t limit = 1000;
   if (const auto asked = request.query.find("limit"); asked != request.query.end()) {
     const auto number = parse_number(asked->second);
     if (!number || *number == 0 || *number > most_sessions_listed) {
-      return api_refusal(400, fmt::format("limit: write a number from 1 to {}", most_sessions_listed), "limit");
+      return responder.answer(
+          api_refusal(400, fmt::format("limit: write a number from 1 to {}", most_sessions_listed), "limit"));
     }
     limit = *number;
   }
-  const auto list = registry_.engine().sessions(proxy, limit, control::loop_patience);
-  std::map<ProxyId, std::string> names;
-  for (const auto& [name, entry] : registry_.all()) names[entry.id] = name;
-  Json sessions = Json::array();
-  rates_.look(list, SystemClock::instance().mono());
-  for (const auto& session : list.sessions) {
-    sessions.push_back(session_json(session, names[session.proxy], rates_.of(session)));
-  }
-  return api_json(200, {{"sessions", std::move(sessions)}, {"left_out", list.left_out}, {"partial", list.partial}});
+  registry_.engine().sessions(asker(), proxy, limit,
+                              [this, answer = share(std::move(responder))](engine::SessionList list) {
+                                rates_.look(list, SystemClock::instance().mono());
+                                write_sessions(std::move(list), answer);
+                              });
 }
 
-auto NativeRoutes::delete_session(const http::Request&, const Parts& parts) -> http::Response {
+// Ten thousand of them take longer than a turn of the loop.
+void NativeRoutes::write_sessions(engine::SessionList list, const SharedResponder& answer) {
+  const auto all = std::make_shared<const engine::SessionList>(std::move(list));
+  lists_.add("GET /sessions",
+             [this, all, answer, rates = rates_, at = std::size_t{0}, text = ListText("sessions")]() mutable {
+               if (!answer->is_awaited()) return false;
+               if (at < all->sessions.size()) {
+                 const engine::SessionInfo& session = all->sessions[at++];
+                 const ProxyEntry* entry = registry_.find(session.proxy);
+                 text.add(session_json(session, entry == nullptr ? "" : entry->name, rates.of(session)));
+                 return true;
+               }
+               answer->answer(api_text(200, text.finish({{"left_out", all->left_out}, {"partial", all->partial}})));
+               return false;
+             });
+}
+
+void NativeRoutes::delete_session(const http::Request&, const Parts& parts, http::Responder responder) {
   const ProxyEntry* entry = registry_.find(parts[0]);
-  if (entry == nullptr) return no_proxy(parts[0]);
+  if (entry == nullptr) return responder.answer(no_proxy(parts[0]));
+  const auto unknown = [](const std::string& number) {
+    return api_refusal(404, fmt::format("this proxy has no live session {}", number.substr(0, 32)));
+  };
   const auto number = parse_number(parts[1]);
-  const bool closed =
-      number && registry_.engine().close_session(entry->id, SessionNumber{*number}, "asked for through the API");
-  if (!closed) return api_refusal(404, fmt::format("this proxy has no live session {}", parts[1].substr(0, 32)));
-  http::Response answer;
-  answer.status = 204;
-  return answer;
+  if (!number) return responder.answer(unknown(parts[1]));
+  using SessionEnd = engine::Engine::SessionEnd;
+  registry_.engine().close_session(
+      asker(), entry->id, SessionNumber{*number}, "asked for through the API",
+      [unknown, text = parts[1], answer = share(std::move(responder))](SessionEnd end) {
+        switch (end) {
+          case SessionEnd::closing: return answer->answer(no_content());
+          case SessionEnd::unknown: return answer->answer(unknown(text));
+          case SessionEnd::late:
+            return answer->answer(api_refusal(503,
+                                              "a worker did not answer in time, and no other has this session: "
+                                              "ask again later"));
+        }
+      });
 }
 
 }  // namespace weir::api

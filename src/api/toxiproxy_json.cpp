@@ -45,24 +45,31 @@ auto read_proxy(const Json& body) -> Result<ProxyInput> {
   return input;
 }
 
-auto read_proxies(const Json& body) -> Answer<std::vector<ProxyInput>> {
+auto check_proxies(const Json& body) -> Result<void> {
+  if (body.is_null() || body.is_array()) return {};
+  return failure(
+      fmt::format("bad request body: json: cannot unmarshal {} into Go value of type []Proxy", go_kind(body)));
+}
+
+auto check_required(const ProxyInput& input, std::size_t at) -> Result<void> {
+  const auto missing = [&](std::string_view field) {
+    return failure(fmt::format("missing required field: {} at proxy {}", field, at + 1));
+  };
+  if (input.name.value_or("").empty()) return missing("name");
+  if (input.upstream.value_or("").empty()) return missing("upstream");
+  return {};
+}
+
+auto read_proxies(const Json& body) -> Result<std::vector<ProxyInput>> {
+  if (auto good = check_proxies(body); !good) return tl::make_unexpected(good.error());
   std::vector<ProxyInput> inputs;
-  if (body.is_null()) return inputs;
-  if (!body.is_array()) {
-    return refuse(
-        400, fmt::format("bad request body: json: cannot unmarshal {} into Go value of type []Proxy", go_kind(body)));
-  }
   for (const Json& each : body) {
     auto input = read_proxy(each);
-    if (!input) return refuse(400, "bad request body: " + input.error().message);
+    if (!input) return failure("bad request body: " + input.error().message);
     inputs.push_back(*std::move(input));
   }
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const auto missing = [&](std::string_view field) {
-      return refuse(400, fmt::format("missing required field: {} at proxy {}", field, i + 1));
-    };
-    if (inputs[i].name.value_or("").empty()) return missing("name");
-    if (inputs[i].upstream.value_or("").empty()) return missing("upstream");
+    if (auto good = check_required(inputs[i], i); !good) return tl::make_unexpected(good.error());
   }
   return inputs;
 }
@@ -78,9 +85,17 @@ auto make_rules(const ProxyInput& input) -> Result<proxy::ProxyRules> {
   return rules;
 }
 
-auto as_toxiproxy(const Refusal& why) -> Refusal {
-  if (why.listen) return {.status = 500, .message = go_listen_error(*why.listen, {why.message, why.code})};
-  return why.field == "name" ? Refusal{.status = 409, .message = "proxy already exists"} : why;
+auto as_toxiproxy(const Refusal& why) -> ToxiproxyError {
+  switch (why.kind) {
+    case control::RefusalKind::cannot_listen:
+      return {.status = 500,
+              .message = why.listen ? go_listen_error(*why.listen, {why.message, why.code}) : why.message};
+    case control::RefusalKind::not_found: return {.status = 404, .message = why.message};
+    case control::RefusalKind::too_many: return {.status = 409, .message = why.message};
+    case control::RefusalKind::conflict:
+      return {.status = 409, .message = why.field == "name" ? "proxy already exists" : why.message};
+  }
+  return {.status = 500, .message = why.message};
 }
 
 auto read_toxic(const Json& body) -> Result<ToxicInput> {
@@ -105,16 +120,16 @@ auto parse_stream(std::string_view text) -> std::optional<Direction> {
   return std::nullopt;
 }
 
-auto set_attributes(fault::FaultSpec& spec, const Json& attributes) -> Answer<void> {
+auto set_attributes(fault::FaultSpec& spec, const Json& attributes) -> Result<void> {
   GoFields fields(attributes, std::string(spec.type->type));
   for (const auto& attribute : spec.type->attributes) {
     if (attribute.classic_unit == 0) continue;
     const auto value = fields.integer(attribute.name);
     if (!value) continue;
-    if (auto set = fault::set_classic(spec, attribute.name, *value); !set) return refuse(400, set.error().message);
+    if (auto set = fault::set_classic(spec, attribute.name, *value); !set) return tl::make_unexpected(set.error());
   }
-  if (!fields.error().empty()) return refuse(400, "bad request body: " + fields.error());
-  if (auto good = fault::check_fault(spec); !good) return refuse(400, good.error().message);
+  if (!fields.error().empty()) return failure("bad request body: " + fields.error());
+  if (auto good = fault::check_fault(spec); !good) return tl::make_unexpected(good.error());
   return {};
 }
 

@@ -19,12 +19,19 @@ struct ProxyInput {
   std::optional<bool> enabled;
 };
 [[nodiscard]] auto read_proxy(const Json& body) -> Result<ProxyInput>;
-// /populate: an array, checked as a whole.
-[[nodiscard]] auto read_proxies(const Json& body) -> Answer<std::vector<ProxyInput>>;
+// /populate: an array, null counting as an empty one. The proxy at `at` (from 0), which has what it must have.
+[[nodiscard]] auto check_proxies(const Json& body) -> Result<void>;
+[[nodiscard]] auto check_required(const ProxyInput& input, std::size_t at) -> Result<void>;
+// The same as a whole.
+[[nodiscard]] auto read_proxies(const Json& body) -> Result<std::vector<ProxyInput>>;
 // The error is Go's, without "listen tcp: ".
 [[nodiscard]] auto make_rules(const ProxyInput& input) -> Result<proxy::ProxyRules>;
-// What toxiproxy answers where the registry refuses.
-[[nodiscard]] auto as_toxiproxy(const Refusal& why) -> Refusal;
+// What toxiproxy answers where something is not done.
+struct ToxiproxyError {
+  int status = 400;
+  std::string message;
+};
+[[nodiscard]] auto as_toxiproxy(const Refusal& why) -> ToxiproxyError;
 
 struct ToxicInput {
   std::optional<std::string> name;
@@ -36,7 +43,7 @@ struct ToxicInput {
 [[nodiscard]] auto read_toxic(const Json& body) -> Result<ToxicInput>;
 [[nodiscard]] auto parse_stream(std::string_view text) -> std::optional<Direction>;
 // Checks the fault as a whole too.
-[[nodiscard]] auto set_attributes(fault::FaultSpec& spec, const Json& attributes) -> Answer<void>;
+[[nodiscard]] auto set_attributes(fault::FaultSpec& spec, const Json& attributes) -> Result<void>;
 
 [[nodiscard]] auto toxiproxy_proxy(const ProxyEntry& entry) -> Json;
 // Upstream first, then downstream, each in the order of the chain; those that toxiproxy knows only.

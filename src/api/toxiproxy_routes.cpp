@@ -6,6 +6,7 @@
 #include <charconv>
 #include <chrono>
 
+#include "api/answers.h"
 #include "api/go_address.h"
 #include "api/toxiproxy_json.h"
 #include "control/registry.h"
@@ -37,22 +38,18 @@ auto json(int status, const Json& body) -> http::Response {
   http::Response answer;
   answer.status = status;
   answer.set("Content-Type", "application/json");
-  answer.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  answer.body = json_text(body);
   return answer;
 }
 
-auto refusal(const Refusal& why) -> http::Response {
+auto refusal(const ToxiproxyError& why) -> http::Response {
   auto answer = json(why.status, {{"error", why.message}, {"status", why.status}});
   answer.body += '\n';
   return answer;
 }
 
-auto refusal(int status, std::string message) -> http::Response { return refusal(Refusal{status, std::move(message)}); }
-
-auto no_content() -> http::Response {
-  http::Response answer;
-  answer.status = 204;
-  return answer;
+auto refusal(int status, std::string message) -> http::Response {
+  return refusal(ToxiproxyError{status, std::move(message)});
 }
 
 void count_hidden(http::Response& answer, std::size_t hidden) {
@@ -87,8 +84,16 @@ auto comes_from_a_browser(const http::Request& request) -> bool {
          request.headers.contains("sec-fetch-site");
 }
 
-ToxiproxyRoutes::ToxiproxyRoutes(Registry& registry, std::string weir_version)
-    : registry_(registry), weir_version_(std::move(weir_version)) {}
+ToxiproxyRoutes::ToxiproxyRoutes(const control::ApiParts& parts, std::string weir_version)
+    : registry_(parts.registry),
+      changes_(parts.changes),
+      lists_(parts.lists),
+      weir_version_(std::move(weir_version)),
+      when_settled_(parts.loop, registry_, [this](const Refusal& why) {
+        auto answer = refusal(as_toxiproxy(why));
+        answer.set("X-Toxiproxy-Request-Id", request_id());
+        return answer;
+      }) {}
 
 // 20 characters of base32hex as rs/xid makes them: the time in seconds, the process, a counter.
 auto ToxiproxyRoutes::request_id() -> std::string {
@@ -109,13 +114,46 @@ auto ToxiproxyRoutes::request_id() -> std::string {
   return id;
 }
 
-auto ToxiproxyRoutes::handle(const http::Request& request) -> http::Response {
-  auto answer = route(request);
-  if (!answer) return not_found();
-  if (answer->status == 405) return *std::move(answer);
-  if (comes_from_a_browser(request)) answer = plain(403, "User agent not allowed\n");
-  answer->set("X-Toxiproxy-Request-Id", request_id());
-  return *std::move(answer);
+void ToxiproxyRoutes::answer(const SharedResponder& responder, http::Response response, std::uint64_t before) {
+  response.set("X-Toxiproxy-Request-Id", request_id());
+  when_settled_.answer(responder, std::move(response), before);
+}
+
+void ToxiproxyRoutes::answer(const SharedResponder& responder, http::Response response) {
+  answer(responder, std::move(response), when_settled_.changes());
+}
+
+auto ToxiproxyRoutes::refuse_browser(const http::Request& head) -> std::optional<http::Response> {
+  if (!comes_from_a_browser(head)) return std::nullopt;
+  auto answer = plain(403, "User agent not allowed\n");
+  answer.set("X-Toxiproxy-Request-Id", request_id());
+  return answer;
+}
+
+auto ToxiproxyRoutes::takes_turns(const http::Request& request) const -> bool {
+  if (comes_from_a_browser(request)) return false;
+  const auto parts = split_path(request.path);
+  if (parts.size() != 1) return false;
+  return request.method == "POST" ? parts[0] == "populate" || parts[0] == "reset"
+                                  : request.method == "GET" && parts[0] == "proxies";
+}
+
+void ToxiproxyRoutes::handle(const http::Request& request, http::Responder responder) {
+  if (takes_turns(request)) {
+    const SharedResponder shared = share(std::move(responder));
+    if (request.method == "GET") return list(shared);
+    return split_path(request.path)[0] == "reset" ? reset(shared) : populate(request, shared);
+  }
+  const auto before = when_settled_.changes();
+  auto response = route(request);
+  if (!response) return responder.answer(not_found());
+  if (response->status == 405) return responder.answer(*std::move(response));
+  if (comes_from_a_browser(request)) response = plain(403, "User agent not allowed\n");
+  if (request.path == "/version") {
+    response->set("X-Toxiproxy-Request-Id", request_id());
+    return responder.answer(*std::move(response));
+  }
+  answer(share(std::move(responder)), *std::move(response), before);
 }
 
 auto ToxiproxyRoutes::route(const http::Request& request) -> std::optional<http::Response> {
@@ -133,14 +171,11 @@ auto ToxiproxyRoutes::route(const http::Request& request) -> std::optional<http:
       return answer;
     }
     if (first == "reset" || first == "populate") {
-      if (method != "POST") return wrong_method();
-      if (refused) return http::Response{};
-      if (first == "populate") return populate(request);
-      const auto done = registry_.reset();
-      return done ? no_content() : refusal(as_toxiproxy(done.error()));
+      // What a browser asks is for handle() to refuse; the others are answered in turns.
+      return method == "POST" ? http::Response{} : wrong_method();
     }
     if (first != "proxies") return std::nullopt;
-    if (method == "GET") return list();
+    if (method == "GET") return http::Response{};  // the same
     if (method != "POST") return wrong_method();
     return refused ? http::Response{} : create(request);
   }
@@ -157,18 +192,6 @@ auto ToxiproxyRoutes::route(const http::Request& request) -> std::optional<http:
   return parts.size() == 3 ? toxics(request, *entry) : one_toxic(request, *entry, parts[3]);
 }
 
-auto ToxiproxyRoutes::list() const -> http::Response {
-  Json::object_t all;  // whose operator[] would look through all of it for each
-  std::size_t hidden = 0;
-  for (const auto& [name, entry] : registry_.all()) {
-    all.push_back({name, toxiproxy_proxy(entry)});
-    hidden += hidden_faults(entry);
-  }
-  auto answer = json(200, Json(std::move(all)));
-  count_hidden(answer, hidden);
-  return answer;
-}
-
 auto ToxiproxyRoutes::create(const http::Request& request) -> http::Response {
   const auto body = parse_go_json(request.body);
   if (!body) return refusal(400, "bad request body: " + body.error().message);
@@ -181,48 +204,6 @@ auto ToxiproxyRoutes::create(const http::Request& request) -> http::Response {
   if (!rules) return refusal(500, "listen tcp: " + rules.error().message);
   const auto entry = registry_.create(*input->name, *std::move(rules));
   return entry ? proxy_answer(201, **entry) : refusal(as_toxiproxy(entry.error()));
-}
-
-auto ToxiproxyRoutes::populate(const http::Request& request) -> http::Response {
-  const auto body = parse_go_json(request.body);
-  if (!body) return refusal(400, "bad request body: " + body.error().message);
-  const auto inputs = read_proxies(*body);
-  if (!inputs) return refusal(inputs.error());
-  Json done = Json::array();
-  std::size_t hidden = 0;
-  std::optional<Refusal> failed;
-  for (const auto& input : *inputs) {
-    const auto rules = make_rules(input);
-    const auto entry = rules ? populate_one(*input.name, *rules)
-                             : Answer<const ProxyEntry*>(refuse(500, "listen tcp: " + rules.error().message));
-    if (!entry) {
-      failed = as_toxiproxy(entry.error());
-      break;
-    }
-    done.push_back(toxiproxy_proxy(**entry));
-    hidden += hidden_faults(**entry);
-  }
-  if (!failed) {
-    auto answer = json(201, {{"proxies", done.empty() ? Json() : done}});
-    count_hidden(answer, hidden);
-    return answer;
-  }
-  auto answer =
-      json(failed->status,
-           {{"error", failed->message}, {"status", failed->status}, {"proxies", done.empty() ? Json() : done}});
-  answer.body += '\n';
-  return answer;
-}
-
-// What is there already and has the same addresses stays untouched, whatever else the input says.
-auto ToxiproxyRoutes::populate_one(const std::string& name, const proxy::ProxyRules& rules)
-    -> Answer<const ProxyEntry*> {
-  if (const ProxyEntry* there = registry_.find(name)) {
-    const bool same_place = rules.listen == there->rules.listen || rules.listen.text == there->listen;
-    if (same_place && rules.upstream == there->rules.upstream) return there;
-    registry_.remove(name);
-  }
-  return registry_.create(name, rules);
 }
 
 auto ToxiproxyRoutes::one_proxy(const http::Request& request, const ProxyEntry& entry) -> http::Response {
@@ -272,7 +253,7 @@ auto ToxiproxyRoutes::add_toxic(const http::Request& request, const ProxyEntry& 
   auto spec = fault::make_classic(type, name, *stream, input->toxicity.value_or(1.0));
   if (!spec) return refusal(400, spec.error().message);
   if (entry.faults->find(name) != nullptr) return refusal(409, "toxic already exists");
-  if (auto set = set_attributes(*spec, input->attributes); !set) return refusal(set.error());
+  if (auto set = set_attributes(*spec, input->attributes); !set) return refusal(400, set.error().message);
   auto list = entry.faults->with(*std::move(spec));
   if (!list) return refusal(409, list.error().message);
   registry_.set_faults(entry.name, *std::move(list), {"fault.added", entry.name, name, 0});
@@ -301,7 +282,7 @@ auto ToxiproxyRoutes::change_toxic(const http::Request& request, const ProxyEntr
   FaultSpec spec = now;
   const std::string name = spec.name;
   if (input->toxicity) spec.probability = *input->toxicity;
-  if (auto set = set_attributes(spec, input->attributes); !set) return refusal(set.error());
+  if (auto set = set_attributes(spec, input->attributes); !set) return refusal(400, set.error().message);
   auto list = entry.faults->changed(std::move(spec));
   if (!list) return refusal(404, "toxic not found");
   registry_.set_faults(entry.name, *std::move(list), {"fault.changed", entry.name, name, 0});

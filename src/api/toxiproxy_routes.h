@@ -5,6 +5,9 @@
 #include <string>
 
 #include "api/api.h"
+#include "api/later.h"
+#include "api/toxiproxy_json.h"
+#include "control/serve.h"
 #include "fault/spec.h"
 #include "http/message.h"
 #include "proxy/rules.h"
@@ -16,20 +19,25 @@ namespace weir::api {
 // in X-Weir-Hidden-Faults and live under /api/v1. The control thread only.
 class ToxiproxyRoutes {
  public:
-  ToxiproxyRoutes(Registry& registry, std::string weir_version);
+  ToxiproxyRoutes(const control::ApiParts& parts, std::string weir_version);
 
+  // For what a browser sends, before its body is read: the refusal.
+  [[nodiscard]] auto refuse_browser(const http::Request& head) -> std::optional<http::Response>;
   // Every path is answered: an unknown one with 404, as toxiproxy does.
-  [[nodiscard]] auto handle(const http::Request& request) -> http::Response;
+  void handle(const http::Request& request, http::Responder responder);
 
   // A 2.x of at least 2.6: the Ruby client uses PATCH from 2.6 on, the Elixir client insists on 2.
   static constexpr std::string_view version = "2.12.0";
 
  private:
   [[nodiscard]] auto route(const http::Request& request) -> std::optional<http::Response>;
-  [[nodiscard]] auto list() const -> http::Response;
+  // Of all proxies, in as many turns as it takes.
+  [[nodiscard]] auto takes_turns(const http::Request& request) const -> bool;
+  void list(const SharedResponder& responder);
+  void reset(const SharedResponder& responder);
+  void populate(const http::Request& request, const SharedResponder& responder);
+  class Population;
   [[nodiscard]] auto create(const http::Request& request) -> http::Response;
-  [[nodiscard]] auto populate(const http::Request& request) -> http::Response;
-  [[nodiscard]] auto populate_one(const std::string& name, const proxy::ProxyRules& rules) -> Answer<const ProxyEntry*>;
   [[nodiscard]] auto one_proxy(const http::Request& request, const ProxyEntry& entry) -> http::Response;
   [[nodiscard]] auto change(const http::Request& request, const ProxyEntry& entry) -> http::Response;
   [[nodiscard]] auto toxics(const http::Request& request, const ProxyEntry& entry) -> http::Response;
@@ -39,9 +47,15 @@ class ToxiproxyRoutes {
   [[nodiscard]] auto change_toxic(const http::Request& request, const ProxyEntry& entry, const fault::FaultSpec& now)
       -> http::Response;
   [[nodiscard]] auto request_id() -> std::string;
+  // Answers with what toxiproxy gives each answer, when it is true for the next byte.
+  void answer(const SharedResponder& responder, http::Response response);
+  void answer(const SharedResponder& responder, http::Response response, std::uint64_t before);
 
   Registry& registry_;
+  control::Turns& changes_;
+  control::Turns& lists_;
   std::string weir_version_;
+  WhenSettled when_settled_;
   std::uint32_t counter_ = 0;
 };
 

@@ -21,6 +21,16 @@ struct Error {
 
 // A value or an Error. Nothing on the data path throws; exceptions from libraries are turned into
 // an Error at the edge where the library is called.
+//
+// Four families say that something did not go well, by what the one who hears it can do:
+//   Result<T>            base/       a sentence is enough: it is shown or logged. The rule wherever none of these is
+//   needed. Read<T>              control/    what somebody wrote is wrong: a FieldError names the field (and a file its
+//   line). Outcome<T>           control/    a wish was understood and not granted: a Refusal has a kind, which api/
+//   turns into
+//                                    the status of its answer.
+//   cni::Answer<T>       cni/kernel  the kernel said no: its errno, which callers tell apart.
+// Questions to the workers' loops come back as engine::Answers<T>, where an answer may be missing; what a client of the
+// API gets is an http::Response.
 template <class T>
 using Result = tl::expected<T, Error>;
 

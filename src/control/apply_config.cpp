@@ -7,11 +7,6 @@
 namespace weir::control {
 namespace {
 
-auto find_proxy(const Config& config, const std::string& name) -> const ProxyDefinition* {
-  const auto found = std::ranges::find(config.proxies, name, &ProxyDefinition::name);
-  return found == config.proxies.end() ? nullptr : &*found;
-}
-
 void put_faults(Registry& registry, const ProxyEntry& entry, const ProxyDefinition& wanted) {
   auto entries = wanted.faults.entries();
   for (const auto& spec : entry.faults->entries()) {
@@ -47,12 +42,12 @@ auto apply_proxy(const ProxyDefinition* before, const ProxyDefinition& wanted, R
   const bool other_rules = before == nullptr || !proxy::same(before->rules, wanted.rules);
   if (entry == nullptr) {
     if (!other_faults && !other_rules) return true;  // removed through the API since
-    const auto made = registry.create(name, wanted.rules, nullptr, {.owner = Owner::config});
-    if (!made) return tell(made.error());
-    put_faults(registry, **made, wanted);
-    return true;
+    const auto made = registry.create(name, wanted.rules, std::make_shared<fault::FaultList>(wanted.faults),
+                                      {.owner = Owner::config});
+    return made.has_value() || tell(made.error());
   }
-  if (before == nullptr || entry->mark.owner != Owner::config) return true;  // the API made another since
+  if (before == nullptr) return tell({.message = "the API made a proxy of this name meanwhile"});
+  if (entry->mark.owner != Owner::config) return true;  // the API made another since
   bool done = true;
   if (other_rules) {
     const auto changed = registry.change(name, changed_rules(*entry, before->rules, wanted.rules));
@@ -62,33 +57,82 @@ auto apply_proxy(const ProxyDefinition* before, const ProxyDefinition& wanted, R
   return done;
 }
 
+auto by_name(const Config& config) -> std::unordered_map<std::string_view, const ProxyDefinition*> {
+  std::unordered_map<std::string_view, const ProxyDefinition*> all;
+  for (const ProxyDefinition& proxy : config.proxies) all.emplace(proxy.name, &proxy);
+  return all;
+}
+
+auto find_in(const std::unordered_map<std::string_view, const ProxyDefinition*>& all, std::string_view name)
+    -> const ProxyDefinition* {
+  const auto found = all.find(name);
+  return found == all.end() ? nullptr : found->second;
+}
+
 }  // namespace
 
-auto apply_config(const Config& before, Config& after, Registry& registry, Log& log) -> Result<void> {
-  for (const ProxyDefinition& proxy : after.proxies) {
-    const ProxyEntry* entry = registry.find(proxy.name);
-    if (entry != nullptr && find_proxy(before, proxy.name) == nullptr) {
-      return failure(
-          fmt::format("proxy {}: the API made a proxy of this name; remove it, or take another name", proxy.name));
-    }
+ConfigChange::ConfigChange(const Config& before, Config after, Registry& registry, Log& log)
+    : before_(before),
+      after_(std::move(after)),
+      registry_(registry),
+      log_(log),
+      proxies_before_(by_name(before_)),
+      proxies_after_(by_name(after_)) {}
+
+auto ConfigChange::step() -> bool {
+  switch (phase_) {
+    case Phase::checking:
+      if (at_ == after_.proxies.size()) {
+        next_phase(Phase::removing);
+      } else if (!check(after_.proxies[at_++])) {
+        next_phase(Phase::done);
+      }
+      break;
+    case Phase::removing:
+      if (at_ == before_.proxies.size()) {
+        next_phase(Phase::applying);
+      } else {
+        remove(before_.proxies[at_++]);
+      }
+      break;
+    case Phase::applying:
+      if (at_ == after_.proxies.size()) {
+        after_.proxies = std::move(applied_);
+        next_phase(Phase::done);
+      } else {
+        apply(after_.proxies[at_++]);
+      }
+      break;
+    case Phase::done: break;
   }
-  for (const ProxyDefinition& proxy : before.proxies) {
-    const ProxyEntry* entry = registry.find(proxy.name);
-    if (entry != nullptr && entry->mark.owner == Owner::config && find_proxy(after, proxy.name) == nullptr) {
-      registry.remove(proxy.name);
-    }
+  return phase_ != Phase::done;
+}
+
+void ConfigChange::next_phase(Phase phase) {
+  phase_ = phase;
+  at_ = 0;
+}
+
+auto ConfigChange::check(const ProxyDefinition& proxy) -> bool {
+  if (registry_.find(proxy.name) == nullptr || find_in(proxies_before_, proxy.name) != nullptr) return true;
+  refused_ =
+      Error{fmt::format("proxy {}: the API made a proxy of this name; remove it, or take another name", proxy.name)};
+  return false;
+}
+
+void ConfigChange::remove(const ProxyDefinition& proxy) {
+  const ProxyEntry* entry = registry_.find(proxy.name);
+  if (entry == nullptr || entry->mark.owner != Owner::config) return;
+  if (find_in(proxies_after_, proxy.name) == nullptr) registry_.remove(proxy.name);
+}
+
+void ConfigChange::apply(ProxyDefinition& proxy) {
+  const ProxyDefinition* former = find_in(proxies_before_, proxy.name);
+  if (apply_proxy(former, proxy, registry_, log_)) {
+    applied_.push_back(proxy);
+  } else if (former != nullptr) {
+    applied_.push_back(*former);
   }
-  std::vector<ProxyDefinition> applied;
-  for (ProxyDefinition& proxy : after.proxies) {
-    const ProxyDefinition* former = find_proxy(before, proxy.name);
-    if (apply_proxy(former, proxy, registry, log)) {
-      applied.push_back(std::move(proxy));
-    } else if (former != nullptr) {
-      applied.push_back(*former);
-    }
-  }
-  after.proxies = std::move(applied);
-  return {};
 }
 
 }  // namespace weir::control

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/listen_address.h"
@@ -40,10 +41,42 @@ struct Config {
 // Every value in force, as a file that says the same.
 [[nodiscard]] auto effective_config(const Config& config) -> std::string;
 
-// Brings the registry from what one file said to what another says. What is in both stays untouched with its
-// sessions, and so does what the API made. An Error, and nothing is changed, if a name that the new file adds
-// is taken by a proxy of the API's; what fails later, such as a taken port, is told to the log and the rest is
-// done. `after` is then what was applied: a rule that failed is as it was before, so that the next file tries it again.
-[[nodiscard]] auto apply_config(const Config& before, Config& after, Registry& registry, Log& log) -> Result<void>;
+// Brings the registry from what one file said to what another says, in steps of one proxy each (control/turns.h). What
+// is in both stays untouched with its sessions, and so does what the API made. Nothing is changed if a name that the
+// new file adds is taken by a proxy of the API's when the change begins; what fails later, such as a taken port, is
+// told to the log and the rest is done. The control thread only; `before`, the registry and the log outlive it.
+class ConfigChange {
+ public:
+  ConfigChange(const Config& before, Config after, Registry& registry, Log& log);
+  ConfigChange(const ConfigChange&) = delete;
+  auto operator=(const ConfigChange&) -> ConfigChange& = delete;
+
+  // False: it is done, or refused.
+  [[nodiscard]] auto step() -> bool;
+  // Once it is done: why nothing was changed.
+  [[nodiscard]] auto refused() const -> const std::optional<Error>& { return refused_; }
+  // Once it is done: `after` as it was applied. A rule that failed is as it was before, so that the next file tries it
+  // again.
+  [[nodiscard]] auto take() -> Config { return std::move(after_); }
+
+ private:
+  using ByName = std::unordered_map<std::string_view, const ProxyDefinition*>;
+  enum class Phase : std::uint8_t { checking, removing, applying, done };
+  [[nodiscard]] auto check(const ProxyDefinition& proxy) -> bool;
+  void remove(const ProxyDefinition& proxy);
+  void apply(ProxyDefinition& proxy);
+  void next_phase(Phase phase);
+
+  const Config& before_;
+  Config after_;
+  Registry& registry_;
+  Log& log_;
+  ByName proxies_before_;
+  ByName proxies_after_;
+  std::vector<ProxyDefinition> applied_;
+  std::optional<Error> refused_;
+  Phase phase_ = Phase::checking;
+  std::size_t at_ = 0;  // in the list of the phase
+};
 
 }  // namespace weir::control

@@ -52,18 +52,18 @@ auto Leases::open() -> Opened {
   return {std::move(id), std::move(stream)};
 }
 
-auto Leases::end(const std::string& id) -> bool {
+auto Leases::end(const std::string& id, std::function<void()> then) -> bool {
   loop_.assert_on_loop_thread();
   if (held_.erase(id) == 0) return false;
-  on_end_(id);
+  on_end_(id, std::move(then));
   return true;
 }
 
-// Runs inside the connection's end: what it costs to undo (a turn of every worker's loop) comes after that.
+// Runs inside the connection's end: undoing comes after that.
 void Leases::closed(const std::string& id) {
   loop_.assert_on_loop_thread();
   if (held_.erase(id) == 0 || abandoned_) return;
-  loop_.post([this, id] { on_end_(id); });
+  loop_.post([this, id] { on_end_(id, [] {}); });
 }
 
 }  // namespace weir::control

@@ -18,9 +18,9 @@ namespace weir::control {
 // thread only; must outlive the streams.
 class Leases {
  public:
-  // Called once for each lease that ends, in a turn of the loop's own or from end(); until then nobody can
-  // make an object under it any more.
-  using OnEnd = std::function<void(const std::string& id)>;
+  // Called once for each lease that ends, in a turn of the loop's own or from end(); nobody makes an object under it
+  // any more. It calls `then` when what carries the lease is taken back, which takes as many turns as there is of it.
+  using OnEnd = std::function<void(const std::string& id, std::function<void()> then)>;
   Leases(net::EventLoop& loop, OnEnd on_end) : loop_(loop), on_end_(std::move(on_end)) {}
   Leases(const Leases&) = delete;
   auto operator=(const Leases&) -> Leases& = delete;
@@ -32,8 +32,8 @@ class Leases {
   // A null stream: most_leases are held.
   [[nodiscard]] auto open() -> Opened;
   [[nodiscard]] auto is_held(std::string_view id) const -> bool { return held_.contains(id); }
-  // False: it is not held.
-  auto end(const std::string& id) -> bool;
+  // False: it is not held, and `then` is never called.
+  auto end(const std::string& id, std::function<void()> then) -> bool;
   // By id, with the time since when.
   [[nodiscard]] auto held() const -> const std::map<std::string, MonoTime, std::less<>>& { return held_; }
   // From now on nothing is undone: the process ends, and what is left may finish as it is.

@@ -25,7 +25,8 @@ struct LiveViewOptions {
 // waits for nobody.
 class LiveView final : private net::ReadyHandler {
  public:
-  // From its return on every byte is shown. An Error: too many observers, or no descriptor.
+  // Every byte is shown once the engine is settled (engine::Engine::settle). An Error: too many observers, or no
+  // descriptor.
   [[nodiscard]] static auto open(engine::Engine& engine, net::EventLoop& loop, LiveViewOptions options)
       -> Result<std::unique_ptr<LiveView>>;
   ~LiveView();

@@ -34,7 +34,11 @@ namespace {
 constexpr const char* moved_text = "its proxy was changed";
 
 auto cannot_listen(const ListenAddress& where, const Error& error) -> Refusal {
-  return {.status = 409, .message = error.message, .field = "listen", .listen = where, .code = error.code};
+  return {.kind = RefusalKind::cannot_listen,
+          .message = error.message,
+          .field = "listen",
+          .listen = where,
+          .code = error.code};
 }
 
 }  // namespace
@@ -48,36 +52,37 @@ auto Registry::make_spec(const ProxyEntry& entry) const -> engine::ProxySpec {
   return spec;
 }
 
-void Registry::tell(std::string what, ProxyEntry& entry, std::string fault) {
+void Registry::tell(std::string what, ProxyEntry& entry, std::string fault, std::string why) {
   entry.revision = ++revision_;
-  on_change_({std::move(what), entry.name, std::move(fault), entry.revision});
+  on_change_({std::move(what), entry.name, std::move(fault), entry.revision, std::move(why)});
 }
 
-auto Registry::open(ProxyEntry& entry) -> Answer<void> {
+auto Registry::open(ProxyEntry& entry) -> Outcome<void> {
   entry.kept_port.let_go();
   return note_listening(entry, engine_.open_proxy(entry.id));
 }
 
-auto Registry::note_listening(ProxyEntry& entry, const Result<ListenAddress>& where) -> Answer<void> {
+auto Registry::note_listening(ProxyEntry& entry, const Result<ListenAddress>& where) -> Outcome<void> {
   entry.listening = where.has_value();
   if (!where) return tl::make_unexpected(cannot_listen(entry.rules.listen, where.error()));
   entry.listen = shown_listen(where->text);
   entry.rules.listen = *where;  // the port that the kernel picked stays its port
-  (void)engine_.set_rules(entry.id, entry.rules);
+  engine_.set_rules(entry.id, entry.rules);
   return {};
 }
 
 void Registry::close(ProxyEntry& entry, const std::string& why) {
-  if (entry.listening) (void)engine_.close_proxy(entry.id, why);
+  if (entry.listening) engine_.close_proxy(entry.id, why);
   entry.listening = false;
 }
 
 auto Registry::create(std::string name, proxy::ProxyRules rules, std::shared_ptr<const fault::FaultList> faults,
-                      Mark mark) -> Answer<const ProxyEntry*> {
+                      Mark mark) -> Outcome<const ProxyEntry*> {
   thread_.check("control::Registry");
-  if (find(name) != nullptr) return refuse(409, fmt::format("there is a proxy \"{}\" already", name), "name");
+  if (find(name) != nullptr)
+    return refuse(RefusalKind::conflict, fmt::format("there is a proxy \"{}\" already", name), "name");
   if (proxies_.size() >= most_proxies) {
-    return refuse(409, fmt::format("there are {} proxies already: remove one first", most_proxies));
+    return refuse(RefusalKind::too_many, fmt::format("there are {} proxies already: remove one first", most_proxies));
   }
   ProxyEntry entry;
   entry.name = name;
@@ -117,7 +122,7 @@ auto Registry::bind(ProxyEntry& entry, const proxy::ProxyRules& rules) -> Result
   return listeners;
 }
 
-auto Registry::change(std::string_view name, proxy::ProxyRules rules) -> Answer<const ProxyEntry*> {
+auto Registry::change(std::string_view name, proxy::ProxyRules rules) -> Outcome<const ProxyEntry*> {
   thread_.check("control::Registry");
   ProxyEntry& entry = proxies_.find(name)->second;
   const bool moved = rules.listen != entry.rules.listen;
@@ -134,15 +139,15 @@ auto Registry::change(std::string_view name, proxy::ProxyRules rules) -> Answer<
   }
   if (!wanted || listeners) close(entry, rules.enabled ? moved_text : "its proxy was disabled");
   entry.rules = std::move(rules);
-  (void)engine_.set_rules(entry.id, entry.rules);
-  Answer<void> opened;
+  engine_.set_rules(entry.id, entry.rules);
+  Outcome<void> opened;
   if (listeners) opened = note_listening(entry, engine_.open_proxy(entry.id, *std::move(listeners)));
   tell("proxy.changed", entry);
   if (!opened) return tl::make_unexpected(opened.error());
   return &entry;
 }
 
-auto Registry::change_as_toxiproxy(std::string_view name, proxy::ProxyRules rules) -> Answer<const ProxyEntry*> {
+auto Registry::change_as_toxiproxy(std::string_view name, proxy::ProxyRules rules) -> Outcome<const ProxyEntry*> {
   thread_.check("control::Registry");
   ProxyEntry& entry = proxies_.find(name)->second;
   const bool moved = rules.listen != entry.rules.listen;
@@ -155,8 +160,8 @@ auto Registry::change_as_toxiproxy(std::string_view name, proxy::ProxyRules rule
     entry.kept_port.let_go();
   }
   entry.rules = std::move(rules);
-  (void)engine_.set_rules(entry.id, entry.rules);
-  Answer<void> opened;
+  engine_.set_rules(entry.id, entry.rules);
+  Outcome<void> opened;
   if (wanted && !entry.listening) opened = open(entry);
   if (!opened) entry.rules.enabled = false;
   tell("proxy.changed", entry);
@@ -183,7 +188,7 @@ void Registry::set_faults(std::string_view name, fault::FaultList list, const Ch
   std::erase_if(entry.stream_texts, is_gone);
   std::erase_if(entry.fault_marks, is_gone);
   for (const auto& spec : entry.faults->entries()) entry.fault_marks.try_emplace(spec->name);
-  (void)engine_.set_faults(entry.id, entry.faults, loop_patience);
+  engine_.set_faults(entry.id, entry.faults);
   tell(change.what, entry, change.fault);
 }
 
@@ -197,22 +202,37 @@ void Registry::mark_fault(std::string_view name, const std::string& fault, Mark 
   proxies_.find(name)->second.fault_marks[fault] = std::move(mark);
 }
 
-auto Registry::reset() -> Answer<void> {
+auto Registry::reset(std::string_view name) -> Outcome<void> {
   thread_.check("control::Registry");
-  Answer<void> outcome;
-  for (auto& [name, entry] : proxies_) {
-    if (!entry.faults->empty()) set_faults(name, entry.faults->cleared(), {"fault.removed", name, "", 0});
-    if (entry.listening) continue;
-    entry.rules.enabled = true;
-    auto opened = open_if_free(entry);
-    entry.rules.enabled = opened.has_value();
-    if (!opened) {
-      outcome = std::move(opened);
-    } else {
-      tell("proxy.changed", entry);
-    }
+  ProxyEntry& entry = proxies_.find(name)->second;
+  if (!entry.faults->empty()) set_faults(name, entry.faults->cleared(), {"fault.removed", entry.name, "", 0});
+  if (entry.listening) return {};
+  entry.rules.enabled = true;
+  auto opened = open_if_free(entry);
+  entry.rules.enabled = opened.has_value();
+  if (opened) tell("proxy.changed", entry);
+  return opened;
+}
+
+void Registry::look_at_openings() {
+  thread_.check("control::Registry");
+  for (const engine::FailedOpening& failed : engine_.take_failed_openings()) {
+    const ProxyEntry* known = find(failed.proxy);
+    if (known == nullptr) continue;
+    ProxyEntry& entry = proxies_.find(known->name)->second;
+    entry.listening = false;
+    failed_openings_.emplace_back(failed.change, cannot_listen(entry.rules.listen, failed.error));
+    constexpr std::size_t most_remembered = 64;
+    if (failed_openings_.size() > most_remembered) failed_openings_.pop_front();
+    tell("proxy.changed", entry, "", "it does not listen: " + failed.error.message);
   }
-  return outcome;
+}
+
+auto Registry::failed_opening(std::uint64_t after, std::uint64_t until) const -> std::optional<Refusal> {
+  for (const auto& [change, why] : failed_openings_) {
+    if (change > after && change <= until) return why;
+  }
+  return std::nullopt;
 }
 
 }  // namespace weir::control

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -66,6 +67,7 @@ struct Change {
   std::string proxy;
   std::string fault;  // or empty
   std::uint64_t revision = 0;
+  std::string why = {};  // it was no user's wish: what went wrong
 };
 
 // What went with a lease.
@@ -76,8 +78,9 @@ struct LeaseEnd {
   std::vector<Refusal> failed;  // proxies that were held and cannot listen any more
 };
 
-// Every proxy of the process. The control thread only; each call is complete when it returns and waits for
-// no peer: what a caller was told is true for the next byte.
+// Every proxy of the process. The control thread only. Each call waits for nobody: what it changes is so on this thread
+// when it returns, and on its way to the workers' loops. Who tells a client of it does so when the engine is settled
+// (engine::Engine::settle), so that what a client was told is true for its next byte.
 class Registry {
  public:
   Registry(engine::Engine& engine, std::function<void(const Change&)> on_change)
@@ -95,17 +98,17 @@ class Registry {
   [[nodiscard]] auto find(ProxyId id) const -> const ProxyEntry*;
 
   static constexpr std::size_t most_proxies = 4096;
-  // 409 if the name is taken, there are most_proxies, or it cannot listen; then nothing is made.
+  // Refused if the name is taken, there are most_proxies, or it cannot listen; then nothing is made.
   // Its faults get the mark's lease and owner too.
   [[nodiscard]] auto create(std::string name, proxy::ProxyRules rules,
                             std::shared_ptr<const fault::FaultList> faults = nullptr, Mark mark = {})
-      -> Answer<const ProxyEntry*>;
+      -> Outcome<const ProxyEntry*>;
   // The name must be there. Only another `listen` and `enabled` off end its sessions; what else is changed takes
   // effect when the catalog of settings says. 409 if it cannot listen where it should; then nothing is changed.
-  [[nodiscard]] auto change(std::string_view name, proxy::ProxyRules rules) -> Answer<const ProxyEntry*>;
+  [[nodiscard]] auto change(std::string_view name, proxy::ProxyRules rules) -> Outcome<const ProxyEntry*>;
   // The same as toxiproxy does it: another upstream ends its sessions too, and if it cannot listen, it stays
   // closed with what was wished.
-  [[nodiscard]] auto change_as_toxiproxy(std::string_view name, proxy::ProxyRules rules) -> Answer<const ProxyEntry*>;
+  [[nodiscard]] auto change_as_toxiproxy(std::string_view name, proxy::ProxyRules rules) -> Outcome<const ProxyEntry*>;
   void remove(std::string_view name);
 
   // Puts a list in force for a proxy that is there.
@@ -113,15 +116,22 @@ class Registry {
   void note_stream_text(std::string_view name, const std::string& fault, const std::string& text);
   void mark_fault(std::string_view name, const std::string& fault, Mark mark);
 
-  // Closes a proxy that is there until release(), whatever else is wished meanwhile. 409: it has a hold of this id.
-  [[nodiscard]] auto hold(std::string_view name, Hold hold) -> Answer<void>;
-  // 404: there is no such hold. 409: it was the last one, and the proxy cannot listen; the hold is gone.
-  [[nodiscard]] auto release(std::string_view name, std::string_view hold) -> Answer<void>;
-  // Takes back everything that carries the lease: its proxies, its faults and holds on others' proxies.
-  auto end_lease(std::string_view lease) -> LeaseEnd;
+  // Closes a proxy that is there until release(), whatever else is wished meanwhile. Refused if it has a hold of this
+  // id.
+  [[nodiscard]] auto hold(std::string_view name, Hold hold) -> Outcome<void>;
+  // not_found: there is no such hold. cannot_listen: it was the last one, and the hold is gone.
+  [[nodiscard]] auto release(std::string_view name, std::string_view hold) -> Outcome<void>;
+  // Takes the faults and holds that carry the lease from a proxy that is there; see bulk_changes.h.
+  void take_back(std::string_view name, std::string_view lease, LeaseEnd& end);
+  // Starts a proxy that is there if it is disabled, and removes all its faults; see bulk_changes.h. Refused if it
+  // cannot listen; its faults are gone.
+  [[nodiscard]] auto reset(std::string_view name) -> Outcome<void>;
 
-  // Starts every disabled proxy and removes all faults. 409 if one cannot listen; the others are done.
-  [[nodiscard]] auto reset() -> Answer<void>;
+  // Takes note of what the engine could not open on the workers' loops after a call had returned: the proxy stays and
+  // does not listen.
+  void look_at_openings();
+  // Of those that were noted lately: why one failed that was opened by the engine's changes (after, until].
+  [[nodiscard]] auto failed_opening(std::uint64_t after, std::uint64_t until) const -> std::optional<Refusal>;
 
   // Is told the name of each proxy before its first session.
   void set_names(ProxyNames& names) { names_ = &names; }
@@ -133,14 +143,14 @@ class Registry {
 
  private:
   [[nodiscard]] auto make_spec(const ProxyEntry& entry) const -> engine::ProxySpec;
-  [[nodiscard]] auto open(ProxyEntry& entry) -> Answer<void>;
-  [[nodiscard]] auto note_listening(ProxyEntry& entry, const Result<ListenAddress>& where) -> Answer<void>;
+  [[nodiscard]] auto open(ProxyEntry& entry) -> Outcome<void>;
+  [[nodiscard]] auto note_listening(ProxyEntry& entry, const Result<ListenAddress>& where) -> Outcome<void>;
   void close(ProxyEntry& entry, const std::string& why);
   [[nodiscard]] auto bind(ProxyEntry& entry, const proxy::ProxyRules& rules) -> Result<engine::Listeners>;
-  [[nodiscard]] auto open_if_free(ProxyEntry& entry) -> Answer<void>;
+  [[nodiscard]] auto open_if_free(ProxyEntry& entry) -> Outcome<void>;
   void drop_faults_of(std::string_view lease, ProxyEntry& entry, LeaseEnd& end);
   void drop_holds_of(std::string_view lease, ProxyEntry& entry, LeaseEnd& end);
-  void tell(std::string what, ProxyEntry& entry, std::string fault = "");
+  void tell(std::string what, ProxyEntry& entry, std::string fault = "", std::string why = "");
 
   HomeThread thread_;
   engine::Engine& engine_;
@@ -150,6 +160,7 @@ class Registry {
   std::optional<Address> forbidden_;
   ProxyNames* names_ = nullptr;
   std::uint64_t revision_ = 0;
+  std::deque<std::pair<std::uint64_t, Refusal>> failed_openings_;  // the last ones, by the change that opened
 };
 
 // How long an answer waits for a worker's loop at most.

@@ -5,18 +5,18 @@
 
 namespace weir::control {
 
-auto Registry::open_if_free(ProxyEntry& entry) -> Answer<void> {
+auto Registry::open_if_free(ProxyEntry& entry) -> Outcome<void> {
   if (entry.listening || !entry.holds.empty()) return {};
   entry.kept_port.let_go();
   if (!entry.rules.enabled) return {};
   return open(entry);
 }
 
-auto Registry::hold(std::string_view name, Hold hold) -> Answer<void> {
+auto Registry::hold(std::string_view name, Hold hold) -> Outcome<void> {
   thread_.check("control::Registry");
   ProxyEntry& entry = proxies_.find(name)->second;
   if (std::ranges::find(entry.holds, hold.id, &Hold::id) != entry.holds.end()) {
-    return refuse(409, fmt::format("this proxy has a hold \"{}\" already", hold.id));
+    return refuse(RefusalKind::conflict, fmt::format("this proxy has a hold \"{}\" already", hold.id));
   }
   entry.holds.push_back(std::move(hold));
   if (entry.listening) {
@@ -27,11 +27,11 @@ auto Registry::hold(std::string_view name, Hold hold) -> Answer<void> {
   return {};
 }
 
-auto Registry::release(std::string_view name, std::string_view hold) -> Answer<void> {
+auto Registry::release(std::string_view name, std::string_view hold) -> Outcome<void> {
   thread_.check("control::Registry");
   ProxyEntry& entry = proxies_.find(name)->second;
   if (std::erase_if(entry.holds, [&](const Hold& each) { return each.id == hold; }) == 0) {
-    return refuse(404, fmt::format("this proxy has no hold \"{}\"", hold.substr(0, 64)));
+    return refuse(RefusalKind::not_found, fmt::format("this proxy has no hold \"{}\"", hold.substr(0, 64)));
   }
   auto opened = open_if_free(entry);
   tell("proxy.released", entry);
@@ -65,21 +65,11 @@ void Registry::drop_holds_of(std::string_view lease, ProxyEntry& entry, LeaseEnd
   tell("proxy.released", entry);
 }
 
-auto Registry::end_lease(std::string_view lease) -> LeaseEnd {
+void Registry::take_back(std::string_view name, std::string_view lease, LeaseEnd& end) {
   thread_.check("control::Registry");
-  LeaseEnd end;
-  std::vector<std::string> own;
-  for (auto& [name, entry] : proxies_) {
-    if (entry.mark.lease == lease) {
-      own.push_back(name);
-      continue;
-    }
-    drop_faults_of(lease, entry, end);
-    drop_holds_of(lease, entry, end);
-  }
-  for (const std::string& name : own) remove(name);
-  end.proxies = own.size();
-  return end;
+  ProxyEntry& entry = proxies_.find(name)->second;
+  drop_faults_of(lease, entry, end);
+  drop_holds_of(lease, entry, end);
 }
 
 }  // namespace weir::control

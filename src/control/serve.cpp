@@ -8,9 +8,12 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <deque>
 #include <random>
+#include <utility>
 
-#include "control/config.h"
+#include "control/bulk_changes.h"
+#include "control/config_file.h"
 #include "control/event_log.h"
 #include "control/leases.h"
 #include "control/readable.h"
@@ -52,13 +55,25 @@ class Server final : private net::Timer {
   Server(const ServeOptions& options, Config config, syslog::TargetLog& log, std::unique_ptr<net::EventLoop> loop,
          std::unique_ptr<engine::Engine> engine)
       : options_(options),
-        config_(std::move(config)),
-        drain_(options.drain.value_or(config_.timeouts[event::TimeoutName::drain])),
+        drain_(options.drain.value_or(config.timeouts[event::TimeoutName::drain])),
         log_(log),
         loop_(std::move(loop)),
         engine_(std::move(engine)),
         registry_(*engine_, [this](const Change& change) { on_change(change); }),
-        leases_(*loop_, [this](const std::string& lease) { on_lease_end(lease); }),
+        leases_(*loop_,
+                [this](const std::string& lease, std::function<void()> then) { on_lease_end(lease, std::move(then)); }),
+        changes_(*loop_, log_),
+        lists_(*loop_, log_),
+        config_(options.config, std::move(config),
+                {.loop = *loop_,
+                 .changes = changes_,
+                 .registry = registry_,
+                 .log = log_,
+                 .log_settings = [this](const Config& read) { return log_settings(options_, read); },
+                 .on_applied =
+                     [this](const Config& now) {
+                       if (!options_.drain) drain_.set_limit(now.timeouts[event::TimeoutName::drain]);
+                     }}),
         http_(
             *loop_,
             [this](http::Request request, http::Responder responder) {
@@ -83,14 +98,14 @@ class Server final : private net::Timer {
   [[nodiscard]] auto apply_first_config() -> Result<void>;
   [[nodiscard]] auto bind_api() -> Result<std::string>;
   void on_change(const Change& change);
+  void tell(std::string type, Json data, std::function<void()> log);
+  void tell_settled();
   void log_session(const std::string& type, const Json& data);
   void on_sessions(std::vector<SessionWatch::Item>&& items);
-  void on_lease_end(const std::string& lease);
+  void on_lease_end(const std::string& lease, std::function<void()> then);
   void on_signal();
   void on_eof_readable();
   void on_news();
-  void reload();
-  void read_again();
   void on_timer() override;
   void remove_unix_paths() {
     for (const auto& path : std::exchange(unix_paths_, {})) ::unlink(path.c_str());
@@ -98,7 +113,6 @@ class Server final : private net::Timer {
   void obey(const engine::Drain::Orders& orders);
 
   const ServeOptions& options_;
-  Config config_;  // as the file was last read
   engine::Drain drain_;
   syslog::TargetLog& log_;
   std::unique_ptr<net::EventLoop> loop_;
@@ -106,6 +120,19 @@ class Server final : private net::Timer {
   EventLog events_;
   Registry registry_;
   Leases leases_;
+  Turns changes_;
+  Turns lists_;
+  ConfigFile config_;
+  // What has happened and is not true for the next byte yet, in its order.
+  struct Untold {
+    std::uint64_t change = 0;  // the engine's last one then
+    std::string type;
+    Json data;
+    std::function<void()> log;
+  };
+  std::deque<Untold> untold_;
+  bool settling_ = false;   // somebody waits for what is untold
+  bool has_begun_ = false;  // before that nobody listens
   ListenAddress api_;
   Api served_;
   http::Server http_;
@@ -140,14 +167,18 @@ auto Server::bind_api() -> Result<std::string> {
 }
 
 auto Server::start() -> Result<void> {
-  api_ = options_.api ? *options_.api : config_.api ? *config_.api : *ListenAddress::parse("127.0.0.1:8474");
+  api_ = options_.api        ? *options_.api
+         : config_.now().api ? *config_.now().api
+                             : *ListenAddress::parse("127.0.0.1:8474");
   auto made = options_.make_api({.loop = *loop_,
                                  .registry = registry_,
                                  .events = events_,
                                  .leases = leases_,
+                                 .changes = changes_,
+                                 .lists = lists_,
                                  .log = log_,
                                  .listens_on = api_.addresses,
-                                 .compat_open = config_.compat_open.value_or(false),
+                                 .compat_open = config_.now().compat_open.value_or(false),
                                  .http_connections = [this] { return http_.connections(); }});
   if (!made) return tl::make_unexpected(made.error());
   served_ = *std::move(made);
@@ -175,6 +206,8 @@ auto Server::start() -> Result<void> {
   if (served_.before_listening) {
     if (auto done = served_.before_listening(); !done) return done;
   }
+  has_begun_ = true;
+  engine_->set_on_settled([this] { tell_settled(); });
   if (!served_.warning.empty()) log_.warning(served_.warning);
   log_.info(fmt::format("{} {}", options_.listening_text, *where));
   // Whoever waits for the word that we listen may look into the log then.
@@ -184,7 +217,7 @@ auto Server::start() -> Result<void> {
 
 // Unlike later, whatever of it cannot be done is an end: nobody has come to rely on the rest yet.
 auto Server::apply_first_config() -> Result<void> {
-  for (const ProxyDefinition& proxy : config_.proxies) {
+  for (const ProxyDefinition& proxy : config_.now().proxies) {
     const auto faults = std::make_shared<fault::FaultList>(proxy.faults);
     const auto made = registry_.create(proxy.name, proxy.rules, faults, {.owner = Owner::config});
     if (!made) return failure(fmt::format("{}: proxy {}: {}", options_.config, proxy.name, made.error().message));
@@ -197,12 +230,36 @@ void Server::run() { loop_->run(); }
 void Server::on_change(const Change& change) {
   Json data{{"proxy", change.proxy}, {"revision", change.revision}};
   if (!change.fault.empty()) data["fault"] = change.fault;
-  events_.add(change.what, data);
-  if (!change.fault.empty()) {
-    log_.info(change.what, {{"proxy", change.proxy}, {"fault", change.fault}});
-  } else {
-    log_.info(change.what, {{"proxy", change.proxy}});
+  tell(change.what, std::move(data), [this, change] {
+    if (!change.why.empty()) {
+      log_.error(fmt::format("proxy {}: {}", change.proxy, change.why));
+    } else if (!change.fault.empty()) {
+      log_.info(change.what, {{"proxy", change.proxy}, {"fault", change.fault}});
+    } else {
+      log_.info(change.what, {{"proxy", change.proxy}});
+    }
+  });
+}
+
+// Who follows the events may rely on them as on an answer: they are told when every worker has taken the change, and
+// before the answer to it.
+void Server::tell(std::string type, Json data, std::function<void()> log) {
+  untold_.push_back({engine_->changes(), std::move(type), std::move(data), std::move(log)});
+  tell_settled();
+}
+
+void Server::tell_settled() {
+  while (!untold_.empty() && (!has_begun_ || untold_.front().change <= engine_->settled())) {
+    const Untold told = std::move(untold_.front());
+    untold_.pop_front();
+    events_.add(told.type, told.data);
+    told.log();
   }
+  if (untold_.empty() || std::exchange(settling_, true)) return;
+  engine_->settle({*loop_, loop_patience}, [this](bool) {
+    settling_ = false;
+    tell_settled();
+  });
 }
 
 void Server::log_session(const std::string& type, const Json& data) {
@@ -237,7 +294,8 @@ void Server::on_signal() {
   signalfd_siginfo info{};
   while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGHUP) {
-      reload();
+      log_.reopen();
+      config_.read_again();
     } else {
       obey(drain_.on_signal(loop_->now(), engine_->live_sessions()));
     }
@@ -270,42 +328,17 @@ void Server::on_eof_readable() {
   obey(drain_.begin(loop_->now(), engine_->live_sessions()));
 }
 
-void Server::on_lease_end(const std::string& lease) {
-  const LeaseEnd end = registry_.end_lease(lease);
-  for (const Refusal& why : end.failed) log_.error("a lease ended, but " + why.message);
-  events_.add("lease.ended",
-              {{"lease", lease}, {"proxies", end.proxies}, {"faults", end.faults}, {"holds", end.holds}});
-}
-
-// A defect of ours must not end everybody's sessions.
-void Server::reload() {
-  try {
-    read_again();
-  } catch (const std::exception& error) {
-    log_.error(fmt::format("{}: reading it again failed: {}", options_.config, error.what()));
-  }
-}
-
-void Server::read_again() {
-  log_.reopen();
-  if (options_.config.empty()) return log_.info("SIGHUP: there is no configuration file to read again");
-  auto config = read_config(options_.config);
-  if (!config) return log_.error(config.error().message + "; nothing was changed");
-  const auto log_before = log_.settings();
-  if (auto set = log_.configure(log_settings(options_, *config)); !set) {
-    return log_.error(fmt::format("{}: log: {}; nothing was changed", options_.config, set.error().message));
-  }
-  if (auto applied = apply_config(config_, *config, registry_, log_); !applied) {
-    (void)log_.configure(log_before);
-    return log_.error(fmt::format("{}: {}; nothing was changed", options_.config, applied.error().message));
-  }
-  const bool restart_needed = config->observers != config_.observers || config->seed != config_.seed ||
-                              config->workers != config_.workers || config->fault_bytes != config_.fault_bytes ||
-                              config->api != config_.api;
-  config_ = *std::move(config);
-  if (!options_.drain) drain_.set_limit(config_.timeouts[event::TimeoutName::drain]);
-  log_.info(fmt::format("{}: read again{}", options_.config,
-                        restart_needed ? "; seed, workers, api, limits and observers change with the next start" : ""));
+void Server::on_lease_end(const std::string& lease, std::function<void()> then) {
+  const auto ending = std::make_shared<LeaseEnding>(registry_, lease);
+  changes_.add("the end of a lease", [this, lease, ending, then = std::move(then)] {
+    if (ending->step()) return true;
+    const LeaseEnd& end = ending->end();
+    for (const Refusal& why : end.failed) log_.error("a lease ended, but " + why.message);
+    tell("lease.ended", {{"lease", lease}, {"proxies", end.proxies}, {"faults", end.faults}, {"holds", end.holds}},
+         [] {});
+    then();
+    return false;
+  });
 }
 
 void Server::on_timer() { obey(drain_.on_time(loop_->now())); }
@@ -315,6 +348,7 @@ void Server::on_news() {
   for (std::size_t i = 0; i < news.deaf.size(); ++i) {
     log_.warning("an observer's output takes no more; it is not written to any longer");
   }
+  if (news.openings_failed) registry_.look_at_openings();
   if (drain_.is_over(news.all_sessions_ended)) loop_->stop();
 }
 

@@ -14,6 +14,7 @@
 #include "control/leases.h"
 #include "control/log_choice.h"
 #include "control/registry.h"
+#include "control/turns.h"
 #include "http/handler.h"
 #include "syslog/target_log.h"
 
@@ -25,6 +26,8 @@ struct ApiParts {
   Registry& registry;
   EventLog& events;
   Leases& leases;
+  Turns& changes;  // of many proxies: one such change after the other
+  Turns& lists;    // of many things, read and put together
   syslog::TargetLog& log;
   std::vector<Address> listens_on;
   bool compat_open = false;                       // the file's

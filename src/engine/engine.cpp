@@ -1,13 +1,13 @@
 #include "engine/engine.h"
 
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <condition_variable>
-#include <mutex>
 #include <utility>
+#include <variant>
 
 #include "engine/worker_thread.h"
 
@@ -18,14 +18,17 @@ Engine::Engine(const EngineOptions& options)
       seed_(options.seed),
       handshakes_(options.handshakes),
       fault_budget_(options.fault_bytes),
-      news_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+      news_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      nowhere_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {}
 
 auto Engine::create(const EngineOptions& options) -> Result<std::unique_ptr<Engine>> {
   std::unique_ptr<Engine> engine(new Engine(options));
   if (!engine->news_) return failure(fmt::format("cannot make an eventfd: {}", errno_text(errno)), errno);
+  if (!engine->nowhere_) return failure(fmt::format("cannot make a socket: {}", errno_text(errno)), errno);
   for (unsigned i = 0; i < options.workers; ++i) {
     auto loop = net::EventLoop::create(engine->clock_);
     if (!loop) return tl::make_unexpected(loop.error());
+    engine->loops_.push_back(loop->get());
     engine->workers_.push_back(std::make_unique<WorkerThread>(*std::move(loop), engine->resolver_, i));
   }
   return engine;
@@ -33,17 +36,12 @@ auto Engine::create(const EngineOptions& options) -> Result<std::unique_ptr<Engi
 
 Engine::~Engine() {
   if (running_) (void)stop(std::chrono::milliseconds{1000});
-  remove_unix_paths();
+  for (const auto& [id, proxy] : proxies_) {
+    for (const auto& path : proxy.unix_paths) ::unlink(path.c_str());
+  }
   // Rings hold slices of the workers' blocks: they go first.
   observers_.clear();
   leaving_.clear();
-}
-
-// With the listeners, and not later: a successor may listen there while the sessions drain.
-void Engine::remove_unix_paths() {
-  for (auto& [id, proxy] : proxies_) {
-    for (const auto& path : std::exchange(proxy.unix_paths, {})) ::unlink(path.c_str());
-  }
 }
 
 void Engine::notify() {
@@ -78,44 +76,41 @@ auto Engine::take_news() -> News {
     news.accept_limit_reached |= limit && proxy.shared->accepted.load() >= *limit;
   }
   // After that: a session that was counted has had its place before, so it is seen here.
-  news.all_sessions_ended =
-      std::ranges::all_of(proxies_, [](const auto& each) { return each.second.shared->places.load() == 0; });
+  std::erase_if(removed_, [](const auto& shared) { return shared->places.load() == 0; });
+  news.all_sessions_ended = removed_.empty() && std::ranges::all_of(proxies_, [](const auto& each) {
+                              return each.second.shared->places.load() == 0;
+                            });
+  const std::lock_guard lock(failed_mutex_);
+  news.openings_failed = !failed_openings_.empty();
   return news;
 }
 
-// Runs `task` on every loop and waits until each has, or `patience` has passed: then false.
-auto Engine::each_worker(const std::function<void(WorkerThread&)>& task, std::chrono::milliseconds patience) -> bool {
-  struct Progress {
-    std::mutex mutex;
-    std::condition_variable done;
-    std::size_t left = 0;
-    bool abandoned = false;
-  };
-  auto progress = std::make_shared<Progress>();
-  progress->left = workers_.size();
-  for (const auto& worker : workers_) {
-    worker->loop->post([progress, task, target = worker.get()] {
-      const std::lock_guard lock(progress->mutex);
-      if (progress->abandoned) return;
-      task(*target);
-      --progress->left;
-      progress->done.notify_all();
-    });
-  }
-  std::unique_lock lock(progress->mutex);
-  const bool all = progress->done.wait_for(lock, patience, [&] { return progress->left == 0; });
-  progress->abandoned = true;
-  return all;
-}
-
-// Runs `task` on every loop, however late; it must own what it touches. False: not within `patience`.
-auto Engine::tell_workers(const std::function<void(WorkerThread&)>& task, std::chrono::milliseconds patience) -> bool {
+void Engine::tell_workers(const std::function<void(WorkerThread&)>& task) {
   if (!running_) {
     for (const auto& worker : workers_) task(*worker);
-    return true;
+    return;
   }
+  ++changes_;
   for (const auto& worker : workers_) worker->loop->post([task, target = worker.get()] { task(*target); });
-  return each_worker([](WorkerThread&) {}, patience);
+}
+
+void Engine::settle(const Asker& asker, std::function<void(bool)> then) {
+  if (is_settled() || !running_) return then(true);
+  const auto nothing = [](WorkerThread&) { return std::monostate(); };
+  auto finish = [this, changes = changes_, then = std::move(then)](const Answers<std::monostate>& answers) {
+    const bool grows = changes > settled_;
+    settled_ = std::max(settled_, changes);
+    if (grows && on_settled_) on_settled_();
+    then(!answers.partial);
+  };
+  if (closed_ <= settled_) return ask_workers<std::monostate>(asker, nothing, std::move(finish));
+  // A loop that still accepted for a proxy that others had closed has handed it over by the end of the first round,
+  // and by that of the second those others have closed what they were given.
+  ask_workers<std::monostate>(asker, nothing,
+                              [this, asker, nothing, finish = std::move(finish)](const Answers<std::monostate>& first) {
+                                if (first.partial) return finish(first);
+                                ask_workers<std::monostate>(asker, nothing, finish);
+                              });
 }
 
 void Engine::ask_counters(const SessionHandle& handle) {
@@ -128,13 +123,8 @@ void Engine::ask_counters(const SessionHandle& handle) {
 
 void Engine::stop_accepting() {
   wants_session_ends_.store(true);
-  remove_unix_paths();
-  const auto stop = [](WorkerThread& each) { each.worker->stop_accepting(); };
-  if (running_) {
-    constexpr std::chrono::milliseconds patience{1000};  // a loop that is late does it later
-    if (each_worker(stop, patience)) return;
-  }
-  for (const auto& worker : workers_) worker->loop->post([stop, target = worker.get()] { stop(*target); });
+  tell_workers([](WorkerThread& each) { each.worker->stop_accepting(); });
+  for (auto& [id, proxy] : proxies_) end_listening(proxy);
 }
 
 void Engine::end_sessions(const event::CloseCause& cause, const std::string& detail) {
@@ -143,30 +133,65 @@ void Engine::end_sessions(const event::CloseCause& cause, const std::string& det
   }
 }
 
-auto Engine::totals(std::chrono::milliseconds patience) -> Totals {
-  Totals sum;
-  const auto add = [&sum](WorkerThread& each) {
-    const proxy::WorkerCounters& counters = each.worker->counters();
-    sum.sessions += counters.sessions;
-    sum.connect_failures += counters.connect_failures;
-    sum.watchdog_trips += counters.watchdog_trips;
-    sum.connect_times.merge(counters.connect_times);
-    for (std::size_t i = 0; i < sum.bytes.size(); ++i) sum.bytes[i] += counters.bytes[i];
-    each.worker->each_session([&sum](const proxy::Session& session) {
-      const auto totals = session.relay().totals();
-      for (std::size_t i = 0; i < sum.bytes.size(); ++i) sum.bytes[i] += totals[i].bytes;
-    });
-  };
-  if (running_) {
-    sum.partial = !each_worker(add, patience);
-  } else {
-    for (const auto& worker : workers_) add(*worker);
-  }
+namespace {
+
+void add_worker(Totals& sum, proxy::Worker& worker) {
+  const proxy::WorkerCounters& counters = worker.counters();
+  sum.sessions += counters.sessions;
+  sum.connect_failures += counters.connect_failures;
+  sum.watchdog_trips += counters.watchdog_trips;
+  sum.connect_times.merge(counters.connect_times);
+  for (std::size_t i = 0; i < sum.bytes.size(); ++i) sum.bytes[i] += counters.bytes[i];
+  worker.each_session([&sum](const proxy::Session& session) {
+    const auto totals = session.relay().totals();
+    for (std::size_t i = 0; i < sum.bytes.size(); ++i) sum.bytes[i] += totals[i].bytes;
+  });
+}
+
+void add(Totals& sum, const Totals& more) {
+  sum.sessions += more.sessions;
+  sum.connect_failures += more.connect_failures;
+  sum.watchdog_trips += more.watchdog_trips;
+  sum.connect_times.merge(more.connect_times);
+  for (std::size_t i = 0; i < sum.bytes.size(); ++i) sum.bytes[i] += more.bytes[i];
+}
+
+}  // namespace
+
+void Engine::add_shared(Totals& sum) const {
   for (const auto& [id, proxy] : proxies_) {
     sum.live += proxy.shared->live.load();
     sum.peak += proxy.shared->peak.load();
     sum.refused_accepts += proxy.shared->refused_accepts.load();
   }
+}
+
+void Engine::totals(const Asker& asker, std::function<void(Totals)> then) {
+  ask_workers<Totals>(
+      asker,
+      [](WorkerThread& each) {
+        Totals own;
+        add_worker(own, *each.worker);
+        return own;
+      },
+      [this, then = std::move(then)](const Answers<Totals>& answers) {
+        Totals sum;
+        sum.partial = answers.partial;
+        for (const auto& own : answers.each) {
+          if (own) add(sum, *own);
+        }
+        add_shared(sum);
+        then(std::move(sum));
+      });
+}
+
+auto Engine::totals() const -> Totals {
+  Totals sum;
+  sum.partial = running_;
+  for (const auto& worker : workers_) {
+    if (!running_) add_worker(sum, *worker->worker);
+  }
+  add_shared(sum);
   return sum;
 }
 

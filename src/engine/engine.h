@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <thread>
@@ -12,6 +13,7 @@
 
 #include "base/histogram.h"
 #include "base/log.h"
+#include "engine/ask.h"
 #include "engine/listeners.h"
 #include "engine/machine.h"
 #include "engine/observer_thread.h"
@@ -61,6 +63,11 @@ struct ProxyTraffic {
   std::uint64_t peak = 0;
   std::uint64_t refused_accepts = 0;
 };
+struct Traffic {
+  std::map<ProxyId, ProxyTraffic> proxies;
+  bool partial = false;  // a loop was late: its share is missing
+  Nanos took{};          // from the question to the last answer
+};
 
 // A live session, as it stood when its loop was asked.
 struct SessionInfo {
@@ -80,8 +87,20 @@ struct SessionList {
   bool partial = false;        // a loop was late: its sessions are missing
 };
 
+// A proxy that was opened and then could not be accepted for on a worker's loop: it is closed again.
+struct FailedOpening {
+  ProxyId proxy{};
+  std::uint64_t change = 0;  // the number of the change that opened it, see Engine::changes
+  Error error;
+};
+
 // The workers, their proxies and their observers. Set up and called from one thread (the control
 // thread); the workers' and observers' threads are its own.
+//
+// No call waits for a worker's loop. What changes something is in force on the control thread when it returns, and is
+// posted to every loop, which takes it in the order of the calls; settle() tells when all have. What is asked comes
+// back to the asker's loop, see ask.h. Before start() and after stop() every loop is the caller's: what is called then
+// is done when it returns, and an answer comes before it returns.
 class Engine {
  public:
   [[nodiscard]] static auto create(const EngineOptions& options) -> Result<std::unique_ptr<Engine>>;
@@ -89,12 +108,11 @@ class Engine {
   Engine(const Engine&) = delete;
   auto operator=(const Engine&) -> Engine& = delete;
 
-  // At any time: it sees what happens from now on in the proxies that it wants, those to come included. When it
-  // returns, every loop tells it (but one that is later than a second). An Error: `most_observers` are there, or no
-  // descriptor is left.
+  // At any time: it sees what happens in the proxies that it wants, those to come included, from when each loop takes
+  // it. An Error: `most_observers` are there, or no descriptor is left.
   [[nodiscard]] auto attach(ObserverSpec spec) -> Result<ObserverId>;
-  // It is given what happened until now and then destroyed, on the control thread, by take_news(). Returns at once
-  // and waits for nobody. Sessions that it kept waiting go on.
+  // It is given what happened until now and then destroyed, on the control thread, by take_news(). Sessions that it
+  // kept waiting go on.
   void detach(ObserverId id);
   static constexpr std::size_t most_observers = event::Fanout::most_rings;
 
@@ -103,45 +121,63 @@ class Engine {
   [[nodiscard]] auto add_proxy(ProxySpec spec) -> Result<ListenAddress>;
   void start();
 
-  // The parts of add_proxy, for proxies that come, change and go while sessions run. Each waits for a turn
-  // or a few of every loop, never for a peer or a lookup; a loop that is later than a second does its part
-  // as soon as it can, in order.
+  // The parts of add_proxy, for proxies that come, change and go while sessions run.
   //
   // Known to all workers; listens nowhere yet.
   [[nodiscard]] auto create_proxy(ProxySpec spec) -> ProxyId;
   // Binds what its rules say, or takes what was bound already, and accepts. Returns where, as add_proxy does.
-  // Only if it is closed. An Error too if there is no handshake of the spec's name.
+  // Only if it is closed. An Error too if there is no handshake of the spec's name. What fails later, on a worker's
+  // loop (no memory to watch one more socket), is told by take_failed_openings().
   [[nodiscard]] auto open_proxy(ProxyId id) -> Result<ListenAddress>;
   [[nodiscard]] auto open_proxy(ProxyId id, Listeners listeners) -> Result<ListenAddress>;
   // Binds what these rules say, beside what it may have bound already; nothing is accepted yet.
   [[nodiscard]] auto bind(ProxyId id, const proxy::ProxyRules& rules) -> Result<Listeners>;
-  // When it returns true, its listeners and both sockets of each of its sessions are closed. Its session
-  // numbers and its counters go on when it is opened again. False: a loop was late.
-  auto close_proxy(ProxyId id, const std::string& why) -> bool;
+  // When it returns, nobody is accepted any more and its addresses are free to be bound again, but for a socket that
+  // was given, which closes when the loops let go of it. Both sockets of each of its sessions close when the loops take
+  // the change. Its session numbers and its counters go on when it is opened again.
+  void close_proxy(ProxyId id, const std::string& why);
   // Puts other rules in force, for a proxy that is open or closed, and ends no session: each setting takes
   // effect when the catalog says (proxy/setting_catalog.h), `listen` when the proxy is opened the next time and
-  // `enabled` never, as opening and closing are the caller's. False: a loop was late.
-  auto set_rules(ProxyId id, proxy::ProxyRules rules) -> bool;
+  // `enabled` never, as opening and closing are the caller's.
+  void set_rules(ProxyId id, proxy::ProxyRules rules);
   // Closes it and forgets it.
   void remove_proxy(ProxyId id);
+  // Puts another list of faults in force, on open sessions too: a byte that is sent after the change is settled meets
+  // the new list. It takes one turn of each loop and waits for no peer.
+  void set_faults(ProxyId proxy, const std::shared_ptr<const fault::FaultList>& list);
+
+  // How many changes were posted to the loops until now.
+  [[nodiscard]] auto changes() const -> std::uint64_t { return changes_; }
+  // Has every loop taken them all, or was too late for whoever asked?
+  [[nodiscard]] auto is_settled() const -> bool { return settled_ == changes_; }
+  // Up to which change all have.
+  [[nodiscard]] auto settled() const -> std::uint64_t { return settled_; }
+  // Is called whenever settled() has grown, before whoever waited for that.
+  void set_on_settled(std::function<void()> on_settled) { on_settled_ = std::move(on_settled); }
+  // Calls `then` when every loop has taken all changes until now: at once if they have. False: one was later than the
+  // asker's patience; it takes them as soon as it can.
+  void settle(const Asker& asker, std::function<void(bool all)> then);
+  // Those that failed since the last call. They are also news.
+  [[nodiscard]] auto take_failed_openings() -> std::vector<FailedOpening>;
 
   // Has a session's observers told the kernel's counters of both its legs, soon; nothing if it has ended. Any thread.
   void ask_counters(const SessionHandle& handle);
 
-  // Asks every loop; see SessionList. `proxy`: of one only.
-  [[nodiscard]] auto sessions(std::optional<ProxyId> proxy, std::size_t most, std::chrono::milliseconds patience)
-      -> SessionList;
-  // Ends one session, FIN on both legs. False: there is none of this number.
-  auto close_session(ProxyId proxy, SessionNumber number, const std::string& why) -> bool;
-  [[nodiscard]] auto traffic(std::chrono::milliseconds patience) -> std::map<ProxyId, ProxyTraffic>;
-  // How long the slowest loop takes to answer: how far it lags behind now.
-  [[nodiscard]] auto loop_lag(std::chrono::milliseconds patience) -> Nanos;
+  // At most `most` sessions, by proxy and number. `proxy`: of one only.
+  void sessions(const Asker& asker, std::optional<ProxyId> proxy, std::size_t most,
+                std::function<void(SessionList)> then);
+  // Ends one session, FIN on both legs, when its loop takes it. `late`: it was not found, and not all loops answered.
+  enum class SessionEnd : std::uint8_t { closing, unknown, late };
+  void close_session(const Asker& asker, ProxyId proxy, SessionNumber number, const std::string& why,
+                     std::function<void(SessionEnd)> then);
+  void traffic(const Asker& asker, std::function<void(Traffic)> then);
+  // How long the slowest loop takes to answer: how far it lags behind now. At least the patience if one was late.
+  void loop_lag(const Asker& asker, std::function<void(Nanos)> then);
+  void totals(const Asker& asker, std::function<void(Totals)> then);
+  // The same for who has no loop to ask from, such as the last report of `weir tap`: before start() and after stop(),
+  // when nobody has to be asked. In between only what all threads know is in it, and it is partial.
+  [[nodiscard]] auto totals() const -> Totals;
 
-  // Puts another list of faults in force, on open sessions too. True when every worker has taken it: a
-  // byte that is sent after that meets the new list. It takes one turn of each loop and waits for no
-  // peer. False: a loop was late; it takes the list as soon as it can, and in order with later ones.
-  auto set_faults(ProxyId proxy, const std::shared_ptr<const fault::FaultList>& list,
-                  std::chrono::milliseconds patience) -> bool;
   // What all workers know of a proxy's faults: how often each applied. Any thread.
   [[nodiscard]] auto faults(ProxyId proxy) const -> const fault::ProxyFaults&;
   // How much all faults hold, and how often the bound held. Any thread.
@@ -154,15 +190,14 @@ class Engine {
     std::vector<ObserverId> deaf;  // observers that take no more since the last news, as their output is closed
     bool all_sessions_ended = false;
     bool accept_limit_reached = false;
+    bool openings_failed = false;  // see take_failed_openings
   };
   [[nodiscard]] auto take_news() -> News;
 
-  // When it returns, the listeners are closed (unless a loop hangs for more than a second).
+  // When it returns, nobody is accepted any more; a listener that was given closes when the loops let go of it.
   void stop_accepting();
   void end_sessions(const event::CloseCause& cause, const std::string& detail);
   [[nodiscard]] auto live_sessions() const -> std::uint64_t;
-  // Asks every loop; a loop that does not answer within `patience` is left out.
-  [[nodiscard]] auto totals(std::chrono::milliseconds patience) -> Totals;
   // Ends the workers, then the observers. False: an observer's output is stuck, see
   // ObserverThread::finish.
   [[nodiscard]] auto stop(std::chrono::milliseconds patience) -> bool;
@@ -170,11 +205,12 @@ class Engine {
  private:
   struct WorkerThread;
   explicit Engine(const EngineOptions& options);
-  auto each_worker(const std::function<void(WorkerThread&)>& task, std::chrono::milliseconds patience) -> bool;
-  auto tell_workers(const std::function<void(WorkerThread&)>& task,
-                    std::chrono::milliseconds patience = std::chrono::milliseconds{1000}) -> bool;
+  // A change: runs `task` on every loop, in order. It owns what it touches.
+  void tell_workers(const std::function<void(WorkerThread&)>& task);
+  template <class T>
+  void ask_workers(const Asker& asker, std::function<T(WorkerThread&)> question, std::function<void(Answers<T>)> then);
   void notify();
-  void remove_unix_paths();
+  void add_shared(Totals& sum) const;  // what all threads know
 
   [[nodiscard]] auto make_settings(ProxyId id, const ProxySpec& spec) const
       -> std::shared_ptr<const proxy::ProxySettings>;
@@ -192,11 +228,17 @@ class Engine {
     std::shared_ptr<const proxy::ProxySettings> settings;
     std::shared_ptr<proxy::ProxyShared> shared;
     std::shared_ptr<fault::ProxyFaults> faults;
-    std::vector<std::string> unix_paths;  // of its listeners; removed when they close
+    std::vector<std::string> unix_paths{};  // of its listeners; removed when they close
+    // Of its listeners that are nobody else's, while acceptors have them.
+    std::vector<std::weak_ptr<const Fd>> listening{};
+    std::uint64_t opening = 0;  // the change that opened it
     bool open = false;
   };
+  void end_listening(Proxy& proxy) const;
   [[nodiscard]] auto proxy_of(ProxyId id) -> Proxy&;
   std::map<ProxyId, Proxy> proxies_;
+  // Of removed proxies, until their last sessions have ended.
+  std::vector<std::shared_ptr<proxy::ProxyShared>> removed_;
   std::uint32_t next_id_ = 0;
   struct Observing {
     ObserverId id{};
@@ -209,6 +251,16 @@ class Engine {
   std::vector<std::unique_ptr<ObserverThread>> leaving_;  // detached; they take what is left for them
   std::uint32_t next_observer_ = 0;
   bool running_ = false;
+
+  Fd nowhere_;  // what a listener's descriptor names once it listens no more
+  std::uint64_t changes_ = 0;
+  std::uint64_t settled_ = 0;
+  std::function<void()> on_settled_;
+  std::uint64_t closed_ = 0;            // the last change that closed a proxy
+  std::vector<net::EventLoop*> loops_;  // of the workers
+  Asks asks_;
+  std::mutex failed_mutex_;
+  std::vector<FailedOpening> failed_openings_;  // told by the loops
 };
 
 }  // namespace weir::engine

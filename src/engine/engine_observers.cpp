@@ -31,7 +31,7 @@ auto Engine::attach(ObserverSpec spec) -> Result<ObserverId> {
   }
   observing.thread->start();
   const auto proxies = std::make_shared<const std::set<ProxyId>>(proxies_for(observing));
-  (void)tell_workers([proxies, rings = observing.thread->rings(), tells_open = spec.tells_open](WorkerThread& each) {
+  tell_workers([proxies, rings = observing.thread->rings(), tells_open = spec.tells_open](WorkerThread& each) {
     const auto wants = [&](const proxy::ProxyOnWorker& proxy) { return proxies->contains(proxy.settings->id); };
     each.worker->add_ring(rings[each.worker->number()], wants, tells_open);
   });
@@ -42,12 +42,8 @@ auto Engine::attach(ObserverSpec spec) -> Result<ObserverId> {
 void Engine::detach(ObserverId id) {
   const auto found = std::ranges::find(observers_, id, &Observing::id);
   if (found == observers_.end()) return;
-  for (const auto& worker : workers_) {
-    const auto leave = [target = worker->worker.get(), ring = found->thread->rings()[worker->worker->number()]] {
-      target->remove_ring(ring);
-    };
-    running_ ? worker->loop->post(leave) : leave();
-  }
+  tell_workers(
+      [rings = found->thread->rings()](WorkerThread& each) { each.worker->remove_ring(rings[each.worker->number()]); });
   leaving_.push_back(std::move(found->thread));
   observers_.erase(found);
 }

@@ -1,8 +1,9 @@
 // Proxies of a running engine: they come, change and go. See engine.h.
+#include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <mutex>
 
 #include "engine/engine.h"
 #include "engine/listeners.h"
@@ -55,8 +56,8 @@ auto Engine::create_proxy(ProxySpec spec) -> ProxyId {
   }
   const auto fault_state = std::make_shared<fault::ProxyFaults>(seed_, spec.name);
   const auto faults = spec.faults ? spec.faults : std::make_shared<const fault::FaultList>();
-  (void)tell_workers([settings, shared, peers, rings, fault_state, faults, budget = &fault_budget_,
-                      network_namespace = spec.network_namespace](WorkerThread& each) {
+  tell_workers([settings, shared, peers, rings, fault_state, faults, budget = &fault_budget_,
+                network_namespace = spec.network_namespace](WorkerThread& each) {
     auto added = std::make_unique<proxy::ProxyOnWorker>();
     added->settings = settings;
     added->shared = shared;
@@ -70,7 +71,7 @@ auto Engine::create_proxy(ProxySpec spec) -> ProxyId {
     added->open = false;
     each.worker->add_proxy(std::move(added));
   });
-  proxies_.emplace(id, Proxy{std::move(spec), settings, std::move(shared), fault_state, {}, false});
+  proxies_.emplace(id, Proxy{std::move(spec), settings, std::move(shared), fault_state});
   return id;
 }
 
@@ -86,6 +87,7 @@ auto Engine::open_proxy(ProxyId id) -> Result<ListenAddress> {
   // A given socket is the acceptors' alone, so that it closes with the last of them; it opens once.
   if (proxy.spec.given_listener) {
     Listeners given;
+    given.are_given = true;
     given.sockets.push_back(std::exchange(proxy.spec.given_listener, nullptr));
     const auto address = net::local_address(given.sockets[0]->get());
     if (!address) return tl::make_unexpected(address.error());
@@ -99,8 +101,12 @@ auto Engine::open_proxy(ProxyId id) -> Result<ListenAddress> {
 
 auto Engine::open_proxy(ProxyId id, Listeners listeners) -> Result<ListenAddress> {
   Proxy& proxy = proxy_of(id);
-  auto problem = std::make_shared<std::pair<std::mutex, std::optional<Error>>>();
-  (void)tell_workers([id, sockets = std::move(listeners.sockets), problem](WorkerThread& each) {
+  proxy.unix_paths = std::move(listeners.unix_paths);
+  proxy.listening.clear();
+  if (!listeners.are_given) proxy.listening.assign(listeners.sockets.begin(), listeners.sockets.end());
+  proxy.open = true;
+  proxy.opening = changes_ + 1;
+  tell_workers([this, id, sockets = std::move(listeners.sockets), opening = proxy.opening](WorkerThread& each) {
     proxy::ProxyOnWorker* on_worker = each.worker->find_proxy(index_of(id));
     if (on_worker == nullptr) return;
     on_worker->open = true;
@@ -109,139 +115,88 @@ auto Engine::open_proxy(ProxyId id, Listeners listeners) -> Result<ListenAddress
       if (auto started = acceptor->start(); started) {
         on_worker->acceptors.push_back(std::move(acceptor));
       } else {
-        const std::lock_guard lock(problem->first);
-        problem->second = started.error();
+        const std::lock_guard lock(failed_mutex_);
+        failed_openings_.push_back({.proxy = id, .change = opening, .error = started.error()});
+        notify();
       }
     }
   });
-  proxy.unix_paths = std::move(listeners.unix_paths);
-  proxy.open = true;
-  const std::lock_guard lock(problem->first);
-  if (problem->second) {
-    close_proxy(id, "it could not be opened");
-    return tl::make_unexpected(*problem->second);
-  }
+  if (running_) return std::move(listeners.where);
+  if (const auto failed = take_failed_openings(); !failed.empty()) return tl::make_unexpected(failed.front().error);
   return std::move(listeners.where);
 }
 
-auto Engine::close_proxy(ProxyId id, const std::string& why) -> bool {
-  Proxy& proxy = proxy_of(id);
-  if (!proxy.open) return true;
-  proxy.open = false;
-  for (const auto& path : proxy.unix_paths) ::unlink(path.c_str());
-  proxy.unix_paths.clear();
-  // First no worker accepts or hands over any more. What was handed over before that stands in the loops'
-  // queues in front of the second task, which therefore meets every session.
-  const bool deaf = tell_workers([id](WorkerThread& each) {
-    if (auto* on_worker = each.worker->find_proxy(index_of(id))) on_worker->acceptors.clear();
+auto Engine::take_failed_openings() -> std::vector<FailedOpening> {
+  std::vector<FailedOpening> told;
+  {
+    const std::lock_guard lock(failed_mutex_);
+    told.swap(failed_openings_);
+  }
+  // Each loop tells its own, perhaps of an opening that was closed meanwhile.
+  std::erase_if(told, [this](const FailedOpening& failed) {
+    const auto found = proxies_.find(failed.proxy);
+    if (found == proxies_.end() || !found->second.open || found->second.opening != failed.change) return true;
+    close_proxy(failed.proxy, "it could not be opened");
+    return false;
   });
-  const bool ended = tell_workers([id, why](WorkerThread& each) {
-    auto* on_worker = each.worker->find_proxy(index_of(id));
-    if (on_worker == nullptr) return;
-    on_worker->open = false;
-    each.worker->close_sessions(*on_worker, why);
-  });
-  return deaf && ended;
+  return told;
 }
 
-auto Engine::set_rules(ProxyId id, proxy::ProxyRules rules) -> bool {
+// The loops let go of their acceptors when they come to it. Until then the descriptors stay theirs, but name a socket
+// that nobody can reach, so that what they named has closed: without waiting for the loops, its address is free.
+void Engine::end_listening(Proxy& proxy) const {
+  for (const auto& path : proxy.unix_paths) ::unlink(path.c_str());
+  proxy.unix_paths.clear();
+  for (const auto& each : proxy.listening) {
+    const auto socket = each.lock();
+    if (!socket) continue;
+    // First, as an accept(2) that is under way on another thread keeps the socket for that long.
+    ::shutdown(socket->get(), SHUT_RDWR);
+    ::dup3(nowhere_.get(), socket->get(), O_CLOEXEC);
+  }
+  proxy.listening.clear();
+}
+
+void Engine::close_proxy(ProxyId id, const std::string& why) {
+  Proxy& proxy = proxy_of(id);
+  if (!proxy.open) return;
+  proxy.open = false;
+  end_listening(proxy);
+  tell_workers([id, why](WorkerThread& each) {
+    auto* on_worker = each.worker->find_proxy(index_of(id));
+    if (on_worker == nullptr) return;
+    on_worker->acceptors.clear();
+    on_worker->open = false;  // what another worker accepted before and hands over now is closed as it comes
+    each.worker->close_sessions(*on_worker, why);
+  });
+  closed_ = changes_;
+}
+
+void Engine::set_rules(ProxyId id, proxy::ProxyRules rules) {
   Proxy& proxy = proxy_of(id);
   proxy.spec.rules = std::move(rules);
   proxy.settings = make_settings(id, proxy.spec);
-  return tell_workers([id, settings = proxy.settings](WorkerThread& each) {
+  tell_workers([id, settings = proxy.settings](WorkerThread& each) {
     if (auto* on_worker = each.worker->find_proxy(index_of(id))) each.worker->set_settings(*on_worker, settings);
   });
 }
 
 void Engine::remove_proxy(ProxyId id) {
-  (void)close_proxy(id, "its proxy was removed");
-  (void)tell_workers([id](WorkerThread& each) { each.worker->remove_proxy(index_of(id)); });
+  close_proxy(id, "its proxy was removed");
+  tell_workers([id](WorkerThread& each) { each.worker->remove_proxy(index_of(id)); });
+  closed_ = changes_;
+  std::erase_if(removed_, [](const auto& shared) { return shared->places.load() == 0; });
+  removed_.push_back(std::move(proxy_of(id).shared));
   proxies_.erase(id);
 }
 
-auto Engine::set_faults(ProxyId proxy, const std::shared_ptr<const fault::FaultList>& list,
-                        std::chrono::milliseconds patience) -> bool {
-  const bool all = tell_workers(
-      [proxy, list](WorkerThread& each) {
-        if (auto* on_worker = each.worker->find_proxy(index_of(proxy))) each.worker->set_faults(*on_worker, list);
-      },
-      patience);
+void Engine::set_faults(ProxyId proxy, const std::shared_ptr<const fault::FaultList>& list) {
+  tell_workers([proxy, list](WorkerThread& each) {
+    if (auto* on_worker = each.worker->find_proxy(index_of(proxy))) each.worker->set_faults(*on_worker, list);
+  });
   proxy_of(proxy).faults->forget_all_but(*list);
-  return all;
 }
 
 auto Engine::faults(ProxyId proxy) const -> const fault::ProxyFaults& { return *proxies_.at(proxy).faults; }
-
-auto Engine::sessions(std::optional<ProxyId> proxy, std::size_t most, std::chrono::milliseconds patience)
-    -> SessionList {
-  SessionList list;
-  list.partial = !each_worker(
-      [&](WorkerThread& each) {
-        each.worker->each_session([&](const proxy::Session& session) {
-          const ProxyId id = session.proxy().settings->id;
-          if (proxy && *proxy != id) return;
-          if (list.sessions.size() >= most) {
-            ++list.left_out;
-            return;
-          }
-          SessionInfo info{.handle = session.handle(),
-                           .proxy = id,
-                           .number = session.number(),
-                           .client = session.client_address(),
-                           .upstream = std::nullopt,
-                           .phase = session.phase(),
-                           .age = each.loop->now() - session.accepted(),
-                           .totals = session.relay().totals(),
-                           .faults = session.fault_names()};
-          if (info.phase >= proxy::SessionPhase::connecting) info.upstream = session.upstream_address();
-          list.sessions.push_back(std::move(info));
-        });
-      },
-      patience);
-  std::ranges::sort(list.sessions, [](const SessionInfo& a, const SessionInfo& b) {
-    return std::pair(a.proxy, a.number) < std::pair(b.proxy, b.number);
-  });
-  return list;
-}
-
-auto Engine::close_session(ProxyId proxy, SessionNumber number, const std::string& why) -> bool {
-  auto found = std::make_shared<std::atomic<bool>>(false);
-  (void)tell_workers([proxy, number, why, found](WorkerThread& each) {
-    each.worker->each_session([&](proxy::Session& session) {
-      if (session.proxy().settings->id != proxy || session.number() != number) return;
-      found->store(true);
-      session.close(why);
-    });
-  });
-  return found->load();
-}
-
-auto Engine::traffic(std::chrono::milliseconds patience) -> std::map<ProxyId, ProxyTraffic> {
-  std::map<ProxyId, ProxyTraffic> all;
-  for (const auto& [id, proxy] : proxies_) {
-    ProxyTraffic& traffic = all[id];
-    traffic.live = proxy.shared->live.load();
-    traffic.peak = proxy.shared->peak.load();
-    traffic.refused_accepts = proxy.shared->refused_accepts.load();
-  }
-  (void)each_worker(
-      [&all](WorkerThread& each) {
-        for (auto& [id, traffic] : all) {
-          if (auto* on_worker = each.worker->find_proxy(index_of(id))) traffic.counters.merge(on_worker->counters);
-        }
-        each.worker->each_session([&all](const proxy::Session& session) {
-          const auto found = all.find(session.proxy().settings->id);
-          if (found != all.end()) found->second.counters.add(session.relay().totals());
-        });
-      },
-      patience);
-  return all;
-}
-
-auto Engine::loop_lag(std::chrono::milliseconds patience) -> Nanos {
-  const MonoTime begin = clock_.mono();
-  (void)each_worker([](WorkerThread&) {}, patience);
-  return clock_.mono() - begin;
-}
 
 }  // namespace weir::engine

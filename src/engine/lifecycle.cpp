@@ -85,7 +85,7 @@ auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
   engine.stop_accepting();
   Ending ending_report;
   ending_report.output_stuck = !engine.stop(std::chrono::milliseconds{2000});
-  ending_report.totals = engine.totals(std::chrono::milliseconds{0});
+  ending_report.totals = engine.totals();
   return ending_report;
 }
 

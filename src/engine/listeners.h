@@ -17,6 +17,7 @@ struct Listeners {
   std::vector<std::shared_ptr<const Fd>> sockets;
   std::vector<std::string> unix_paths;  // to be unlinked when they close
   ListenAddress where;                  // with the real port
+  bool are_given = false;               // another process may have them too
 };
 
 // Binds and listens, in a network namespace if one is given (see net::KernelSockets). Any thread.

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <thread>
 #include <utility>
+#include <variant>
 
 #include "engine/engine.h"
 #include "proxy/worker.h"
@@ -17,5 +19,19 @@ struct Engine::WorkerThread {
   std::unique_ptr<proxy::Worker> worker;
   std::thread thread;
 };
+
+template <class T>
+void Engine::ask_workers(const Asker& asker, std::function<T(WorkerThread&)> question,
+                         std::function<void(Answers<T>)> then) {
+  if (running_) {
+    return asks_.ask<T>(
+        loops_, asker,
+        [question = std::move(question), workers = &workers_](std::size_t i) { return question(*(*workers)[i]); },
+        std::move(then));
+  }
+  Answers<T> answers;
+  for (const auto& worker : workers_) answers.each.emplace_back(question(*worker));
+  then(std::move(answers));
+}
 
 }  // namespace weir::engine

@@ -53,7 +53,7 @@ auto Acceptor::accept_one() -> bool {
   ProxyShared& shared = *proxy_.shared;
   // Before accepting: who cannot be served yet stays in the kernel's queue.
   if (at_capacity() || !shared.take_place(proxy_.settings->rules.max_sessions)) {
-    wait(true);
+    wait(true, true);
     return false;
   }
   sockaddr_storage storage{};
@@ -95,7 +95,8 @@ auto Acceptor::goes_on_after(int error) -> bool {
     case EHOSTDOWN:
     case EHOSTUNREACH:
     case ENONET: return true;
-    default: wait(false); return false;
+    case EINVAL:  // it does not listen any more (accept(2)): no want of ours, so it counts as no pause
+    default: wait(false, error != EINVAL); return false;
   }
 }
 
@@ -145,11 +146,11 @@ void Acceptor::hand_over(Fd client, Address address, SessionNumber number) {
   worker_.adopt(proxy_, std::move(client), std::move(address), number);
 }
 
-void Acceptor::wait(bool for_capacity) {
+void Acceptor::wait(bool for_capacity, bool counts) {
   if (!watching_) return;
   watching_ = false;
   worker_.loop().unwatch(token_, listener_->get());
-  proxy_.shared->refused_accepts.fetch_add(1, std::memory_order_relaxed);
+  if (counts) proxy_.shared->refused_accepts.fetch_add(1, std::memory_order_relaxed);
   waiting_for_capacity_ = for_capacity;
   worker_.loop().wheel().arm(*this, worker_.loop().now() + pause);
 }

@@ -35,7 +35,7 @@ class Acceptor final : private net::ReadyHandler, private net::Timer {
   // False: nothing more to accept now.
   auto accept_one() -> bool;
   [[nodiscard]] auto goes_on_after(int error) -> bool;
-  void wait(bool for_capacity);
+  void wait(bool for_capacity, bool counts);
   [[nodiscard]] auto at_capacity() const -> bool;
   [[nodiscard]] auto claim_number() -> std::uint64_t;
   void close_all_listeners();

@@ -18,9 +18,11 @@ class ApplyConfig : public testing::Test {
  protected:
   ApplyConfig() { engine_->start(); }
   void apply(std::string_view text) {
-    auto next = *parse_config(text, "f");
-    ASSERT_TRUE(apply_config(now_, next, registry_, log_));
-    now_ = std::move(next);
+    ConfigChange change(now_, *parse_config(text, "f"), registry_, log_);
+    while (change.step()) {
+    }
+    ASSERT_FALSE(change.refused()) << change.refused()->message;
+    now_ = change.take();
   }
   [[nodiscard]] auto rules() const -> const proxy::ProxyRules& { return registry_.find("db")->rules; }
 
@@ -70,6 +72,43 @@ TEST_F(ApplyConfig, TheProcessDrainTimeIsNoChangeOfAProxy) {
   told_.clear();
   apply("[timeouts]\ndrain = \"1s\"\n" + std::string(first));
   EXPECT_TRUE(told_.empty());
+}
+
+TEST_F(ApplyConfig, ANameThatTheApiTookLeavesEverythingAsItIs) {
+  apply(first);
+  proxy::ProxyRules rules;
+  rules.upstream = *UpstreamAddress::parse("127.0.0.1:1");
+  ASSERT_TRUE(registry_.create("taken", rules));
+  told_.clear();
+  ConfigChange change(now_,
+                      *parse_config("[[proxies]]\nname = \"new\"\nupstream = \"127.0.0.1:1\"\n"
+                                    "[[proxies]]\nname = \"taken\"\nupstream = \"127.0.0.1:1\"",
+                                    "f"),
+                      registry_, log_);
+  while (change.step()) {
+  }
+  ASSERT_TRUE(change.refused());
+  EXPECT_NE(change.refused()->message.find("proxy taken: the API made a proxy of this name"), std::string::npos);
+  EXPECT_TRUE(told_.empty());
+}
+
+TEST_F(ApplyConfig, ANameThatTheApiTakesMeanwhileIsToldAndTriedAgain) {
+  const std::string both = std::string(first) + "[[proxies]]\nname = \"late\"\nupstream = \"127.0.0.1:1\"";
+  ConfigChange change(now_, *parse_config(both, "f"), registry_, log_);
+  while (registry_.find("db") == nullptr) ASSERT_TRUE(change.step());
+  proxy::ProxyRules rules;
+  rules.upstream = *UpstreamAddress::parse("127.0.0.1:2");
+  ASSERT_TRUE(registry_.create("late", rules));
+  while (change.step()) {
+  }
+  EXPECT_FALSE(change.refused());
+  EXPECT_NE(log_.said.find("proxy late: the API made a proxy of this name meanwhile"), std::string::npos) << log_.said;
+  now_ = change.take();
+  EXPECT_EQ(now_.proxies.size(), 1u) << "what was not applied is not what is in force";
+  registry_.remove("late");
+  apply(both);
+  ASSERT_NE(registry_.find("late"), nullptr);
+  EXPECT_EQ(registry_.find("late")->mark.owner, Owner::config);
 }
 
 }  // namespace

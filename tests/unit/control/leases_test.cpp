@@ -19,7 +19,10 @@ class LeasesTest : public testing::Test {
   ManualClock clock_;
   std::unique_ptr<net::EventLoop> loop_ = *net::EventLoop::create(clock_);
   std::vector<std::string> ended_;
-  Leases leases_{*loop_, [this](const std::string& id) { ended_.push_back(id); }};
+  Leases leases_{*loop_, [this](const std::string& id, const std::function<void()>& then) {
+                   ended_.push_back(id);
+                   then();
+                 }};
 };
 
 TEST_F(LeasesTest, ALeaseEndsWithItsConnectionInATurnOfItsOwn) {
@@ -34,9 +37,11 @@ TEST_F(LeasesTest, ALeaseEndsWithItsConnectionInATurnOfItsOwn) {
 
 TEST_F(LeasesTest, ALeaseEndsOnceWhicheverWayComesFirst) {
   auto opened = leases_.open();
-  EXPECT_TRUE(leases_.end(opened.id));
+  int told = 0;
+  EXPECT_TRUE(leases_.end(opened.id, [&] { ++told; }));
   EXPECT_EQ(ended_.size(), 1u);
-  EXPECT_FALSE(leases_.end(opened.id));
+  EXPECT_FALSE(leases_.end(opened.id, [&] { ++told; }));
+  EXPECT_EQ(told, 1);
   opened.stream.reset();
   turn();
   EXPECT_EQ(ended_.size(), 1u);

@@ -7,6 +7,7 @@
 #include <array>
 #include <thread>
 
+#include "control/bulk_changes.h"
 #include "fault/catalog.h"
 #include "net/socket.h"
 
@@ -37,8 +38,29 @@ class RegistryTest : public testing::Test {
   auto port(const std::string& proxy) -> std::uint16_t {
     return registry_.find(proxy)->rules.listen.addresses[0].port();
   }
+  auto end_lease(const std::string& lease) -> LeaseEnd {
+    LeaseEnding ending(registry_, lease);
+    while (ending.step()) {
+    }
+    return ending.end();
+  }
+  auto reset() -> Outcome<void> {
+    Reset reset(registry_);
+    while (reset.step()) {
+    }
+    return reset.outcome();
+  }
+  // Every worker has taken what was changed.
+  auto settle() -> bool {
+    bool settled = false;
+    engine_->settle({*home_, std::chrono::seconds{10}}, [&](bool all) { settled = all; });
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds{10};
+    while (!settled && std::chrono::steady_clock::now() < give_up) home_->run_once(std::chrono::milliseconds{5});
+    return settled;
+  }
   auto is_open(const std::string& proxy) -> bool { return registry_.find(proxy)->listening; }
 
+  std::unique_ptr<net::EventLoop> home_ = *net::EventLoop::create(SystemClock::instance());
   std::unique_ptr<engine::Engine> engine_ = *engine::Engine::create({});
   std::vector<std::string> told_;
   Registry registry_{
@@ -85,7 +107,7 @@ TEST_F(RegistryTest, WhatIsWishedMeanwhileCountsWhenTheLastHoldGoes) {
   enabled.enabled = true;
   ASSERT_TRUE(registry_.change("db", enabled));
   EXPECT_FALSE(is_open("db"));
-  ASSERT_TRUE(registry_.reset());
+  ASSERT_TRUE(reset());
   EXPECT_FALSE(is_open("db"));  // toxiproxy's /reset wishes it open; the hold stands
   ASSERT_TRUE(registry_.release("db", "h"));
   EXPECT_TRUE(is_open("db"));
@@ -106,9 +128,9 @@ TEST_F(RegistryTest, APortIsKeptWhileItsProxyIsHeldDown) {
 TEST_F(RegistryTest, AHoldIsMadeAndReleasedOnce) {
   ASSERT_TRUE(registry_.create("db", rules()));
   ASSERT_TRUE(registry_.hold("db", {"h", "L"}));
-  EXPECT_EQ(registry_.hold("db", {"h", "L"}).error().status, 409);
+  EXPECT_EQ(registry_.hold("db", {"h", "L"}).error().kind, RefusalKind::conflict);
   ASSERT_TRUE(registry_.release("db", "h"));
-  EXPECT_EQ(registry_.release("db", "h").error().status, 404);
+  EXPECT_EQ(registry_.release("db", "h").error().kind, RefusalKind::not_found);
 }
 
 TEST_F(RegistryTest, ALeaseTakesItsProxiesAndItsFaultsAndHoldsOnOthers) {
@@ -123,7 +145,7 @@ TEST_F(RegistryTest, ALeaseTakesItsProxiesAndItsFaultsAndHoldsOnOthers) {
   ASSERT_TRUE(registry_.hold("nobodys", {"h", "L"}));
   ASSERT_TRUE(registry_.hold("anothers", {"h", "L"}));
   ASSERT_TRUE(registry_.hold("anothers", {"i", "M"}));
-  const LeaseEnd end = registry_.end_lease("L");
+  const LeaseEnd end = end_lease("L");
   EXPECT_EQ(end.proxies, 1u);
   EXPECT_EQ(end.faults, 2u);
   EXPECT_EQ(end.holds, 2u);
@@ -139,7 +161,7 @@ TEST_F(RegistryTest, ALeaseThatHasNothingTakesNothing) {
   ASSERT_TRUE(registry_.create("db", rules()));
   add_fault("db", "f", "");
   told_.clear();
-  const LeaseEnd end = registry_.end_lease("L");
+  const LeaseEnd end = end_lease("L");
   EXPECT_EQ(end.proxies + end.faults + end.holds, 0u);
   EXPECT_TRUE(told_.empty());
 }
@@ -151,7 +173,7 @@ TEST_F(RegistryTest, WhatTookTheNameOfALeasedFaultStays) {
   registry_.set_faults("db", *registry_.find("db")->faults->without("f"), {"fault.removed", "db", "f", 0});
   add_fault("db", "f", "");
   EXPECT_NE(registry_.find("db")->fault_marks.at("f").id, first);
-  EXPECT_EQ(registry_.end_lease("L").faults, 0u);
+  EXPECT_EQ(end_lease("L").faults, 0u);
   EXPECT_EQ(faults("db"), std::vector<std::string>{"f"});
 }
 
@@ -160,7 +182,7 @@ TEST_F(RegistryTest, EachFaultThatWentWithItsLeaseIsTold) {
   add_fault("db", "a", "L");
   add_fault("db", "b", "L");
   told_.clear();
-  (void)registry_.end_lease("L");
+  (void)end_lease("L");
   EXPECT_EQ(told_, (std::vector<std::string>{"fault.removed db a", "fault.removed db b"}));
 }
 
@@ -177,7 +199,7 @@ TEST_F(RegistryTest, AProxyThatCannotListenAgainIsToldAndStaysWished) {
   const auto port = Address::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage), length)->port();
   moved.listen = *ListenAddress::parse(fmt::format("127.0.0.1:{}", port));
   ASSERT_TRUE(registry_.change("db", moved));
-  const LeaseEnd end = registry_.end_lease("L");
+  const LeaseEnd end = end_lease("L");
   ASSERT_EQ(end.failed.size(), 1u);
   EXPECT_NE(end.failed[0].message.find("Address already in use"), std::string::npos) << end.failed[0].message;
   EXPECT_FALSE(is_open("db"));
@@ -193,7 +215,7 @@ TEST_F(RegistryTest, AListenerThatIsTakenChangesNothing) {
   const auto before = registry_.find("db")->rules;
   const auto changed = registry_.change("db", moved);
   ASSERT_FALSE(changed);
-  EXPECT_EQ(changed.error().status, 409);
+  EXPECT_EQ(changed.error().kind, RefusalKind::cannot_listen);
   EXPECT_EQ(changed.error().field, "listen");
   EXPECT_EQ(registry_.find("db")->rules, before);
   EXPECT_TRUE(can_connect(before.listen.addresses[0].port()));
@@ -212,7 +234,7 @@ TEST_F(RegistryTest, AUnixPathThatIsTakenLeavesTheSessionsAlone) {
   const auto client = kernel.connect(one.listen.addresses[0], {}).value();
   const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds{5};
   while (engine_->live_sessions() == 0 && std::chrono::steady_clock::now() < give_up) {
-    (void)engine_->sessions(std::nullopt, 1, loop_patience);  // a turn of the loop
+    std::this_thread::yield();
   }
   ASSERT_EQ(engine_->live_sessions(), 1u);
   const auto changed = registry_.change("one", two);
@@ -251,6 +273,55 @@ TEST_F(RegistryTest, OnlyAnotherListenerClosesTheOldOne) {
   EXPECT_EQ(port("db"), before);
 }
 
+TEST_F(RegistryTest, WhatComesAndGoesWhileALeaseEndsIsMetOnceOrNotAtAll) {
+  for (const auto* name : {"a", "b", "c", "d"}) ASSERT_TRUE(registry_.create(name, rules(), nullptr, {.lease = "L"}));
+  LeaseEnding ending(registry_, "L");
+  ASSERT_TRUE(ending.step());  // "a" is met
+  ASSERT_TRUE(ending.step());  // and "b"
+  registry_.remove("a");
+  registry_.remove("c");
+  ASSERT_TRUE(registry_.create("a", rules()));  // another of that name
+  ASSERT_TRUE(registry_.create("e", rules()));
+  while (ending.step()) {
+  }
+  EXPECT_EQ(ending.end().proxies, 2u) << "b and d";
+  EXPECT_NE(registry_.find("a"), nullptr);
+  EXPECT_NE(registry_.find("e"), nullptr);
+  EXPECT_EQ(registry_.all().size(), 2u);
+}
+
+TEST_F(RegistryTest, AResetGoesOnBehindOneThatCannotListen) {
+  auto off = rules();
+  off.enabled = false;
+  ASSERT_TRUE(registry_.create("c", off));
+  ASSERT_TRUE(registry_.create("a", rules()));
+  off.listen = registry_.find("a")->rules.listen;
+  ASSERT_TRUE(registry_.create("b", off));
+  add_fault("c", "f", "");
+  const auto done = reset();
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().kind, RefusalKind::cannot_listen);
+  EXPECT_FALSE(is_open("b"));
+  EXPECT_FALSE(registry_.find("b")->rules.enabled);
+  EXPECT_TRUE(is_open("c"));
+  EXPECT_TRUE(faults("c").empty());
+}
+
+TEST_F(RegistryTest, NoCallWaitsForALoopAndAllIsInForceWhenItIsSettled) {
+  ASSERT_TRUE(registry_.create("db", rules()));
+  ASSERT_TRUE(settle());
+  EXPECT_TRUE(engine_->is_settled());
+  const auto before = engine_->changes();
+  for (int round = 0; round < 200; ++round) {
+    add_fault("db", "f", "");
+    registry_.set_faults("db", *registry_.find("db")->faults->without("f"), {"fault.removed", "db", "f", 0});
+  }
+  EXPECT_EQ(engine_->changes(), before + 400);
+  EXPECT_FALSE(engine_->is_settled());
+  EXPECT_TRUE(settle());
+  EXPECT_TRUE(engine_->is_settled());
+}
+
 TEST(Ids, AreNeverGivenTwice) {
   const std::string id = make_id();
   EXPECT_EQ(id.size(), 16u);
@@ -263,7 +334,7 @@ TEST_F(RegistryTest, AnotherThreadMayNotAsk) {
   EXPECT_DEATH(std::thread([&] { (void)registry_.all(); }).join(), sentence);
   EXPECT_DEATH(std::thread([&] { (void)registry_.find("db"); }).join(), sentence);
   EXPECT_DEATH(std::thread([&] { (void)registry_.create("db", rules()); }).join(), sentence);
-  EXPECT_DEATH(std::thread([&] { (void)registry_.end_lease("l"); }).join(), sentence);
+  EXPECT_DEATH(std::thread([&] { (void)registry_.release("db", "l"); }).join(), sentence);
 }
 
 }  // namespace

@@ -103,14 +103,43 @@ class Peer {
 
 class EngineScene : public testing::Test {
  protected:
+  // Asks from a loop of the test's own, which turns until the answer is there: `ask` is given who asks, and what to
+  // call with it.
+  template <class T, class Ask>
+  auto answer_of(Ask ask, std::chrono::milliseconds patience = std::chrono::seconds{5}) -> T {
+    const auto answer = std::make_shared<std::optional<T>>();
+    ask(Asker{*home_, patience}, [answer](T given) { *answer = std::move(given); });
+    EXPECT_TRUE(wait_until([&] {
+      if (!*answer) home_->run_once(std::chrono::milliseconds{5});
+      return answer->has_value();
+    })) << "no answer came";
+    return answer->value_or(T{});
+  }
+  // Has every loop taken all changes?
+  auto settle() -> bool {
+    return answer_of<bool>([&](const Asker& asker, auto then) { engine_->settle(asker, then); });
+  }
+  auto totals(std::chrono::milliseconds patience = std::chrono::seconds{5}) -> Totals {
+    return answer_of<Totals>([&](const Asker& asker, auto then) { engine_->totals(asker, then); }, patience);
+  }
+  auto sessions(std::optional<ProxyId> proxy, std::size_t most = 10) -> SessionList {
+    return answer_of<SessionList>([&](const Asker& asker, auto then) { engine_->sessions(asker, proxy, most, then); });
+  }
+  auto traffic() -> Traffic {
+    return answer_of<Traffic>([&](const Asker& asker, auto then) { engine_->traffic(asker, then); });
+  }
+  auto close_session(ProxyId proxy, SessionNumber number) -> Engine::SessionEnd {
+    return answer_of<Engine::SessionEnd>(
+        [&](const Asker& asker, auto then) { engine_->close_session(asker, proxy, number, "asked", then); });
+  }
   void make(const EngineOptions& options = {}) { engine_ = Engine::create(options).value(); }
   auto observe(event::FullPolicy policy = event::FullPolicy::block) -> ObserverId {
-    return engine_
-        ->attach({.observer = std::make_unique<JournalObserver>(journal_),
-                  .ring = {.policy = policy,
-                           .mask = event::EventKind::session_opened | event::EventKind::chunk_read |
-                                   event::EventKind::session_closed}})
-        .value();
+    auto attached = engine_->attach({.observer = std::make_unique<JournalObserver>(journal_),
+                                     .ring = {.policy = policy,
+                                              .mask = event::EventKind::session_opened | event::EventKind::chunk_read |
+                                                      event::EventKind::session_closed}});
+    EXPECT_TRUE(settle());
+    return attached.value();
   }
   auto spec(std::string_view listen = "0") -> ProxySpec {
     ProxySpec spec;
@@ -147,6 +176,7 @@ class EngineScene : public testing::Test {
   Fd upstream_ = kernel_.listen(Address::parse_ip("127.0.0.1", 0).value(), {}).value();
   Address upstream_address_ = net::local_address(upstream_.get()).value();
   net::test::Folder folder_;
+  std::unique_ptr<net::EventLoop> home_ = *net::EventLoop::create(SystemClock::instance());
   std::unique_ptr<Engine> engine_;
 };
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "engine/engine_scene.h"
+#include "engine/holding_clock.h"
 #include "fault/catalog.h"
 #include "net/system_calls.h"
 
@@ -182,7 +183,7 @@ TEST_F(Running, ManyWorkersRelayAndNumberEverySessionOnce) {
   for (int i = 0; i < 12; ++i) expect_it_relays(where);
   ASSERT_TRUE(wait_until([&] { return journal_->number_of_closes() == 12; }));
   EXPECT_TRUE(engine_->stop(2s));
-  const Totals totals = engine_->totals(0ms);
+  const Totals totals = engine_->totals();
   EXPECT_EQ(totals.sessions, 12u);
   EXPECT_EQ(totals.live, 0u);
   EXPECT_EQ(totals.bytes[0], 12u * 8);
@@ -201,54 +202,24 @@ TEST_F(Running, TotalsCountLiveSessionsToo) {
   const Peer server = this->server();
   client.send("0123456789");
   EXPECT_EQ(server.read(), "0123456789");
-  const Totals totals = engine_->totals(5s);
-  EXPECT_EQ(totals.live, 1u);
-  EXPECT_EQ(totals.peak, 1u);
-  EXPECT_EQ(totals.bytes[0], 10u);
-  EXPECT_FALSE(totals.partial);
+  const Totals sum = totals();
+  EXPECT_EQ(sum.live, 1u);
+  EXPECT_EQ(sum.peak, 1u);
+  EXPECT_EQ(sum.bytes[0], 10u);
+  EXPECT_FALSE(sum.partial);
 }
 
-// A clock that holds whoever asks it, but for the test's own thread: so a loop is kept busy.
-class HoldingClock final : public Clock {
- public:
-  [[nodiscard]] auto mono() const -> MonoTime override {
-    if (std::this_thread::get_id() != home_) {
-      std::unique_lock lock(mutex_);
-      held_ += hold_ ? 1 : 0;
-      changed_.wait(lock, [this] { return !hold_; });
-    }
-    return SystemClock::instance().mono();
-  }
-  [[nodiscard]] auto wall() const -> WallTime override { return SystemClock::instance().wall(); }
-  void hold(bool on) {
-    const std::lock_guard lock(mutex_);
-    hold_ = on;
-    changed_.notify_all();
-  }
-  auto held() const -> int {
-    const std::lock_guard lock(mutex_);
-    return held_;
-  }
-
- private:
-  std::thread::id home_ = std::this_thread::get_id();
-  mutable std::mutex mutex_;
-  mutable std::condition_variable changed_;
-  bool hold_ = false;
-  mutable int held_ = 0;
-};
-
 TEST_F(Running, ALateLoopMakesTotalsPartialAndHarmsNobodyLater) {
-  HoldingClock clock;
+  test::HoldingClock clock;
   make({.workers = 1, .clock = &clock});
   add(spec());
   engine_->start();
-  EXPECT_FALSE(engine_->totals(5s).partial);
+  EXPECT_FALSE(totals().partial);
   clock.hold(true);
-  const Totals late = engine_->totals(20ms);  // the request wakes the loop, and the clock holds it
+  const Totals late = totals(20ms);  // the request wakes the loop, and the clock holds it
   EXPECT_TRUE(late.partial);
   clock.hold(false);
-  EXPECT_FALSE(engine_->totals(5s).partial) << "and the late answer of before was nobody's";
+  EXPECT_FALSE(totals().partial) << "and the late answer of before was nobody's";
   engine_.reset();  // before its clock
 }
 
@@ -387,10 +358,11 @@ TEST_F(Faulty, AListIsInForceOnEveryWorkerWhenItWasSet) {
     ASSERT_EQ(servers[i].read(), "question");
   }
   for (std::uint64_t round = 1; round <= 20; ++round) {
-    ASSERT_TRUE(engine_->set_faults(ProxyId{0}, faults("limit_data bytes=1GB", 2 * round - 1), 5s));
-    ASSERT_TRUE(engine_->set_faults(ProxyId{0}, faults("", 2 * round), 5s));
+    engine_->set_faults(ProxyId{0}, faults("limit_data bytes=1GB", 2 * round - 1));
+    engine_->set_faults(ProxyId{0}, faults("", 2 * round));
   }
-  ASSERT_TRUE(engine_->set_faults(ProxyId{0}, faults("limit_data bytes=2 direction=upstream", 41), 5s));
+  engine_->set_faults(ProxyId{0}, faults("limit_data bytes=2 direction=upstream", 41));
+  ASSERT_TRUE(settle());
   for (std::size_t i = 0; i < clients.size(); ++i) {
     clients[i].send("abcdef");
     EXPECT_EQ(servers[i].read(), "ab") << "the very next byte meets the new list";

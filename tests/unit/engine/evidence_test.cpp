@@ -43,7 +43,9 @@ class Evidence : public test::EngineScene {
     engine_.reset();  // before what was seen: its slices lie in the workers' blocks
   }
   auto observe_evidence(event::EventMask mask) -> ObserverId {
-    return engine_->attach({.observer = std::make_unique<Collector>(seen_), .ring = {.mask = mask}}).value();
+    auto attached = engine_->attach({.observer = std::make_unique<Collector>(seen_), .ring = {.mask = mask}});
+    EXPECT_TRUE(settle());
+    return attached.value();
   }
   // A session through which 8 bytes have gone upstream and 6 downstream.
   void a_session_runs() {

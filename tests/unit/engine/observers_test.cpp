@@ -58,9 +58,10 @@ class Observers : public EngineScene {
  protected:
   auto attach(event::RingOptions ring, std::function<bool(std::string_view)> wants = {}) -> ObserverId {
     ring.mask = shown;
-    return engine_
-        ->attach({.observer = std::make_unique<ContinuityObserver>(sums_), .ring = std::move(ring), .wants = wants})
-        .value();
+    auto attached = engine_->attach(
+        {.observer = std::make_unique<ContinuityObserver>(sums_), .ring = std::move(ring), .wants = wants});
+    EXPECT_TRUE(settle());
+    return attached.value();
   }
   auto all_gone() -> bool {
     (void)engine_->take_news();

@@ -1,0 +1,43 @@
+#include "api/later.h"
+
+#include "api/answers.h"
+#include "control/registry.h"
+
+namespace weir::api {
+
+auto WhenSettled::changes() const -> std::uint64_t { return registry_.engine().changes(); }
+
+void WhenSettled::answer(const SharedResponder& responder, http::Response response, std::uint64_t before) const {
+  engine::Engine& engine = registry_.engine();
+  if (engine.is_settled()) return responder->answer(std::move(response));
+  engine.settle({loop_, control::loop_patience},
+                [this, responder, held = std::make_shared<http::Response>(std::move(response)), before,
+                 until = engine.changes()](bool) {
+                  registry_.look_at_openings();
+                  if (const auto failed = registry_.failed_opening(before, until)) {
+                    return responder->answer(refused_(*failed));
+                  }
+                  responder->answer(std::move(*held));
+                });
+}
+
+ListText::ListText(std::string_view key) : text_(fmt::format("{{\"{}\":[", key)) {}
+
+void ListText::add(const Json& each) {
+  if (!is_empty_) text_ += ',';
+  is_empty_ = false;
+  text_ += json_text(each);
+}
+
+auto ListText::finish(const Json& rest) -> std::string {
+  text_ += ']';
+  if (rest.is_object() && !rest.empty()) {
+    text_ += ',';
+    text_ += std::string_view(json_text(rest)).substr(1);
+  } else {
+    text_ += '}';
+  }
+  return std::move(text_);
+}
+
+}  // namespace weir::api

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <thread>
+
+#include "control/config.h"
+#include "control/turns.h"
+#include "net/event_loop.h"
+#include "syslog/target_log.h"
+
+namespace weir::control {
+
+// The configuration file of a running process: read again and applied when a signal asks for it. Thousands of proxies
+// take longer than the loop may be held up, so the file is read on a thread of its own, and applied in steps. The
+// control thread only, but for what is said otherwise.
+class ConfigFile {
+ public:
+  // All of it outlives this.
+  struct Parts {
+    net::EventLoop& loop;
+    Turns& changes;
+    Registry& registry;
+    syslog::TargetLog& log;
+    std::function<syslog::LogSettings(const Config&)> log_settings;  // what a file's log comes to
+    std::function<void(const Config&)> on_applied;
+  };
+  // `path`: empty if there is no file. `first`: what it said at the start, or nothing.
+  ConfigFile(std::string path, Config first, Parts parts)
+      : path_(std::move(path)), now_(std::move(first)), parts_(std::move(parts)) {}
+  // Waits for the reading that is under way.
+  ~ConfigFile();
+  ConfigFile(const ConfigFile&) = delete;
+  auto operator=(const ConfigFile&) -> ConfigFile& = delete;
+
+  // As it was last read and applied.
+  [[nodiscard]] auto now() const -> const Config& { return now_; }
+  // Returns at once; the log says what comes of it. While it is being read or applied, it is done once more after that.
+  void read_again();
+
+ private:
+  void begin();
+  void on_read(Result<Config> config);
+  void on_done(ConfigChange& change, const syslog::LogSettings& log_before);
+  void finish();
+
+  std::string path_;
+  Config now_;
+  Parts parts_;
+  std::thread reader_;
+  bool busy_ = false;
+  bool once_more_ = false;
+};
+
+}  // namespace weir::control

@@ -1,0 +1,33 @@
+#include "control/turns.h"
+
+#include <fmt/format.h>
+
+#include <exception>
+
+namespace weir::control {
+
+void Turns::add(std::string what, Step step) {
+  loop_.assert_on_loop_thread();
+  jobs_.push_back({std::move(what), std::move(step)});
+  if (jobs_.size() == 1 && !working_) work();
+}
+
+void Turns::work() {
+  working_ = true;
+  const MonoTime end = loop_.clock().mono() + longest;
+  while (!jobs_.empty()) {
+    bool has_more = false;
+    try {
+      has_more = jobs_.front().step();
+    } catch (const std::exception& error) {
+      // A defect of ours must not end everybody's sessions.
+      log_.error(fmt::format("{} failed: {}", jobs_.front().what, error.what()));
+    }
+    if (!has_more) jobs_.pop_front();
+    if (loop_.clock().mono() >= end) break;
+  }
+  working_ = false;
+  if (!jobs_.empty()) loop_.run_again(*this);
+}
+
+}  // namespace weir::control

@@ -1,0 +1,46 @@
+// Work that takes longer than others on the loop may wait for.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <string>
+
+#include "base/log.h"
+#include "net/event_loop.h"
+
+namespace weir::control {
+
+// Long jobs, each made of many short steps. One after the other, in the order in which they came, so that no job meets
+// another that is half done; at most about `longest` of it in a turn of the loop, so that everything else on the loop
+// goes on meanwhile. The loop's thread only.
+class Turns final : private net::Rerun {
+ public:
+  // Does a little: well below a millisecond. True: there is more to do. What it throws is logged, and ends its job.
+  using Step = std::function<bool()>;
+  // Both outlive it.
+  Turns(net::EventLoop& loop, Log& log) : loop_(loop), log_(log) {}
+  ~Turns() { loop_.cancel(*this); }
+  Turns(const Turns&) = delete;
+  auto operator=(const Turns&) -> Turns& = delete;
+
+  // If nothing waits, the job begins before this returns, and a short one is done then. `what` it is, for the log.
+  void add(std::string what, Step step);
+  [[nodiscard]] auto waiting() const -> std::size_t { return jobs_.size(); }
+
+  static constexpr Nanos longest = std::chrono::milliseconds{1};
+
+ private:
+  void on_rerun() override { work(); }
+  void work();
+
+  struct Job {
+    std::string what;
+    Step step;
+  };
+  net::EventLoop& loop_;
+  Log& log_;
+  std::deque<Job> jobs_;  // the first is under way
+  bool working_ = false;
+};
+
+}  // namespace weir::control
