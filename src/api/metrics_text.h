@@ -20,6 +20,7 @@ class MetricsText {
     family(name, help, type);
     sample({}, value);
   }
+  void reserve(std::size_t bytes) { text_.reserve(bytes); }
   [[nodiscard]] auto take() -> std::string { return std::move(text_); }
 
  private:

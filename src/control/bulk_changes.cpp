@@ -2,6 +2,13 @@
 
 namespace weir::control {
 
+auto paced_by(engine::Engine& engine, net::EventLoop& loop) -> Turns::Pace {
+  return [&engine, &loop](std::function<void()> go_on) {
+    constexpr std::chrono::milliseconds patience{50};
+    engine.loop_lag({loop, patience}, [go_on = std::move(go_on)](Nanos) { go_on(); });
+  };
+}
+
 auto Reset::step() -> bool {
   const ProxyEntry* entry = walk_.next();
   if (entry == nullptr) return false;

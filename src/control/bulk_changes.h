@@ -7,8 +7,13 @@
 
 #include "control/proxy_walk.h"
 #include "control/registry.h"
+#include "control/turns.h"
 
 namespace weir::control {
+
+// For the Turns of changes: one turn's share is taken by the workers' loops before the next is begun. Else thousands of
+// changes would wait in their queues, and the sessions behind them. A loop that hangs is not waited for long.
+[[nodiscard]] auto paced_by(engine::Engine& engine, net::EventLoop& loop) -> Turns::Pace;
 
 // Starts every disabled proxy and removes all faults.
 class Reset {

@@ -62,7 +62,7 @@ class Server final : private net::Timer {
         registry_(*engine_, [this](const Change& change) { on_change(change); }),
         leases_(*loop_,
                 [this](const std::string& lease, std::function<void()> then) { on_lease_end(lease, std::move(then)); }),
-        changes_(*loop_, log_),
+        changes_(*loop_, log_, paced_by(*engine_, *loop_)),
         lists_(*loop_, log_),
         config_(options.config, std::move(config),
                 {.loop = *loop_,
@@ -364,6 +364,7 @@ auto serve(const ServeOptions& options) -> Result<void> {
   ::signal(SIGPIPE, SIG_IGN);
   (void)net::raise_descriptor_limit();
   net::keep_descriptors_for_control();
+  net::make_room_for_descriptors(16'384);  // the listeners of Registry::most_proxies, twice over, and as many sessions
   Config config;
   if (!options.config.empty()) {
     auto read = read_config(options.config);

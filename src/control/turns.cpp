@@ -9,11 +9,12 @@ namespace weir::control {
 void Turns::add(std::string what, Step step) {
   loop_.assert_on_loop_thread();
   jobs_.push_back({std::move(what), std::move(step)});
-  if (jobs_.size() == 1 && !working_) work();
+  if (!working_ && !has_turn_) work();
 }
 
 void Turns::work() {
   working_ = true;
+  has_turn_ = false;
   const MonoTime end = loop_.clock().mono() + longest;
   while (!jobs_.empty()) {
     bool has_more = false;
@@ -27,7 +28,13 @@ void Turns::work() {
     if (loop_.clock().mono() >= end) break;
   }
   working_ = false;
-  if (!jobs_.empty()) loop_.run_again(*this);
+  if (!jobs_.empty()) next_turn();
+}
+
+void Turns::next_turn() {
+  has_turn_ = true;
+  if (!pace_) return loop_.run_again(*this);
+  pace_([this] { loop_.run_again(*this); });
 }
 
 }  // namespace weir::control

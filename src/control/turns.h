@@ -17,8 +17,10 @@ class Turns final : private net::Rerun {
  public:
   // Does a little: well below a millisecond. True: there is more to do. What it throws is logged, and ends its job.
   using Step = std::function<bool()>;
-  // Both outlive it.
-  Turns(net::EventLoop& loop, Log& log) : loop_(loop), log_(log) {}
+  // What has to come before the next turn's share: it calls `go_on` on the loop, once, now or later.
+  using Pace = std::function<void(std::function<void()> go_on)>;
+  // Both outlive it, and what calls `go_on` calls it no more when this is gone.
+  Turns(net::EventLoop& loop, Log& log, Pace pace = {}) : loop_(loop), log_(log), pace_(std::move(pace)) {}
   ~Turns() { loop_.cancel(*this); }
   Turns(const Turns&) = delete;
   auto operator=(const Turns&) -> Turns& = delete;
@@ -32,6 +34,7 @@ class Turns final : private net::Rerun {
  private:
   void on_rerun() override { work(); }
   void work();
+  void next_turn();
 
   struct Job {
     std::string what;
@@ -39,8 +42,10 @@ class Turns final : private net::Rerun {
   };
   net::EventLoop& loop_;
   Log& log_;
+  Pace pace_;
   std::deque<Job> jobs_;  // the first is under way
   bool working_ = false;
+  bool has_turn_ = false;  // the next one is on its way
 };
 
 }  // namespace weir::control

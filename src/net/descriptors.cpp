@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <atomic>
 
+#include "base/fd.h"
+
 namespace weir::net {
 namespace {
 
@@ -28,6 +30,11 @@ auto raise_descriptor_limit() -> std::uint64_t {
   ::setrlimit(RLIMIT_NOFILE, &limit);
   ::getrlimit(RLIMIT_NOFILE, &limit);
   return limit.rlim_cur;
+}
+
+void make_room_for_descriptors(int count) {
+  const Fd any(::open("/", O_PATH | O_CLOEXEC));
+  const Fd high(::fcntl(any.get(), F_DUPFD_CLOEXEC, count - 1));  // fails beyond the limit, and nothing is lost
 }
 
 void keep_descriptors_for_control() {

@@ -118,7 +118,7 @@ class ApiScene : public testing::Test {
   std::vector<std::string> told_;
   Registry registry_{*engine_,
                      [this](const control::Change& change) { told_.push_back(change.what + " " + change.proxy); }};
-  control::Turns changes_{*loop_, log_};
+  control::Turns changes_{*loop_, log_, control::paced_by(*engine_, *loop_)};
   control::Turns lists_{*loop_, log_};
   control::Leases leases_{*loop_, [this](const std::string& lease, std::function<void()> then) {
                             const auto ending = std::make_shared<control::LeaseEnding>(registry_, lease);

@@ -71,6 +71,33 @@ TEST_F(TurnsTest, AJobMayAddAnother) {
   EXPECT_EQ(done_, "<>bb");
 }
 
+TEST_F(TurnsTest, TheNextTurnWaitsForWhatItIsPacedBy) {
+  std::vector<std::function<void()>> asked;
+  Turns paced(*loop_, log_, [&](std::function<void()> go_on) { asked.push_back(std::move(go_on)); });
+  const auto job = [&](char name, int steps) {
+    paced.add("job", [&, name, left = steps]() mutable {
+      clock_.advance(Turns::longest);
+      done_ += name;
+      return --left > 0;
+    });
+  };
+  job('a', 3);
+  ASSERT_EQ(asked.size(), 1u);
+  loop_->run_once(Nanos{0});
+  job('b', 1);
+  EXPECT_EQ(done_, "a") << "whoever comes waits too";
+  asked[0]();
+  loop_->run_once(Nanos{0});
+  EXPECT_EQ(done_, "aa");
+  ASSERT_EQ(asked.size(), 2u);
+  asked[1]();
+  loop_->run_once(Nanos{0});
+  asked[2]();
+  loop_->run_once(Nanos{0});
+  EXPECT_EQ(done_, "aaab");
+  EXPECT_EQ(asked.size(), 3u) << "nobody is asked when all is done";
+}
+
 TEST_F(TurnsTest, WhatAStepThrowsEndsItsJobAlone) {
   turns_.add("this one", []() -> bool { throw std::runtime_error("no more"); });
   add("a", 1);
