@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <string_view>
 
+#include "base/standard_descriptors.h"
 #include "cni/bridge/plugin.h"
 #include "cni/host_local/plugin.h"
 
@@ -22,6 +23,7 @@ auto help(bool is_ipam) -> int {
 }  // namespace
 
 auto main(int count, char** words) -> int {
+  weir::open_standard_descriptors();
   std::string_view name = count > 0 ? words[0] : "";
   name.remove_prefix(name.rfind('/') + 1);  // npos + 1 is 0
   const bool is_ipam = name.find("host-local") != std::string_view::npos;

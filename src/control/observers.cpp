@@ -1,8 +1,5 @@
 #include "control/observers.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 
@@ -10,6 +7,8 @@
 
 namespace weir::control {
 namespace {
+
+constexpr unsigned observer_mode = 0640;
 
 // Takes what a parser made of a field, or its error.
 template <class T, class U>
@@ -22,8 +21,8 @@ void take(StrictFields& fields, const char* key, Result<T> parsed, U& where) {
 }
 
 auto open_output(const ObserverRule& rule) -> Result<Fd> {
-  if (rule.output == "stdout") return Fd(::dup(STDOUT_FILENO));
-  auto file = view::open_for_writing(rule.output, O_APPEND, 0640);
+  const bool is_stdout = rule.output == "stdout";
+  auto file = is_stdout ? view::standard_output() : view::open_for_writing(rule.output, 0, observer_mode);
   if (!file) return failure(fmt::format("observers: {}: {}", rule.output, file.error().message), file.error().code);
   return file;
 }
@@ -52,11 +51,13 @@ auto ProxyNames::name(ProxyId id) const -> std::string {
 auto ObserverRule::operator==(const ObserverRule& other) const -> bool {
   return view.kind == other.view.kind && view.only == other.view.only && view.limit == other.view.limit &&
          view.filter.client == other.view.filter.client && output == other.output && proxies == other.proxies &&
-         when_slow == other.when_slow;
+         rotate_size == other.rotate_size && rotate_every == other.rotate_every && when_slow == other.when_slow;
 }
 
 auto read_observer(const Json& object, const std::string& path) -> tl::expected<ObserverRule, FieldError> {
-  StrictFields fields(object, path, {"show", "output", "proxies", "only", "limit", "filter_client", "when_slow"});
+  StrictFields fields(
+      object, path,
+      {"show", "output", "proxies", "only", "limit", "filter_client", "when_slow", "rotate_size", "rotate_every"});
   ObserverRule rule;
   const auto show = fields.text("show").value_or("json");
   take(fields, "show", view::parse_view_kind(show), rule.view.kind);
@@ -75,6 +76,18 @@ auto read_observer(const Json& object, const std::string& path) -> tl::expected<
     take(fields, "filter_client", ClientFilter::parse(*filter), rule.view.filter.client);
     rule.effective["filter_client"] = *filter;
   }
+  if (const auto size = fields.text("rotate_size")) {
+    take(fields, "rotate_size", parse_size(*size), rule.rotate_size);
+    if (rule.rotate_size == 0) fields.wrong("rotate_size", "a file of 0 bytes holds nothing; write such as 100MiB");
+    rule.effective["rotate_size"] = *size;
+  }
+  if (const auto every = fields.text("rotate_every")) {
+    take(fields, "rotate_every", parse_duration(*every), rule.rotate_every);
+    if (rule.rotate_every && *rule.rotate_every < std::chrono::seconds{1}) {
+      fields.wrong("rotate_every", "write 1s or more, such as 1h");
+    }
+    rule.effective["rotate_every"] = *every;
+  }
   const auto when_slow = fields.text("when_slow").value_or("drop");
   take(fields, "when_slow", view::parse_full_policy(when_slow), rule.when_slow);
   rule.effective["when_slow"] = when_slow;
@@ -91,13 +104,23 @@ auto read_observer(const Json& object, const std::string& path) -> tl::expected<
   return rule;
 }
 
-auto add_observers(const std::vector<ObserverRule>& rules, engine::Engine& engine, const ProxyNames& names)
-    -> Result<std::vector<ObserverOutput>> {
-  std::vector<ObserverOutput> outputs;
+auto add_observers(const std::vector<ObserverRule>& rules, engine::Engine& engine, const ProxyNames& names,
+                   const std::function<void(LogLevel, const std::string&)>& say) -> Result<ObserverOutputs> {
+  ObserverOutputs outputs;
   for (const ObserverRule& rule : rules) {
     auto file = open_output(rule);
     if (!file) return tl::make_unexpected(file.error());
-    auto output = std::make_unique<view::Output>(file->get());
+    // It outlives what it serves: whatever its file meets, it comes back.
+    view::OutputOptions how{.path = rule.output == "stdout" ? "" : rule.output,
+                            .name = "observer " + rule.output,
+                            .mode = observer_mode,
+                            .trouble = view::Trouble::passes,
+                            .outlives_reader = true,
+                            .lines = rule.view.kind != view::ViewKind::raw,
+                            .rotate_size = rule.rotate_size,
+                            .rotate_every = rule.rotate_every};
+    how.say = say;
+    auto& output = outputs.emplace_back(std::make_unique<view::Output>(*std::move(file), std::move(how)));
     view::ViewOptions options = rule.view;
     options.name_of = [&names](ProxyId id) { return names.name(id); };
     if (view::required_events(options) != 0) {
@@ -111,7 +134,6 @@ auto add_observers(const std::vector<ObserverRule>& rules, engine::Engine& engin
       }
       if (auto attached = engine.attach(std::move(spec)); !attached) return tl::make_unexpected(attached.error());
     }
-    outputs.push_back({.file = *std::move(file), .output = std::move(output)});
   }
   return outputs;
 }

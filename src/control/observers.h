@@ -2,9 +2,11 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +41,8 @@ struct ObserverRule {
   std::string output;                // a file's path; "stdout"
   std::vector<std::string> proxies;  // by name; none: all
   event::FullPolicy when_slow = event::FullPolicy::drop;
+  std::optional<std::uint64_t> rotate_size;  // as of view::OutputOptions
+  std::optional<Nanos> rotate_every;
   Json effective;  // all values, as the file says them
 
   // The same is written, to the same place.
@@ -46,13 +50,12 @@ struct ObserverRule {
 };
 [[nodiscard]] auto read_observer(const Json& object, const std::string& path) -> tl::expected<ObserverRule, FieldError>;
 
-// An observer's file while it is written to. It goes after the engine.
-struct ObserverOutput {
-  Fd file;
-  std::unique_ptr<view::Output> output;
-};
-// Opens the files and gives the engine, before it starts, the views. `names` outlives the engine.
+// The observers' files while they are written to; they go after the engine.
+using ObserverOutputs = std::vector<std::unique_ptr<view::Output>>;
+// Opens the files and gives the engine, before it starts, the views. `names` outlives the engine. `say` is told, on an
+// observer's thread, when a file cannot be written to for a time, and when it can again; it outlives the engine too.
 [[nodiscard]] auto add_observers(const std::vector<ObserverRule>& rules, engine::Engine& engine,
-                                 const ProxyNames& names) -> Result<std::vector<ObserverOutput>>;
+                                 const ProxyNames& names, const std::function<void(LogLevel, const std::string&)>& say)
+    -> Result<ObserverOutputs>;
 
 }  // namespace weir::control

@@ -91,12 +91,14 @@ class Server final : private net::Timer {
   auto start() -> Result<void>;
   void run();
   void know(ProxyNames& names) { registry_.set_names(names); }
+  void write_to(ObserverOutputs& outputs) { outputs_ = &outputs; }
   // False: an observer's output is stuck, see ObserverThread::finish.
   [[nodiscard]] auto stop() -> bool { return engine_->stop(std::chrono::milliseconds{2000}); }
 
  private:
   [[nodiscard]] auto apply_first_config() -> Result<void>;
   [[nodiscard]] auto bind_api() -> Result<std::string>;
+  [[nodiscard]] auto output_status() const -> std::vector<view::OutputStatus>;
   void on_change(const Change& change);
   void tell(std::string type, Json data, std::function<void()> log);
   void tell_settled();
@@ -113,6 +115,7 @@ class Server final : private net::Timer {
   void obey(const engine::Drain::Orders& orders);
 
   const ServeOptions& options_;
+  ObserverOutputs* outputs_ = nullptr;
   engine::Drain drain_;
   syslog::TargetLog& log_;
   std::unique_ptr<net::EventLoop> loop_;
@@ -179,7 +182,8 @@ auto Server::start() -> Result<void> {
                                  .log = log_,
                                  .listens_on = api_.addresses,
                                  .compat_open = config_.now().compat_open.value_or(false),
-                                 .http_connections = [this] { return http_.connections(); }});
+                                 .http_connections = [this] { return http_.connections(); },
+                                 .observer_outputs = [this] { return output_status(); }});
   if (!made) return tl::make_unexpected(made.error());
   served_ = *std::move(made);
   http_.set_gate(served_.gate);
@@ -223,6 +227,12 @@ auto Server::apply_first_config() -> Result<void> {
     if (!made) return failure(fmt::format("{}: proxy {}: {}", options_.config, proxy.name, made.error().message));
   }
   return {};
+}
+
+auto Server::output_status() const -> std::vector<view::OutputStatus> {
+  std::vector<view::OutputStatus> all;
+  for (const auto& output : *outputs_) all.push_back(output->status());
+  return all;
 }
 
 void Server::run() { loop_->run(); }
@@ -295,6 +305,7 @@ void Server::on_signal() {
   while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGHUP) {
       log_.reopen();
+      for (const auto& output : *outputs_) output->reopen();
       config_.read_again();
     } else {
       obey(drain_.on_signal(loop_->now(), engine_->live_sessions()));
@@ -384,10 +395,12 @@ auto serve(const ServeOptions& options) -> Result<void> {
                                         .fault_bytes = config.fault_bytes.value_or(engine::default_fault_bytes())});
   if (!engine) return tl::make_unexpected(engine.error());
   ProxyNames names;
-  auto outputs = add_observers(config.observers, **engine, names);
+  auto outputs = add_observers(config.observers, **engine, names,
+                               [&log](LogLevel level, const std::string& line) { log.write(level, line, {}); });
   if (!outputs) return tl::make_unexpected(outputs.error());
   Server server(options, std::move(config), log, *std::move(loop), *std::move(engine));
   server.know(names);
+  server.write_to(*outputs);
   if (auto started = server.start(); !started) return started;
   server.run();
   if (server.stop()) return {};

@@ -17,6 +17,7 @@
 #include "control/turns.h"
 #include "http/handler.h"
 #include "syslog/target_log.h"
+#include "view/output.h"
 
 namespace weir::control {
 
@@ -30,8 +31,9 @@ struct ApiParts {
   Turns& lists;    // of many things, read and put together
   syslog::TargetLog& log;
   std::vector<Address> listens_on;
-  bool compat_open = false;                       // the file's
-  std::function<std::size_t()> http_connections;  // open now
+  bool compat_open = false;                                             // the file's
+  std::function<std::size_t()> http_connections;                        // open now
+  std::function<std::vector<view::OutputStatus>()> observer_outputs{};  // of the file's [[observers]], how each fares
 };
 
 // What answers over HTTP, on the control thread.

@@ -27,9 +27,9 @@ auto Drain::begin(MonoTime now, std::uint64_t live) -> Orders {
   return orders;
 }
 
-auto Drain::on_output_closed() -> Orders {
+auto Drain::end(std::string detail) -> Orders {
   if (phase_ == Phase::ending) return {};
-  return end_now({.reason = CloseReason::shutdown}, "the view's output was closed");
+  return end_now({.reason = CloseReason::shutdown}, std::move(detail));
 }
 
 auto Drain::on_time(MonoTime now) -> Orders {

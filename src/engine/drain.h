@@ -12,7 +12,7 @@ namespace weir::engine {
 // clock and no engine, so that tap, serve and a test run the same.
 //
 //   running -> draining -> ending      is_over(): stop, once all sessions have ended
-//      '--------------------^          the closing of an observer's output
+//      '--------------------^          end(), such as the closing of an observer's output
 //
 // One thread.
 class Drain {
@@ -34,8 +34,9 @@ class Drain {
   [[nodiscard]] auto on_signal(MonoTime now, std::uint64_t live) -> Orders;
   // Something else asks for the end, such as the end of a parent: as a first signal, and nothing if one came.
   [[nodiscard]] auto begin(MonoTime now, std::uint64_t live) -> Orders;
-  // Nobody sees any more what is done here.
-  [[nodiscard]] auto on_output_closed() -> Orders;
+  // Nobody sees any more what is done here, or all is done that was wanted: sessions end now, with this detail.
+  [[nodiscard]] auto end(std::string detail) -> Orders;
+  [[nodiscard]] auto on_output_closed() -> Orders { return end("the view's output was closed"); }
   [[nodiscard]] auto on_time(MonoTime now) -> Orders;
   // When on_time() has something to do.
   [[nodiscard]] auto deadline() const -> std::optional<MonoTime>;

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/signalfd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -32,6 +33,7 @@ auto open_signals(const sigset_t& set) -> Fd {
   return signals;
 }
 
+
 // "1 session", "2 sessions"
 auto counted(std::uint64_t count, std::string_view what) -> std::string {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
@@ -56,13 +58,15 @@ auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
   const Fd signals = open_signals(set);
   const SystemClock& clock = SystemClock::instance();
   Drain drain(options.drain);
+  auto over = options.end_after ? std::optional(clock.mono() + *options.end_after) : std::nullopt;
   const auto obey = [&](const Drain::Orders& orders) {
     if (orders.stop_accepting) engine.stop_accepting();
     if (!orders.say.empty()) options.say(orders.say);
     if (orders.end_sessions) engine.end_sessions(orders.end_sessions->cause, orders.end_sessions->detail);
   };
   while (true) {
-    const auto end = drain.deadline();
+    auto end = drain.deadline();
+    if (over && (!end || *over < *end)) end = over;
     const int wait = end ? poll_timeout(*end - clock.mono()) : -1;
     std::array<pollfd, 2> waiting{{{.fd = signals.get(), .events = POLLIN, .revents = 0},
                                    {.fd = engine.news_fd(), .events = POLLIN, .revents = 0}}};
@@ -77,7 +81,11 @@ auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
       obey(drain.on_signal(clock.mono(), engine.live_sessions()));
     }
     const Engine::News news = engine.take_news();
-    if (!news.deaf.empty()) obey(drain.on_output_closed());
+    if (!news.deaf.empty()) obey(options.why_deaf ? drain.end(options.why_deaf()) : drain.on_output_closed());
+    if (over && clock.mono() >= *over) {
+      over.reset();
+      obey(drain.end(fmt::format("its time of {} is over", format_duration(*options.end_after))));
+    }
     obey(drain.on_time(clock.mono()));
     const bool once_done = options.until_sessions_end && news.accept_limit_reached;
     if (drain.is_over(news.all_sessions_ended) || (once_done && news.all_sessions_ended)) break;

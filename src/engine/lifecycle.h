@@ -10,7 +10,10 @@
 namespace weir::engine {
 
 struct LifecycleOptions {
-  std::optional<Nanos> drain;                 // none: no limit
+  std::optional<Nanos> drain;        // none: no limit
+  std::optional<Nanos> end_after{};  // --for: then it ends, and what sessions there are
+  // Why an observer takes no more, as the detail of the sessions that end with it; none: its output was closed.
+  std::function<std::string()> why_deaf{};
   bool until_sessions_end = false;            // --once: end when the accepted sessions have
   std::function<void(std::string_view)> say;  // a line for people, without a newline
   std::function<void()> on_hangup{};          // none: SIGHUP does what it does; else block_signals(true) first

@@ -6,7 +6,9 @@ namespace weir::engine {
 
 ObserverThread::ObserverThread(std::unique_ptr<event::Observer> observer, const Clock& clock,
                                std::function<void()> on_news)
-    : observer_(std::move(observer)), clock_(clock), on_news_(std::move(on_news)) {}
+    : observer_(std::move(observer)), clock_(clock), on_news_(std::move(on_news)) {
+  observer_->set_wake([signal = signal_] { signal->wake(); });
+}
 
 ObserverThread::~ObserverThread() {
   if (!thread_.joinable()) return;
@@ -33,7 +35,9 @@ auto ObserverThread::drain() -> bool {
       if (!deaf) observer_->on_event(event, wall_offset);
     });
   }
-  if (count > 0 && !deaf && !observer_->flush()) {
+  if (deaf) return count > 0;
+  const auto due = observer_->flush_due();
+  if ((count > 0 || (due && *due <= Nanos{0})) && !observer_->flush()) {
     deaf_.store(true);  // events are still taken, so that nobody waits for room, and thrown away
     on_news_();
   }
@@ -53,8 +57,10 @@ void ObserverThread::run() {
     const bool last_round = stopping_.load();
     const bool found = drain();
     if ((last_round && !found) || all_rings_ended()) break;
-    if (!last_round) signal_->wait(found, still_empty);
+    const bool deaf = deaf_.load(std::memory_order_relaxed);
+    if (!last_round) signal_->wait(found, still_empty, deaf ? std::nullopt : observer_->flush_due());
   }
+  if (!deaf_.load(std::memory_order_relaxed)) observer_->on_end();
   {
     const std::lock_guard lock(mutex_);
     ended_.store(true);

@@ -4,6 +4,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace weir::event {
 
 ConsumerSignal::ConsumerSignal() : eventfd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
@@ -23,11 +25,17 @@ void ConsumerSignal::notify(bool urgent) {
   if (state_.compare_exchange_strong(state, busy, std::memory_order_acq_rel)) wake();
 }
 
-void ConsumerSignal::wait(bool drained_something, const std::function<bool()>& still_empty) {
+void ConsumerSignal::wait(bool drained_something, const std::function<bool()>& still_empty,
+                          std::optional<std::chrono::nanoseconds> at_most) {
+  // Rounded up: waking before the time would spin through its last millisecond.
+  constexpr std::int64_t longest_ms = 3'600'000;
+  const auto limit_ms =
+      at_most ? std::clamp<std::int64_t>(std::chrono::ceil<std::chrono::milliseconds>(*at_most).count(), 0, longest_ms)
+              : std::int64_t{-1};
   state_.exchange(drained_something ? collecting : idle, std::memory_order_acq_rel);
   if (drained_something || still_empty()) {
     pollfd waiting{.fd = eventfd_.get(), .events = POLLIN, .revents = 0};
-    ::poll(&waiting, 1, drained_something ? static_cast<int>(collect_time.count()) : -1);
+    ::poll(&waiting, 1, drained_something ? static_cast<int>(collect_time.count()) : static_cast<int>(limit_ms));
   }
   state_.exchange(busy, std::memory_order_acq_rel);
   std::uint64_t count = 0;

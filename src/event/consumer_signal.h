@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 
 #include "base/fd.h"
 
@@ -25,8 +26,9 @@ class ConsumerSignal {
   // Consumer side. `drained_something`: the last look at the rings found events. Then more are
   // likely to come soon, and the consumer sleeps collect_time whatever arrives, instead of being
   // woken for each: at 30,000 requests a second a wake-up per event costs more than printing them.
-  // Otherwise it sleeps until notify. `still_empty` looks at the rings once more before sleeping.
-  void wait(bool drained_something, const std::function<bool()>& still_empty);
+  // Otherwise it sleeps until notify, at most so long. `still_empty` looks at the rings once more before sleeping.
+  void wait(bool drained_something, const std::function<bool()>& still_empty,
+            std::optional<std::chrono::nanoseconds> at_most = std::nullopt);
 
   // Unseen by a person watching a terminal; far below what fills a ring.
   static constexpr auto collect_time = std::chrono::milliseconds{3};

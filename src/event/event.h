@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -122,6 +123,7 @@ struct Gap {
   std::uint64_t chunks = 0;
   std::uint64_t bytes = 0;
   std::uint64_t events = 0;  // other than chunk reads
+  int error = 0;             // the errno of the observer's output that took none of it; 0: the ring was full
 };
 
 // The kinds, as bits of an observer's mask.
@@ -186,6 +188,13 @@ class Observer {
   // The observer has been given everything that is due so far; a good moment to flush. false: the observer can
   // take no more (its output is closed); it is not called again.
   [[nodiscard]] virtual auto flush() -> bool = 0;
+  // In how long flush() is to be called although no event comes, such as to try a full disk again; none: not at all.
+  // Asked before the observer's thread sleeps.
+  [[nodiscard]] virtual auto flush_due() const -> std::optional<Nanos> { return std::nullopt; }
+  // Before the first event. `wake` may be called later, from any thread: flush_due() is then asked anew.
+  virtual void set_wake(std::function<void()> /*wake*/) {}
+  // The last call: nothing comes any more.
+  virtual void on_end() {}
 };
 
 }  // namespace weir::event

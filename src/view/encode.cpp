@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "view/json_string.h"
 #include "view/plain_run.h"
 
 namespace weir::view {
@@ -83,6 +84,35 @@ auto encode_text(char* out, Bytes bytes) -> char* {
   return out;
 }
 
+auto encode_utf8_text(char* out, Bytes bytes) -> char* {
+  const std::byte* at = bytes.data();
+  const std::byte* const end = at + bytes.size();
+  while (at != end) {
+    copy_plain(out, at, end, text_specials, is_text_special);
+    while (at != end && is_text_special(*at)) {
+      const std::size_t length = *at >= std::byte{0x80} ? safe_character({at, static_cast<std::size_t>(end - at)}) : 0;
+      if (length > 0) {
+        std::memcpy(out, at, length);
+        out += length;
+        at += length;
+        continue;
+      }
+      const TextForm& form = text_table[std::to_integer<std::size_t>(*at++)];
+      std::memcpy(out, &form, sizeof form);
+      out += form.size;
+    }
+  }
+  return out;
+}
+
+auto text_piece(Bytes bytes, std::size_t most) -> Bytes {
+  if (bytes.size() <= most) return bytes;
+  const auto continues = [&](std::size_t at) { return (bytes[at] & std::byte{0xc0}) == std::byte{0x80}; };
+  std::size_t n = most;
+  while (n > most - 3 && continues(n)) --n;  // a character has three such bytes at most
+  return bytes.first(continues(n) ? most : n);
+}
+
 auto encode_hex(char* out, Bytes bytes) -> char* {
   while (!bytes.empty()) {
     const Bytes line = bytes.first(std::min(hex_line, bytes.size()));
@@ -134,16 +164,24 @@ auto encode_base64(char* out, Bytes bytes) -> char* {
   return out;
 }
 
-auto printable(std::string_view text) -> std::string {
+auto printable(std::string_view text, bool utf8) -> std::string {
+  const Bytes bytes = std::as_bytes(std::span(text));
   std::string out;
   out.reserve(text.size());
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
+  for (std::size_t i = 0; i < text.size();) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const std::size_t length = utf8 && byte >= 0x80 ? safe_character(bytes.subspan(i)) : 0;
+    if (length > 0) {
+      out += text.substr(i, length);
+      i += length;
+      continue;
+    }
     if (byte >= 0x20 && byte <= 0x7e) {
-      out += c;
+      out += text[i];
     } else {
       out += {'%', high_digit(byte), low_digit(byte)};
     }
+    ++i;
   }
   return out;
 }

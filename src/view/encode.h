@@ -23,6 +23,12 @@ inline constexpr std::string_view indent = "  ";
 auto encode_text(char* out, Bytes bytes) -> char*;
 [[nodiscard]] constexpr auto text_room(std::size_t n) -> std::size_t { return 6 * n + 16; }
 
+// The same in a UTF-8 locale: characters above U+007F that are safe on a terminal as they are too. What is no
+// character, or is one that a chunk's end has cut in two, is %xx.
+auto encode_utf8_text(char* out, Bytes bytes) -> char*;
+// What of the bytes is encoded next, at most so many (4 or more): it ends where a character does.
+[[nodiscard]] auto text_piece(Bytes bytes, std::size_t most) -> Bytes;
+
 // --show hex: "xx xx ...", 32 bytes a line. Every piece but a chunk's last is a multiple of 32 long.
 inline constexpr std::size_t hex_line = 32;
 auto encode_hex(char* out, Bytes bytes) -> char*;
@@ -39,7 +45,7 @@ auto encode_base64(char* out, Bytes bytes) -> char*;
 [[nodiscard]] constexpr auto base64_room(std::size_t n) -> std::size_t { return (n + 2) / 3 * 4; }
 
 // What a peer or a path may have had a hand in, for a session line: 0x20..0x7e as they are, all else
-// as %xx.
-[[nodiscard]] auto printable(std::string_view text) -> std::string;
+// as %xx; with `utf8`, characters that are safe on a terminal as they are too (json_string.h).
+[[nodiscard]] auto printable(std::string_view text, bool utf8 = false) -> std::string;
 
 }  // namespace weir::view

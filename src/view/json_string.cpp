@@ -130,6 +130,16 @@ auto check_utf8(Bytes bytes) -> Utf8Check {
   return {.valid = bytes.size(), .truncated = false};
 }
 
+auto character_length(Bytes bytes) -> std::size_t {
+  const std::size_t length = bytes.empty() ? 0 : length_of(byte_at(bytes.data(), 0));
+  return length == 0 || agreeing(bytes.data(), length, bytes.size()) < length ? 0 : length;
+}
+
+auto safe_character(Bytes bytes) -> std::size_t {
+  const std::size_t length = character_length(bytes);
+  return length < 2 || is_unsafe(decode(bytes.data(), length)) ? 0 : length;
+}
+
 auto encode_json(char* out, Bytes utf8, bool ascii_only) -> char* {
   const std::byte* at = utf8.data();
   const std::byte* const end = at + utf8.size();

@@ -14,6 +14,12 @@ struct Utf8Check {
 // Strict: Unicode 15 table 3-7, so no overlong forms, no surrogates, nothing above U+10FFFF.
 [[nodiscard]] auto check_utf8(Bytes bytes) -> Utf8Check;
 
+// The length of the whole character that the bytes begin with; 0: they begin with none.
+[[nodiscard]] auto character_length(Bytes bytes) -> std::size_t;
+// The length of the character above U+007F that the bytes begin with, if it does nothing to a terminal: no control
+// and no format character, such as those that encode_json escapes. 0: they begin with no such character.
+[[nodiscard]] auto safe_character(Bytes bytes) -> std::size_t;
+
 // The inside of a JSON string (RFC 8259 section 7), for valid UTF-8. Control and format characters -
 // C0, DEL, C1, line separators, marks that turn the direction of the text - are escaped, so that
 // the line is safe on a terminal. `ascii_only`: so is every other character above U+007F.

@@ -80,8 +80,10 @@ void JsonView::print_closed(const Moment& moment, const event::SessionClosed& cl
 }
 
 void JsonView::print_gap(const Moment& moment, const event::Gap& gap) {
-  output().append(begin(moment, "gap", false) +
-                  fmt::format(",\"chunks\":{},\"bytes\":{},\"events\":{}}}\n", gap.chunks, gap.bytes, gap.events));
+  std::string line = begin(moment, "gap", false);
+  line += fmt::format(",\"chunks\":{},\"bytes\":{},\"events\":{}", gap.chunks, gap.bytes, gap.events);
+  if (gap.error != 0) field(line, "error", quoted(errno_text(gap.error)));
+  output().append(line + "}\n");
 }
 
 void JsonView::print_chunk(const Moment& moment, const ShownChunk& chunk) {

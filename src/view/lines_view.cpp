@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "base/duration.h"
+#include "view/json_string.h"
+#include "view/stream_hint.h"
 
 namespace weir::view {
 namespace {
@@ -14,6 +17,7 @@ constexpr std::string_view upstream_color = "\x1b[36m";    // cyan
 constexpr std::string_view downstream_color = "\x1b[32m";  // green
 constexpr std::string_view session_color = "\x1b[1m";      // bold
 constexpr std::string_view warning_color = "\x1b[33m";     // yellow
+constexpr std::string_view trouble_color = "\x1b[1;31m";   // bold red
 constexpr std::string_view date_color = "\x1b[2m";         // faint
 constexpr std::string_view color_end = "\x1b[0m";
 
@@ -23,6 +27,27 @@ static_assert(no_since.size() == since_width);
 
 // Colours, stamp, time since, number, arrow, sizes, without the proxy's name: 140 bytes at most.
 constexpr std::size_t header_room = 192;
+
+// Ends that are nobody's intention: resets, errors, timeouts, faults.
+auto is_trouble(event::CloseReason reason) -> bool {
+  switch (reason) {
+    case event::CloseReason::client_fin:
+    case event::CloseReason::server_fin:
+    case event::CloseReason::shutdown: return false;
+    case event::CloseReason::client_reset:
+    case event::CloseReason::server_reset:
+    case event::CloseReason::client_error:
+    case event::CloseReason::server_error:
+    case event::CloseReason::resolve_failed:
+    case event::CloseReason::connect_refused:
+    case event::CloseReason::connect_unreachable:
+    case event::CloseReason::connect_failed:
+    case event::CloseReason::timeout:
+    case event::CloseReason::keepalive:
+    case event::CloseReason::fault: break;
+  }
+  return true;
+}
 
 auto noun(std::uint64_t count, std::string_view one) -> std::string {
   return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
@@ -39,7 +64,9 @@ auto LinesView::arrow(Direction direction) const -> std::string_view {
 }
 
 void LinesView::set_time(const Moment& moment) {
-  if (stamp_.set(moment.wall)) line(date_color, fmt::format("-- {}", stamp_.date_text()));
+  // Another file begins with the date again.
+  const bool new_file = std::exchange(file_, output().files_begun()) != output().files_begun();
+  if (stamp_.set(moment.wall) || new_file) line(date_color, fmt::format("-- {}", stamp_.date_text()));
 }
 
 void LinesView::line(std::string_view color, std::string_view text) {
@@ -49,16 +76,18 @@ void LinesView::line(std::string_view color, std::string_view text) {
   output().append("\n");
 }
 
-void LinesView::session_line(const Moment& moment, std::string_view text) {
+void LinesView::session_line(const Moment& moment, std::string_view text, std::string_view color) {
   set_time(moment);
-  line(session_color, fmt::format("{} {} {}#{} {}", stamp_.time_text(), no_since, proxy_name(moment.event),
-                                  static_cast<std::uint64_t>(moment.event.session), text));
+  line(color, fmt::format("{} {} {}#{} {}", stamp_.time_text(), no_since, proxy_name(moment.event),
+                          static_cast<std::uint64_t>(moment.event.session), text));
 }
 
 void LinesView::print_opened(const Moment& moment, const event::SessionOpened& opened) {
-  session_line(moment,
-               fmt::format("opened: client {}, upstream {}, connected in {}", printable(opened.client.to_string()),
-                           printable(opened.upstream.to_string()), format_duration(opened.connect_time)));
+  session_line(
+      moment,
+      fmt::format("opened: client {}, upstream {}, connected in {}", printable(opened.client.to_string(), utf8_),
+                  printable(opened.upstream.to_string(), utf8_), format_duration(opened.connect_time)),
+      session_color);
 }
 
 void LinesView::print_half_closed(const Moment& moment, const event::HalfClosed& half_closed) {
@@ -67,7 +96,8 @@ void LinesView::print_half_closed(const Moment& moment, const event::HalfClosed&
                                                        : fmt::format("the fault {} has ended what the {} sends",
                                                                      printable(*half_closed.fault), to_string(done));
   session_line(moment, fmt::format("half-closed {}: {}, the {} may still send", arrow(half_closed.direction), how,
-                                   to_string(other(done))));
+                                   to_string(other(done))),
+               session_color);
 }
 
 auto LinesView::totals(Direction direction, const event::DirectionTotals& totals) const -> std::string {
@@ -84,8 +114,9 @@ void LinesView::print_closed(const Moment& moment, const event::SessionClosed& c
   if (!leg.empty() && event::to_string(closed.cause).find(leg) == std::string_view::npos) {
     text += fmt::format(" on the {} leg", leg);
   }
-  if (!closed.detail.empty()) text += fmt::format(" ({})", printable(closed.detail));
-  if (!closed.upstream) text += fmt::format("; client {}, no upstream reached", printable(closed.client.to_string()));
+  if (!closed.detail.empty()) text += fmt::format(" ({})", printable(closed.detail, utf8_));
+  if (!closed.upstream)
+    text += fmt::format("; client {}, no upstream reached", printable(closed.client.to_string(), utf8_));
   text += fmt::format("; lasted {}", format_duration(closed.age));
   const auto& up = closed.totals[index(Direction::upstream)];
   const auto& down = closed.totals[index(Direction::downstream)];
@@ -97,7 +128,7 @@ void LinesView::print_closed(const Moment& moment, const event::SessionClosed& c
       text += fmt::format(", held up by a full view for {}", format_duration(closed.waited_for_observers));
     }
   }
-  session_line(moment, text);
+  session_line(moment, text, is_trouble(closed.cause.reason) ? trouble_color : session_color);
 }
 
 void LinesView::print_gap(const Moment& moment, const event::Gap& gap) {
@@ -105,7 +136,9 @@ void LinesView::print_gap(const Moment& moment, const event::Gap& gap) {
   std::string text = fmt::format("{} {} gap: {} ({})", stamp_.time_text(), no_since, noun(gap.chunks, "chunk"),
                                  noun(gap.bytes, "byte"));
   if (gap.events != 0) text += fmt::format(" and {}", noun(gap.events, "other event"));
-  line(warning_color, text + " not shown: this view was too slow");
+  text += gap.error == 0 ? " not shown: this view was too slow"
+                         : fmt::format(" not written: {}", printable(errno_text(gap.error), utf8_));
+  line(warning_color, text);
 }
 
 void LinesView::print_chunk(const Moment& moment, const ShownChunk& chunk) {
@@ -118,6 +151,11 @@ void LinesView::print_chunk(const Moment& moment, const ShownChunk& chunk) {
   } else {
     text_body(chunk.bytes);
   }
+  if (chunk.session == nullptr || chunk.session->hinted) return;
+  const auto hint = stream_hint(chunk.read.bytes.bytes(), chunk.read.offset, kind_ == ViewKind::text);
+  if (hint.empty()) return;
+  chunk.session->hinted = true;
+  session_line(moment, hint, warning_color);
 }
 
 void LinesView::header(const Moment& moment, const ShownChunk& chunk) {
@@ -162,10 +200,10 @@ void LinesView::text_body(Bytes bytes) {
   if (bytes.empty()) return;
   output().append(indent);
   while (!bytes.empty()) {
-    const Bytes now = bytes.first(std::min(piece, bytes.size()));
+    const Bytes now = utf8_ ? text_piece(bytes, piece) : bytes.first(std::min(piece, bytes.size()));
     bytes = bytes.subspan(now.size());
     char* const begin = output().space(text_room(now.size()));
-    char* end = encode_text(begin, now);
+    char* end = utf8_ ? encode_utf8_text(begin, now) : encode_text(begin, now);
     if (bytes.empty()) {
       const bool line_ended = now.back() == std::byte{'\n'};
       if (line_ended) end -= indent.size();

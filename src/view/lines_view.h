@@ -26,7 +26,8 @@ namespace weir::view {
 //
 // The columns of a header: local wall time; time since the session's last shown chunk (since it was
 // opened, for the first); session number, after the proxy's name if there are several; direction,
-// → upstream and ← downstream; size of the chunk.
+// → upstream and ← downstream; size of the chunk. A chunk whose bytes look like a protocol that is no text is followed
+// by a session line that says so, once a session.
 class LinesView final : public PrintingView {
  public:
   // options.kind: text, hex or dump.
@@ -45,7 +46,7 @@ class LinesView final : public PrintingView {
   void hex_body(Bytes bytes);
   void dump_body(Bytes bytes, std::uint64_t offset);
   void line(std::string_view color, std::string_view text);
-  void session_line(const Moment& moment, std::string_view text);
+  void session_line(const Moment& moment, std::string_view text, std::string_view color);
   [[nodiscard]] auto arrow(Direction direction) const -> std::string_view;
   [[nodiscard]] auto totals(Direction direction, const event::DirectionTotals& totals) const -> std::string;
 
@@ -53,6 +54,7 @@ class LinesView final : public PrintingView {
   bool color_;
   bool utf8_;
   LocalStamp stamp_;
+  unsigned file_ = 0;  // Output::files_begun()
 };
 
 }  // namespace weir::view

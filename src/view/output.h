@@ -2,23 +2,43 @@
 
 #include <atomic>
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/result.h"
+#include "view/output_file.h"
 
 namespace weir::view {
 
+// How an output fares, for whoever shows it.
+struct OutputStatus {
+  std::string name;
+  int error = 0;              // the errno of the outage that lasts; 0: it is written to
+  std::uint64_t outages = 0;  // so far, this one included
+  std::uint64_t lost_chunks = 0;
+  std::uint64_t lost_bytes = 0;
+  std::uint64_t lost_events = 0;  // others than chunks
+};
+
 // A bounded buffer in front of a descriptor: views append, write(2) happens when it is full and at
-// flush(). One thread (the observer's), except abandon(). Once the descriptor takes no more (EPIPE,
-// ENOSPC, ...), whatever is appended is thrown away and flush() returns false.
+// flush(). One thread (the observer's), except abandon(), reopen() and status().
+//
+// Once the descriptor takes no more (EPIPE, ENOSPC, ...), what happens is OutputOptions::trouble. Trouble::ends_it:
+// whatever is appended is thrown away and flush() returns false. Trouble::passes: the output is down; what it holds
+// is kept, to be written when it takes something again, and the record that was begun may still be appended to its
+// end; the writer then leaves records out, and counts them, until is_down() is false. So half a record is never left,
+// and what is kept is bounded by the buffer and one record.
 //
 // A slow reader of the descriptor blocks flush() and so its caller: that is how `--when-slow block`
 // slows the traffic. A non-blocking descriptor is waited for with poll(2). The program must ignore
-// SIGPIPE.
+// SIGPIPE, and SIGXFSZ.
 class Output {
  public:
   // Large enough that bulk costs one write(2) per 128 KiB or so, small enough to stay in the L2 cache.
@@ -26,6 +46,7 @@ class Output {
 
   // Borrows `fd`, which must outlive the Output. What is not flushed when it is destroyed is lost.
   explicit Output(int fd);
+  Output(Fd file, OutputOptions options);
 
   // Room for n bytes (<= capacity), valid until the next call; written ones are added by commit().
   // Never fails: a closed output hands out room as well.
@@ -36,13 +57,36 @@ class Output {
   void append(std::string_view text);
   void append(std::span<const std::byte> bytes);
 
-  // Writes what is buffered. false: the descriptor takes no more.
+  // Between two records: writes what is buffered, and does what is due: opens the file again, begins another one, tries
+  // whether it takes something again. false: the descriptor takes no more, for ever.
   [[nodiscard]] auto flush() -> bool;
+  // A record ends here: the place where one file may end and another begin.
+  void end_record() {
+    if (wants_change()) change_file();
+  }
 
   [[nodiscard]] auto closed() const -> bool { return error_ != 0; }
   // The errno that closed it, 0 while open. EPIPE: the reader left, which is nobody's fault.
   // ECANCELED: abandon().
   [[nodiscard]] auto error() const -> int { return error_; }
+  // For now it takes nothing: append no record. The errno why; 0: it does.
+  [[nodiscard]] auto is_down() const -> bool { return down_ != 0; }
+  [[nodiscard]] auto why_down() const -> int { return down_; }
+  // A record that was left out.
+  void count_lost(std::uint64_t chunks, std::uint64_t bytes, std::uint64_t events);
+  // Nothing comes after this: one more try at once.
+  void try_now() { retry_at_ = MonoTime::min(); }
+  // When flush() has something to do although nothing was appended: in so long. None: never.
+  [[nodiscard]] auto due() const -> std::optional<Nanos>;
+  // Grows whenever another file begins, which knows nothing of what the one before it was told.
+  [[nodiscard]] auto files_begun() const -> unsigned { return files_begun_; }
+
+  // From any thread: the file is to be opened again by its path, as it was moved away. It is done on the writer's
+  // thread between two records; `wake` has it call flush() soon.
+  void reopen();
+  void set_wake(std::function<void()> wake);
+  // From any thread.
+  [[nodiscard]] auto status() const -> OutputStatus;
 
   // From any thread: nothing more is to be written. A write(2) that is blocked sees it when a signal
   // interrupts it (a handler without SA_RESTART), so the caller keeps signalling the observer's
@@ -50,19 +94,37 @@ class Output {
   void abandon() { abandoned_.store(true, std::memory_order_relaxed); }
 
  private:
-  void write_all(const char* data, std::size_t size);
+  void make_room(std::size_t n);
+  void write_buffer();
+  [[nodiscard]] auto write_out(const char* data, std::size_t size) -> std::size_t;
   void wait_until_writable();
   [[nodiscard]] auto abandoned() -> bool;
+  [[nodiscard]] auto wants_change() const -> bool;
+  void change_file();
+  void begin_file();
+  void rotate_no_more();
+  void failed(int error);
+  void try_again();
+  void recovered();
+  void say(LogLevel level, const std::string& text);
 
-  int fd_;
+  OutputOptions options_;
+  OutputFile file_;
+  int borrowed_ = -1;
   int error_ = 0;
+  int down_ = 0;
+  MonoTime retry_at_{};
+  std::optional<MonoTime> said_at_;  // the last outage that was told
+  bool told_ = false;                // of this outage
+  unsigned files_begun_ = 0;
   std::size_t used_ = 0;
+  std::size_t room_ = capacity;
   std::unique_ptr<char[]> buffer_;
   std::atomic<bool> abandoned_{false};
+  std::atomic<bool> reopen_asked_{false};
+  mutable std::mutex mutex_;  // of what follows
+  std::function<void()> wake_;
+  OutputStatus status_;
 };
-
-// Creates the file if it is not there; `flags` is O_APPEND or O_TRUNC. Waits for nobody: a pipe that has no reader is
-// an error, whose message is for "PATH: message".
-[[nodiscard]] auto open_for_writing(const std::string& path, int flags, unsigned mode) -> Result<Fd>;
 
 }  // namespace weir::view

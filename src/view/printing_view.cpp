@@ -1,7 +1,9 @@
 #include "view/printing_view.h"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
+#include <utility>
 #include <variant>
 
 namespace weir::view {
@@ -21,15 +23,26 @@ PrintingView::PrintingView(const ViewOptions& options, Output& output, bool time
       only_(options.only),
       limit_(options.limit.value_or(std::numeric_limits<std::uint64_t>::max())),
       remembers_(times),
-      name_of_(options.name_of) {
+      name_of_(options.name_of),
+      grep_(options.grep),
+      chunks_left_(options.chunks),
+      utf8_(options.utf8 && options.kind != ViewKind::json) {
   if (options.proxies.size() < 2) return;
-  for (const std::string& name : options.proxies) proxies_.push_back(printable(name).substr(0, longest_proxy_name));
+  for (const std::string& name : options.proxies) proxies_.push_back(shown_name(name));
+}
+
+// The JSON view escapes by itself.
+auto PrintingView::shown_name(const std::string& name) const -> std::string {
+  const std::string text = printable(name, utf8_);
+  std::size_t size = std::min(text.size(), longest_proxy_name);
+  while (size < text.size() && size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) --size;
+  return text.substr(0, size);
 }
 
 auto PrintingView::proxy_name(const event::Event& event) const -> std::string_view {
   if (name_of_) {
     const auto [known, is_new] = names_.try_emplace(event.proxy);
-    if (is_new) known->second = printable(name_of_(event.proxy)).substr(0, longest_proxy_name);
+    if (is_new) known->second = shown_name(name_of_(event.proxy));
     return known->second;
   }
   const auto index = static_cast<std::size_t>(event.proxy);
@@ -37,8 +50,10 @@ auto PrintingView::proxy_name(const event::Event& event) const -> std::string_vi
 }
 
 void PrintingView::on_event(const event::Event& event, Nanos wall_offset) {
-  if (output_.closed()) return;
+  if (output_.closed() || chunks_left_ == 0) return;
   const Moment moment{event, WallTime{event.time.time_since_epoch() + wall_offset}};
+  if (output_.is_down()) return lose(moment);
+  if (lost_) tell_lost();
   std::visit(Overloaded{
                  [&](const event::ChunkRead& what) { chunk(moment, what); },
                  [&](const std::shared_ptr<const event::SessionOpened>& what) { opened(moment, *what); },
@@ -52,29 +67,96 @@ void PrintingView::on_event(const event::Event& event, Nanos wall_offset) {
                  [](const auto&) {},  // not of those that are printed
              },
              event.what);
+  output_.end_record();
+}
+
+auto PrintingView::flush() -> bool {
+  bool open = output_.flush();
+  if (open && lost_ && !output_.is_down()) {
+    tell_lost();
+    open = output_.flush();
+  }
+  return open && chunks_left_ != 0;
+}
+
+void PrintingView::on_end() {
+  output_.try_now();
+  (void)flush();
+}
+
+// What becomes known of sessions is kept, as it will be needed when there is something to write to again.
+void PrintingView::lose(const Moment& moment) {
+  event::Gap more{.error = output_.why_down()};
+  const Key key{moment.event.proxy, moment.event.session};
+  std::visit(
+      Overloaded{
+          [&](const event::ChunkRead& what) {
+            if (!is_shown(what)) return;
+            more.chunks = 1;
+            more.bytes = what.bytes.size();
+          },
+          [&](const event::Gap& what) {
+            more = what;
+            more.error = output_.why_down();
+            if (what.events > 0) last_shown_.clear();
+          },
+          [&](const std::shared_ptr<const event::SessionOpened>&) {
+            if (remembers_) last_shown_.insert_or_assign(key, Remembered{moment.event.time});
+            more.events = 1;
+          },
+          [&](const std::shared_ptr<const event::SessionClosed>&) {
+            last_shown_.erase(key);
+            more.events = 1;
+          },
+          [&](const event::HalfClosed&) { more.events = 1; }, [](const auto&) {},  // not of those that are printed
+      },
+      moment.event.what);
+  if (more.chunks + more.events == 0) return;
+  if (!lost_) {
+    lost_.emplace(
+        Lost{{moment.event.time, moment.event.proxy, moment.event.session, std::monostate{}}, moment.wall, {}});
+  }
+  lost_->gap = {.chunks = lost_->gap.chunks + more.chunks,
+                .bytes = lost_->gap.bytes + more.bytes,
+                .events = lost_->gap.events + more.events,
+                .error = more.error};
+  output_.count_lost(more.chunks, more.bytes, more.events);
+}
+
+void PrintingView::tell_lost() {
+  const Lost lost = *std::exchange(lost_, std::nullopt);
+  print_gap(Moment{lost.first, lost.wall}, lost.gap);
+  output_.end_record();
+}
+
+auto PrintingView::is_shown(const event::ChunkRead& chunk) const -> bool {
+  if (only_ && *only_ != chunk.direction) return false;
+  const Bytes bytes = chunk.bytes.bytes();
+  return grep_.empty() || ::memmem(bytes.data(), bytes.size(), grep_.data(), grep_.size()) != nullptr;
 }
 
 void PrintingView::opened(const Moment& moment, const event::SessionOpened& what) {
-  if (remembers_) last_shown_.insert_or_assign({moment.event.proxy, moment.event.session}, moment.event.time);
+  if (remembers_)
+    last_shown_.insert_or_assign({moment.event.proxy, moment.event.session}, Remembered{moment.event.time});
   print_opened(moment, what);
 }
 
 void PrintingView::chunk(const Moment& moment, const event::ChunkRead& what) {
-  if (only_ && *only_ != what.direction) return;
+  if (!is_shown(what)) return;
   std::optional<Nanos> since;
+  Remembered* session = nullptr;
   if (remembers_) {
-    const Key key{moment.event.proxy, moment.event.session};
-    const auto found = last_shown_.find(key);
-    if (found == last_shown_.end()) {
-      last_shown_.emplace(key, moment.event.time);
-    } else {
-      since = std::max(Nanos{0}, moment.event.time - found->second);
-      found->second = moment.event.time;
-    }
+    const auto [found, is_new] =
+        last_shown_.try_emplace({moment.event.proxy, moment.event.session}, Remembered{moment.event.time});
+    session = &found->second;
+    if (!is_new) since = std::max(Nanos{0}, moment.event.time - std::exchange(session->last_shown, moment.event.time));
   }
   const Bytes bytes = what.bytes.bytes();
   const auto shown = static_cast<std::size_t>(std::min<std::uint64_t>(limit_, bytes.size()));
-  print_chunk(moment, {.read = what, .bytes = bytes.first(shown), .cut = bytes.size() - shown, .since = since});
+  print_chunk(
+      moment,
+      {.read = what, .bytes = bytes.first(shown), .cut = bytes.size() - shown, .since = since, .session = session});
+  if (chunks_left_) --*chunks_left_;
 }
 
 void PrintingView::half_closed(const Moment& moment, const event::HalfClosed& what) { print_half_closed(moment, what); }

@@ -15,12 +15,17 @@
 namespace weir::view {
 
 // What every printing view has in common: it decides what of the events is shown (--only, --limit), remembers the live
-// sessions as far as that or the times need it, and hands the rest to the printer below. Memory: one map node of some
-// 48 bytes per live session that is shown.
+// sessions as far as that or the times need it, and hands the rest to the printer below. What happens while the output
+// is down (a full disk) is left out and counted, and told as a gap once it is written to again. Memory: one map node of
+// some 56 bytes per live session that is shown.
 class PrintingView : public event::Observer {
  public:
   void on_event(const event::Event& event, Nanos wall_offset) final;
-  [[nodiscard]] auto flush() -> bool final { return output_.flush(); }
+  // False once nothing more is to be shown, too (ViewOptions::chunks).
+  [[nodiscard]] auto flush() -> bool final;
+  [[nodiscard]] auto flush_due() const -> std::optional<Nanos> final { return output_.due(); }
+  void set_wake(std::function<void()> wake) final { output_.set_wake(std::move(wake)); }
+  void on_end() final;
 
   // Sessions remembered now; for tests.
   [[nodiscard]] auto live_sessions() const -> std::size_t { return last_shown_.size(); }
@@ -36,11 +41,17 @@ class PrintingView : public event::Observer {
     const event::Event& event;
     WallTime wall;
   };
+  // What is remembered of a live session.
+  struct Remembered {
+    MonoTime last_shown;  // its last chunk, or its opening
+    bool hinted = false;  // for the printer: it was said what its bytes look like
+  };
   struct ShownChunk {
     const event::ChunkRead& read;
-    Bytes bytes;                 // those to be shown
-    std::size_t cut = 0;         // how many more there are
-    std::optional<Nanos> since;  // the session's last shown chunk, or its opening; none if neither was seen
+    Bytes bytes;                    // those to be shown
+    std::size_t cut = 0;            // how many more there are
+    std::optional<Nanos> since;     // the session's last shown chunk, or its opening; none if neither was seen
+    Remembered* session = nullptr;  // null unless `times`
   };
 
   // `times`: the printer wants ShownChunk::since.
@@ -74,6 +85,10 @@ class PrintingView : public event::Observer {
   void chunk(const Moment& moment, const event::ChunkRead& what);
   void half_closed(const Moment& moment, const event::HalfClosed& what);
   void closed(const Moment& moment, const event::SessionClosed& what);
+  [[nodiscard]] auto shown_name(const std::string& name) const -> std::string;
+  [[nodiscard]] auto is_shown(const event::ChunkRead& chunk) const -> bool;
+  void lose(const Moment& moment);
+  void tell_lost();
 
   Output& output_;
   std::optional<Direction> only_;
@@ -82,8 +97,18 @@ class PrintingView : public event::Observer {
   std::vector<std::string> proxies_;  // empty unless there are several
   std::function<std::string(ProxyId)> name_of_;
   mutable std::unordered_map<ProxyId, std::string> names_;  // that it was asked for
-  // The live sessions that are shown, and when each last had a chunk shown or was opened.
-  std::unordered_map<Key, MonoTime, KeyHash> last_shown_;
+  std::string grep_;
+  std::optional<std::uint64_t> chunks_left_;  // to be shown; none: no limit
+  bool utf8_;
+  // Left out since the output is down; the event has nothing but when and where it begins.
+  struct Lost {
+    event::Event first;
+    WallTime wall;
+    event::Gap gap;
+  };
+  std::optional<Lost> lost_;
+  // The live sessions that are shown.
+  std::unordered_map<Key, Remembered, KeyHash> last_shown_;
 };
 
 }  // namespace weir::view

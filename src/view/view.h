@@ -32,7 +32,7 @@ namespace weir::view {
 
 // --show. Control characters of a peer reach the output in raw only.
 enum class ViewKind : std::uint8_t {
-  text,  // a header a chunk, then printable ASCII as it is and all else as %xx
+  text,  // a header a chunk, then what is printable as it is and all else as %xx
   hex,   // the same header, all bytes as xx
   dump,  // the same header, then as `hexdump -C` with offsets in the direction's stream
   json,  // one JSON object a line: docs/json-view.md
@@ -42,11 +42,13 @@ enum class ViewKind : std::uint8_t {
 
 struct ViewOptions {
   ViewKind kind = ViewKind::text;
-  std::optional<Direction> only{};       // chunks of the other direction are left out; session lines stay
-  std::optional<std::uint64_t> limit{};  // bytes shown of each chunk; the rest is counted as cut. 0: none
-  bool color = false;                    // text, hex and dump; see resolve_color()
-  bool utf8 = false;                     // arrows, and JSON text above U+007F, as they are; see is_utf8_locale()
-  event::SessionFilter filter{};         // other sessions are left out as a whole
+  std::optional<Direction> only{};        // chunks of the other direction are left out; session lines stay
+  std::optional<std::uint64_t> limit{};   // bytes shown of each chunk; the rest is counted as cut. 0: none
+  bool color = false;                     // text, hex and dump; see resolve_color()
+  bool utf8 = false;                      // arrows, and text above U+007F, as they are; see is_utf8_locale()
+  std::string grep{};                     // chunks that do not hold these bytes are left out; session lines stay
+  std::optional<std::uint64_t> chunks{};  // so many are shown, then flush() is false; none: no limit. Not 0
+  event::SessionFilter filter{};          // other sessions are left out as a whole
   // Names by ProxyId. With more than one, every line says which proxy it is about.
   std::vector<std::string> proxies{};
   // Where proxies come and go: asked once for each, on the observer's thread. Not with `proxies`.

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <regex.h>
 
+#include <cerrno>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -127,7 +128,7 @@ void say_everything(Scene& scene) {
                .leg = LegName::server,
                .after = 5s};
   scene.closed(1, end);
-  scene.gap({.chunks = 1, .bytes = 2, .events = 3});
+  scene.gap({.chunks = 1, .bytes = 2, .events = 3, .error = ENOSPC});
 }
 
 auto everything() -> std::vector<json> {

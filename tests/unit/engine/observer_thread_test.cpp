@@ -1,0 +1,85 @@
+// An observer's thread while no event comes: what its observer wants done all the same.
+#include "engine/observer_thread.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+
+namespace weir::engine {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct Told {
+  std::promise<std::function<void()>> wake;
+  std::promise<void> flushed;
+  std::atomic<bool> due{false};
+  std::atomic<bool> ended{false};
+};
+
+// Wants flush() only when `due` says so.
+class Wanting final : public event::Observer {
+ public:
+  explicit Wanting(Told& told) : told_(told) {}
+  void on_event(const event::Event&, Nanos) override {}
+  auto flush() -> bool override {
+    if (told_.due.exchange(false)) told_.flushed.set_value();
+    return true;
+  }
+  [[nodiscard]] auto flush_due() const -> std::optional<Nanos> override {
+    return told_.due ? std::optional(Nanos{0}) : std::nullopt;
+  }
+  void set_wake(std::function<void()> wake) override { told_.wake.set_value(std::move(wake)); }
+  void on_end() override { told_.ended = true; }
+
+ private:
+  Told& told_;
+};
+
+TEST(ObserverThread, FlushesWhenItsObserverAsksThoughNothingComes) {
+  Told told;
+  {
+    ObserverThread thread(std::make_unique<Wanting>(told), SystemClock::instance(), [] {});
+    thread.add_ring({});
+    thread.start();
+    const auto wake = told.wake.get_future().get();
+    told.due = true;
+    wake();
+    EXPECT_EQ(told.flushed.get_future().wait_for(20s), std::future_status::ready);
+    EXPECT_FALSE(told.ended);
+  }
+  EXPECT_TRUE(told.ended) << "the last call";
+}
+
+// Asks once to be called in a millisecond, and then no more.
+class Waiting final : public event::Observer {
+ public:
+  explicit Waiting(std::promise<void>& flushed) : flushed_(flushed) {}
+  void on_event(const event::Event&, Nanos) override {}
+  auto flush() -> bool override {
+    done_ = true;
+    flushed_.set_value();
+    return true;
+  }
+  [[nodiscard]] auto flush_due() const -> std::optional<Nanos> override {
+    if (done_) return std::nullopt;
+    return asked_++ < 2 ? Nanos{1ms} : Nanos{0};
+  }
+
+ private:
+  std::promise<void>& flushed_;
+  bool done_ = false;
+  mutable int asked_ = 0;
+};
+
+TEST(ObserverThread, SleepsNoLongerThanItsObserverMay) {
+  std::promise<void> flushed;
+  ObserverThread thread(std::make_unique<Waiting>(flushed), SystemClock::instance(), [] {});
+  thread.add_ring({});
+  thread.start();
+  EXPECT_EQ(flushed.get_future().wait_for(20s), std::future_status::ready);
+}
+
+}  // namespace
+}  // namespace weir::engine
