@@ -35,14 +35,14 @@ _weir() {
     case $each in
       =) ;;
       -*) case "$path:$each" in
-          'weir tap:-s'|'weir tap:--show'|'weir tap:-o'|'weir tap:--output'|'weir tap:--only'|'weir tap:--limit'|'weir tap:--color'|'weir tap:--filter-client'|'weir tap:--when-slow'|'weir tap:-t'|'weir tap:--timeout'|'weir tap:--on-connect-failure'|'weir tap:--max-sessions'|'weir tap:--fault-queue-limit'|'weir tap:--keepalive-count'|'weir tap:--fault'|'weir tap:--seed'|'weir tap:--workers'|'weir tap:--log'|'weir tap:--log-level'|'weir tap:--log-format'|'weir tap:--ready-fd'|'weir demo:--color'|'weir demo:--naive-relay'|'weir check:-c'|'weir check:--config'|'weir serve:-c'|'weir serve:--config'|'weir serve:--api'|'weir serve:--seed'|'weir serve:--workers'|'weir serve:--drain'|'weir serve:--log'|'weir serve:--log-level'|'weir serve:--log-format'|'weir serve:--ready-fd'|'weir serve:--exit-on-eof'|'weir proxy list:--url'|'weir proxy show:--url'|'weir proxy add:--url'|'weir proxy set:--url'|'weir proxy remove:--url'|'weir proxy enable:--url'|'weir proxy disable:--url'|'weir fault catalog:--url'|'weir fault list:--url'|'weir fault add:--url'|'weir fault set:--url'|'weir fault remove:--url'|'weir watch:--url'|'weir watch:-s'|'weir watch:--show'|'weir watch:-o'|'weir watch:--output'|'weir watch:--only'|'weir watch:--limit'|'weir watch:--color'|'weir watch:--filter-client'|'weir watch:--when-slow'|'weir watch:--session'|'weir sessions:--url'|'weir sessions:--proxy'|'weir events:--url'|'weir events:--after') option=$each ;;
+          'weir tap:-s'|'weir tap:--show'|'weir tap:-o'|'weir tap:--output'|'weir tap:--rotate-size'|'weir tap:--rotate-every'|'weir tap:--only'|'weir tap:--limit'|'weir tap:--color'|'weir tap:--filter-client'|'weir tap:--when-slow'|'weir tap:--grep'|'weir tap:-c'|'weir tap:--count'|'weir tap:-t'|'weir tap:--timeout'|'weir tap:--on-connect-failure'|'weir tap:--max-sessions'|'weir tap:--fault-queue-limit'|'weir tap:--keepalive-count'|'weir tap:--fault'|'weir tap:--seed'|'weir tap:--workers'|'weir tap:--for'|'weir tap:--log'|'weir tap:--log-level'|'weir tap:--log-format'|'weir tap:--ready-fd'|'weir demo:--color'|'weir demo:--naive-relay'|'weir check:-c'|'weir check:--config'|'weir serve:-c'|'weir serve:--config'|'weir serve:--api'|'weir serve:--seed'|'weir serve:--workers'|'weir serve:--drain'|'weir serve:--log'|'weir serve:--log-level'|'weir serve:--log-format'|'weir serve:--ready-fd'|'weir serve:--exit-on-eof'|'weir proxy list:--url'|'weir proxy show:--url'|'weir proxy add:--url'|'weir proxy set:--url'|'weir proxy remove:--url'|'weir proxy enable:--url'|'weir proxy disable:--url'|'weir ls:--url'|'weir fault catalog:--url'|'weir fault list:--url'|'weir fault add:--url'|'weir fault set:--url'|'weir fault clear:--url'|'weir fault remove:--url'|'weir watch:--url'|'weir watch:-s'|'weir watch:--show'|'weir watch:-o'|'weir watch:--output'|'weir watch:--rotate-size'|'weir watch:--rotate-every'|'weir watch:--only'|'weir watch:--limit'|'weir watch:--color'|'weir watch:--filter-client'|'weir watch:--when-slow'|'weir watch:--session'|'weir sessions:--url'|'weir sessions:--proxy'|'weir session list:--url'|'weir session close:--url'|'weir events:--url'|'weir events:--after') option=$each ;;
           *) option='' ;;
         esac ;;
       *) if [[ -n $option ]]; then
           option=''
         else
           case "$path $each" in
-            'weir tap'|'weir demo'|'weir check'|'weir serve'|'weir proxy'|'weir proxy list'|'weir proxy show'|'weir proxy add'|'weir proxy set'|'weir proxy remove'|'weir proxy enable'|'weir proxy disable'|'weir fault'|'weir fault catalog'|'weir fault list'|'weir fault add'|'weir fault set'|'weir fault remove'|'weir watch'|'weir sessions'|'weir events'|'weir syslog'|'weir syslog pri'|'weir syslog parse') path="$path $each" ;;
+            'weir tap'|'weir demo'|'weir check'|'weir serve'|'weir proxy'|'weir proxy list'|'weir proxy show'|'weir proxy add'|'weir proxy set'|'weir proxy remove'|'weir proxy enable'|'weir proxy disable'|'weir ls'|'weir fault'|'weir fault catalog'|'weir fault list'|'weir fault add'|'weir fault set'|'weir fault clear'|'weir fault remove'|'weir watch'|'weir sessions'|'weir session'|'weir session list'|'weir session close'|'weir events'|'weir syslog'|'weir syslog pri'|'weir syslog parse'|'weir help') path="$path $each" ;;
             *) arguments+=("$each") ;;
           esac
         fi ;;
@@ -80,8 +80,8 @@ _weir() {
     return 0
   fi
   case "$path" in
-    'weir') if [[ $word == -* ]]; then _weir_words '-V --version -h --help'; else _weir_words 'tap demo check serve proxy fault watch sessions events syslog'; fi ;;
-    'weir tap') if [[ $word == -* ]]; then _weir_words '-h --help -s --show -o --output --only --limit --color --filter-client --when-slow -t --timeout --on-connect-failure --max-sessions --fault-queue-limit --keepalive-count --fault --seed --workers --once --log --log-level --log-format -q --quiet --ready-fd'; fi ;;
+    'weir') if [[ $word == -* ]]; then _weir_words '-V --version -h --help'; else _weir_words 'tap demo check serve proxy ls fault watch sessions session events syslog help'; fi ;;
+    'weir tap') if [[ $word == -* ]]; then _weir_words '-h --help -s --show -o --output --overwrite --rotate-size --rotate-every --only --limit --color --filter-client --when-slow --grep -c --count -t --timeout --on-connect-failure --max-sessions --fault-queue-limit --keepalive-count --fault --seed --workers --once --for --log --log-level --log-format -q --quiet --ready-fd'; fi ;;
     'weir demo') if [[ $word == -* ]]; then _weir_words '-h --help --color --naive-relay'; fi ;;
     'weir check') if [[ $word == -* ]]; then _weir_words '-h --help -c --config'; fi ;;
     'weir serve') if [[ $word == -* ]]; then _weir_words '-h --help -c --config --api --seed --workers --drain --compat-open --log --log-level --log-format -q --quiet --ready-fd --exit-on-eof'; fi ;;
@@ -93,18 +93,24 @@ _weir() {
     'weir proxy remove') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
     'weir proxy enable') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
     'weir proxy disable') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
-    'weir fault') if [[ $word == -* ]]; then _weir_words '-h --help'; else _weir_words 'catalog list add set remove'; fi ;;
+    'weir ls') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
+    'weir fault') if [[ $word == -* ]]; then _weir_words '-h --help'; else _weir_words 'catalog list add set clear remove'; fi ;;
     'weir fault catalog') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
     'weir fault list') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
     'weir fault add') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
     'weir fault set') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; 1) _weir_live fault list "${arguments[0]}" ;; esac; fi ;;
+    'weir fault clear') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
     'weir fault remove') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; 1) _weir_live fault list "${arguments[0]}" ;; esac; fi ;;
-    'weir watch') if [[ $word == -* ]]; then _weir_words '-h --help --url -s --show -o --output --only --limit --color --filter-client --when-slow --session -q --quiet'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
+    'weir watch') if [[ $word == -* ]]; then _weir_words '-h --help --url -s --show -o --output --overwrite --rotate-size --rotate-every --only --limit --color --filter-client --when-slow --session -q --quiet'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
     'weir sessions') if [[ $word == -* ]]; then _weir_words '-h --help --url --json --proxy --watch'; fi ;;
+    'weir session') if [[ $word == -* ]]; then _weir_words '-h --help'; else _weir_words 'list close'; fi ;;
+    'weir session list') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
+    'weir session close') if [[ $word == -* ]]; then _weir_words '-h --help --url'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
     'weir events') if [[ $word == -* ]]; then _weir_words '-h --help --url --json --follow --after'; fi ;;
     'weir syslog') if [[ $word == -* ]]; then _weir_words '-h --help'; else _weir_words 'pri parse'; fi ;;
     'weir syslog pri') if [[ $word == -* ]]; then _weir_words '-h --help'; fi ;;
     'weir syslog parse') if [[ $word == -* ]]; then _weir_words '-h --help --json'; fi ;;
+    'weir help') if [[ $word == -* ]]; then _weir_words '-h --help'; fi ;;
   esac
   return 0
 }

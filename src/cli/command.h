@@ -33,10 +33,12 @@ void add_check(Command app, int& exit_code);
 void add_proxy(Command app, int& exit_code);
 void add_fault(Command app, int& exit_code);
 void add_sessions(Command app, int& exit_code);
+void add_session(Command app, int& exit_code);
 void add_events(Command app, int& exit_code);
 void add_watch(Command app, int& exit_code);
 void add_serve(Command app, int& exit_code);
 void add_syslog(Command app, int& exit_code);
+void add_help(Command app, int& exit_code);
 void add_help_json(Command app, int& exit_code);
 
 [[nodiscard]] auto version_text() -> std::string;

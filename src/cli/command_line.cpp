@@ -1,9 +1,11 @@
 #include "cli/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <map>
 #include <utility>
 
+#include "cli/help_text.h"
 #include "cli/usage_error.h"
 
 namespace weir::cli {
@@ -51,6 +53,7 @@ auto Option::one_at_a_time() const -> Option {
   option_->allow_extra_args(false);
   return *this;
 }
+auto Option::given() const -> bool { return option_->count() > 0; }
 auto Option::default_str(const std::string& text) const -> Option {
   option_->default_str(text);
   return *this;
@@ -106,11 +109,16 @@ auto Command::add_subcommand(const std::string& name, const std::string& descrip
 }
 void Command::require_subcommand() { app_->require_subcommand(1); }
 void Command::hide() { app_->group(""); }
+void Command::also(std::vector<std::string> names) {
+  for (std::string& name : names) app_->alias(std::move(name));
+}
+void Command::take_all_words() { app_->prefix_command(); }
 void Command::footer(const std::string& text) { app_->footer(text); }
 void Command::callback(std::function<void()> run) { app_->callback(std::move(run)); }
 
 auto Command::text() const -> CommandText {
   CommandText text{.name = app_->get_name(),
+                   .aliases = app_->get_aliases(),
                    .description = app_->get_description(),
                    .footer = app_->get_footer(),
                    .options = {},
@@ -132,12 +140,26 @@ CommandLine::CommandLine(const std::string& description, const std::string& name
 
 CommandLine::~CommandLine() = default;
 
+void CommandLine::print_help() const {
+  CLI::App* at = app_.get();
+  std::string path = at->get_name();
+  while (!at->get_subcommands().empty()) {
+    at = at->get_subcommands().back();
+    path += " " + at->get_name();
+  }
+  std::fputs(help_text(Command(*at).text(), path, help_width()).c_str(), stdout);
+}
+
 auto CommandLine::parse(int argc, const char* const* argv) -> std::optional<Ended> {
   try {
     app_->parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() != 0) return Ended{.well = false, .message = usage_error(*app_, error)};
-    app_->exit(error);  // prints what --help or --version asks for
+    if (dynamic_cast<const CLI::CallForHelp*>(&error) != nullptr) {
+      print_help();
+    } else {
+      std::puts(error.what());  // what --version asks for
+    }
     return Ended{.well = true, .message = ""};
   }
   return std::nullopt;

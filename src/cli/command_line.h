@@ -25,6 +25,7 @@ class Option {
   auto required() const -> Option;
   auto expected(int count) const -> Option;  // so many values; -1: one or more
   auto one_at_a_time() const -> Option;      // repeatable, and the word after its value is not taken for another
+  [[nodiscard]] auto given() const -> bool;  // on the command line that was read; an empty value too
   auto default_str(const std::string& text) const -> Option;  // what --help shows
   auto default_as_it_is() const -> Option;  // --help shows what its variable held when this was called
   auto environment(const std::string& name) const -> Option;  // read when the option is not given
@@ -55,6 +56,7 @@ struct OptionText {
 };
 struct CommandText {
   std::string name;
+  std::vector<std::string> aliases;  // that --help does not tell
   std::string description;
   std::string footer;
   std::vector<OptionText> options;
@@ -77,8 +79,10 @@ class Command {
   [[nodiscard]] auto option(const std::string& name) const -> Option;  // one that was added
 
   auto add_subcommand(const std::string& name, const std::string& description) -> Command;
-  void require_subcommand();  // one of them
-  void hide();                // from --help
+  void require_subcommand();                  // one of them
+  void hide();                                // from --help
+  void also(std::vector<std::string> names);  // it goes by these names too
+  void take_all_words();                      // whatever follows it is no error
   void footer(const std::string& text);
   void callback(std::function<void()> run);  // when it was chosen and read
 
@@ -107,6 +111,8 @@ class CommandLine {
   auto parse(int argc, const char* const* argv) -> std::optional<Ended>;
 
  private:
+  void print_help() const;  // of the command that was asked
+
   std::unique_ptr<CLI::App> app_;
 };
 

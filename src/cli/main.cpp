@@ -1,8 +1,10 @@
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 
 #include "base/result.h"
+#include "base/standard_descriptors.h"
 #include "cli/command.h"
 
 namespace weir::cli {
@@ -24,12 +26,14 @@ auto run(int argc, char** argv) -> int {
   app.require_subcommand();
   app.footer(
       "Examples:\n"
-      "  weir demo                              the 40 ms story in ten seconds, nothing else needed\n"
-      "  weir tap 8888 localhost:5432           then point the application at port 8888\n"
-      "  weir tap --show json -o log 0 db:5432  one JSON object per event; the kernel picks the port\n"
+      "  weir demo                              the 40 ms story in ten seconds\n"
+      "  weir tap 8888 localhost:5432           then point the application at 8888\n"
+      "  weir tap --show json -o log db:5432    one JSON object per event\n"
+      "  weir help tap                          what a command does, and its options\n"
       "Exit codes: 0 done (a signal included), 1 it could not be done, 2 wrong usage.");
   int exit_code = exit_ok;
   add_commands(app, argv[0], exit_code);
+  add_help(app, exit_code);
   if (const auto ended = line.parse(argc, argv)) return ended->well ? exit_ok : complain(ended->message, exit_usage);
   return exit_code;
 }
@@ -38,6 +42,8 @@ auto run(int argc, char** argv) -> int {
 }  // namespace weir::cli
 
 auto main(int argc, char** argv) -> int {
+  weir::open_standard_descriptors();
+  std::signal(SIGXFSZ, SIG_IGN);  // a file at its limit is an error of write(2), not our end
   int code = weir::cli::exit_failure;
   try {
     code = weir::cli::run(argc, argv);
@@ -45,7 +51,7 @@ auto main(int argc, char** argv) -> int {
     return weir::cli::complain(error.what(), weir::cli::exit_failure);
   }
   // What was printed may only now meet a full disk.
-  if (std::fflush(stdout) != 0 && code == weir::cli::exit_ok) {
+  if ((std::fflush(stdout) != 0 || std::ferror(stdout) != 0) && code == weir::cli::exit_ok) {
     return weir::cli::complain(fmt::format("stdout: {}", weir::errno_text(errno)), weir::cli::exit_failure);
   }
   return code;

@@ -1,8 +1,15 @@
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cstdio>
 
 #include "cli/api_command.h"
+#include "cli/ends.h"
+#include "cli/fault_options.h"
+#include "cli/help_text.h"
 #include "cli/setting_options.h"
+#include "cli/usage_error.h"
 #include "http/percent.h"
 
 namespace weir::cli {
@@ -27,7 +34,7 @@ auto fault_row(const Json& fault) -> std::vector<std::string> {
   }
   return {bare(fault.at("name")),
           bare(fault.at("type")),
-          bare(fault.at("direction")),
+          bare(fault.value("direction", Json("-"))),  // a fault of accepting or connecting has none
           bare(fault.at("probability")),
           bare(fault.at("applied_sessions")),
           rest};
@@ -71,16 +78,18 @@ void show_proxy(const Json& proxy) {
 void show_fault(const Json& fault) { print_table(fault_head, {fault_row(fault)}); }
 
 void show_catalog(const Json& answer) {
+  std::string text;
   for (const auto& fault : answer.at("faults")) {
-    fmt::print("{:<18} {}\n", bare(fault.at("type")), bare(fault.at("doc")));
+    text += fmt::format("{:<18}  {}\n", bare(fault.at("type")), bare(fault.at("doc")));
     for (const auto& attribute : fault.at("attributes")) {
-      fmt::print("    {:<16} {} (default {})\n", bare(attribute.at("name")), bare(attribute.at("doc")),
-                 bare(attribute.at("default")));
+      text += fmt::format("    {:<16}  {} (default {})\n", bare(attribute.at("name")), bare(attribute.at("doc")),
+                          bare(attribute.at("default")));
     }
   }
   for (const auto& messages : answer.at("messages")) {
-    fmt::print("on={:<15} {}\n", bare(messages.at("name")), bare(messages.at("doc")));
+    text += fmt::format("on={:<15}  {}\n", bare(messages.at("name")), bare(messages.at("doc")));
   }
+  std::fputs(::isatty(STDOUT_FILENO) == 1 ? wrap_lines(text, help_width()).c_str() : text.c_str(), stdout);
 }
 
 void show_nothing(const Json&) {}
@@ -117,11 +126,18 @@ auto settings_body(const std::vector<std::string>& words) -> Result<Json> {
       place = pair->at(key);
       continue;
     }
+    std::string meant_value = word.substr(key.size() + 1);
+    if (setting->kind == proxy::SettingKind::upstream || setting->kind == proxy::SettingKind::listen) {
+      auto meant =
+          setting->kind == proxy::SettingKind::upstream ? upstream_word(meant_value) : listen_word(meant_value);
+      if (!meant) return failure(fmt::format("{}: {}", key, meant.error().message));
+      meant_value = *std::move(meant);
+    }
     std::visit(
         [&place](const auto& value) {
           if constexpr (!std::is_same_v<std::decay_t<decltype(value)>, std::monostate>) place = value;
         },
-        proxy::written(*setting, word.substr(key.size() + 1)));
+        proxy::written(*setting, meant_value));
   }
   return body;
 }
@@ -131,6 +147,42 @@ auto run_with_settings(const Words& words, const std::string& method, const std:
   if (!settings) return complain(settings.error().message, exit_usage);
   body.update(*settings);
   return words.api.ask(method, path, body, show_proxy);
+}
+
+// LISTEN and UPSTREAM as people type them: see ends.h.
+auto run_add(const Words& words) -> int {
+  const auto listen = in_option("LISTEN", listen_word(words.listen));
+  if (!listen) return complain(listen.error().message, exit_usage);
+  const auto upstream = in_option("UPSTREAM", upstream_word(words.upstream));
+  if (!upstream) return complain(upstream.error().message, exit_usage);
+  return run_with_settings(words, "POST", "/proxies",
+                           {{"name", words.proxy}, {"listen", *listen}, {"upstream", *upstream}});
+}
+
+// "latency latency=100ms", as --fault of `weir tap` takes it.
+auto run_add_fault(Words& words, const std::string& path) -> int {
+  if (words.pairs.front().find('=') == std::string::npos) words.pairs.front().insert(0, "type=");
+  if (auto good = check_fault_words(words.pairs); !good) return complain(good.error().message, exit_usage);
+  return run_with_pairs(words, "POST", path, Json::object(), show_fault);
+}
+
+// One after the other; one that somebody else removes meanwhile is removed as well.
+auto run_clear(const Words& words, const std::string& path) -> int {
+  const auto listed = words.api.fetch("GET", path, {});
+  if (!listed) return complain(listed.error().message, listed.error().code);
+  std::vector<std::string> names;
+  try {
+    for (const auto& fault : listed->json.at("faults")) names.push_back(fault.at("name").get<std::string>());
+  } catch (const Json::exception&) {
+    return complain(not_weir(words.api.url()), exit_failure);
+  }
+  for (const std::string& name : names) {
+    const auto removed = words.api.fetch("DELETE", path + "/" + http::percent_encode(name), {});
+    if (removed) continue;
+    const auto again = words.api.fetch("GET", path + "/" + http::percent_encode(name), {});
+    if (again) return complain(removed.error().message, removed.error().code);
+  }
+  return exit_ok;
 }
 
 // One subcommand with --url and --json.
@@ -170,21 +222,22 @@ void add_proxy(Command app, int& exit_code) {
       "  weir proxy disable db                                     as if the database were down");
   Words& w = *words;
   add(
-      proxy, words, "list", "All proxies", [&w] { return w.api.ask("GET", "/proxies", {}, show_proxies); }, exit_code);
+      proxy, words, "list", "All proxies", [&w] { return w.api.ask("GET", "/proxies", {}, show_proxies); }, exit_code)
+      .also({"ls"});
+  add(
+      app, words, "ls", "List the proxies of a running weir serve: weir proxy list",
+      [&w] { return w.api.ask("GET", "/proxies", {}, show_proxies); }, exit_code)
+      .also({"list", "proxies"});
   want_proxy(add(
                  proxy, words, "show", "One proxy with its faults",
                  [&w] { return w.api.ask("GET", proxy_path(w.proxy), {}, show_proxy); }, exit_code),
              words);
   Command made = add(
-      proxy, words, "add", "Make a proxy",
-      [&w] {
-        const Json body{{"name", w.proxy}, {"listen", w.listen}, {"upstream", w.upstream}};
-        return run_with_settings(w, "POST", "/proxies", body);
-      },
-      exit_code);
+      proxy, words, "add", "Make a proxy", [&w] { return run_add(w); }, exit_code);
   want_proxy(made, words);
   made.add_option("LISTEN", w.listen, "8888, :8888, host:port or unix:/path; port 0 picks one").required();
-  made.add_option("UPSTREAM", w.upstream, "host:port or unix:/path").required();
+  made.also({"create", "new"});
+  made.add_option("UPSTREAM", w.upstream, "host:port, 5432 (of localhost) or unix:/path").required();
   offer_choices(made.add_option("KEY=VALUE", w.pairs, "Settings, as of weir proxy set").expected(-1), setting_words());
   Command set = add(
       proxy, words, "set", "Change a proxy",
@@ -193,10 +246,11 @@ void add_proxy(Command app, int& exit_code) {
   want_pairs(set, words, "Settings and their new values, such as timeouts.idle=2s; see below");
   offer_choices(set.option("KEY=VALUE"), setting_words());
   set.footer(settings_help());
-  want_proxy(add(
-                 proxy, words, "remove", "Remove a proxy and close its sessions",
-                 [&w] { return w.api.ask("DELETE", proxy_path(w.proxy), {}, show_nothing); }, exit_code),
-             words);
+  Command removed = add(
+      proxy, words, "remove", "Remove a proxy and close its sessions",
+      [&w] { return w.api.ask("DELETE", proxy_path(w.proxy), {}, show_nothing); }, exit_code);
+  removed.also({"rm", "delete"});
+  want_proxy(removed, words);
   for (const bool enabled : {true, false}) {
     want_proxy(add(
                    proxy, words, enabled ? "enable" : "disable",
@@ -217,7 +271,8 @@ void add_fault(Command app, int& exit_code) {
       "Examples:\n"
       "  weir fault add db latency latency=100ms jitter=20ms       every answer 100 ms later\n"
       "  weir fault set db latency_downstream probability=0.3      in three sessions of ten\n"
-      "  weir fault remove db latency_downstream                   at once, on open sessions too");
+      "  weir fault remove db latency_downstream                   at once, on open sessions too\n"
+      "  weir fault clear db                                       all of them");
   Words& w = *words;
   const auto faults_path = [](const Words& from) { return proxy_path(from.proxy) + "/faults"; };
   const auto fault_path = [](const Words& from) {
@@ -226,26 +281,27 @@ void add_fault(Command app, int& exit_code) {
   add(
       fault, words, "catalog", "Every kind of fault with its attributes",
       [&w] { return w.api.ask("GET", "/catalog", {}, show_catalog); }, exit_code);
-  want_proxy(add(
-                 fault, words, "list", "The faults of a proxy",
-                 [&w, faults_path] { return w.api.ask("GET", faults_path(w), {}, show_faults); }, exit_code),
-             words);
+  Command listed = add(
+      fault, words, "list", "The faults of a proxy",
+      [&w, faults_path] { return w.api.ask("GET", faults_path(w), {}, show_faults); }, exit_code);
+  listed.also({"ls"});
+  want_proxy(listed, words);
   Command added = add(
       fault, words, "add", "Add a fault at the end of a proxy's chain",
-      [&w, faults_path] {
-        // "latency latency=100ms", as --fault of `weir tap` takes it.
-        if (w.pairs.front().find('=') == std::string::npos) w.pairs.front().insert(0, "type=");
-        return run_with_pairs(w, "POST", faults_path(w), Json::object(), show_fault);
-      },
-      exit_code);
+      [&w, faults_path] { return run_add_fault(w, faults_path(w)); }, exit_code);
   want_proxy(added, words);
   want_pairs(added, words, "The kind and its fields: latency latency=100ms ...; see weir fault catalog");
   Command set = add(
       fault, words, "set", "Change a fault",
       [&w, fault_path] { return run_with_pairs(w, "PATCH", fault_path(w), Json::object(), show_fault); }, exit_code);
+  want_proxy(add(
+                 fault, words, "clear", "Remove all faults of a proxy",
+                 [&w, faults_path] { return run_clear(w, faults_path(w)); }, exit_code),
+             words);
   Command removed = add(
       fault, words, "remove", "Remove a fault",
       [&w, fault_path] { return w.api.ask("DELETE", fault_path(w), {}, show_nothing); }, exit_code);
+  removed.also({"rm", "delete"});
   for (Command command : {set, removed}) {
     want_proxy(command, words);
     command.add_option("FAULT", w.fault, "The fault's name").required();

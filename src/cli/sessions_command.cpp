@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/duration.h"
+#include "cli/alternate_screen.h"
 #include "cli/api_command.h"
 #include "http/percent.h"
 
@@ -30,7 +31,7 @@ auto names_text(const Json& names) -> std::string {
   return text.empty() ? "-" : text;
 }
 
-void show_sessions(const Json& answer) {
+auto sessions_text(const Json& answer) -> std::string {
   std::vector<std::vector<std::string>> rows;
   for (const auto& session : answer.at("sessions")) {
     rows.push_back(
@@ -40,11 +41,36 @@ void show_sessions(const Json& answer) {
          format_size(session.at("bytes_downstream").get<std::uint64_t>()), rate_text(session.at("rate_upstream")),
          rate_text(session.at("rate_downstream")), names_text(session.at("faults"))});
   }
-  print_table(
+  std::string text = table_text(
       {"PROXY", "SESSION", "PHASE", "CLIENT", "UPSTREAM", "AGE", "SENT", "ANSWERED", "SENDING", "ANSWERING", "FAULTS"},
       rows);
-  if (const auto more = answer.at("left_out").get<std::uint64_t>(); more > 0) fmt::print("and {} more\n", more);
-  if (answer.at("partial").get<bool>()) fmt::print("a worker did not answer in time: its sessions are missing\n");
+  if (const auto more = answer.at("left_out").get<std::uint64_t>(); more > 0)
+    text += fmt::format("and {} more\n", more);
+  if (answer.at("partial").get<bool>()) text += "a worker did not answer in time: its sessions are missing\n";
+  return text;
+}
+
+void show_sessions(const Json& answer) { std::fputs(sessions_text(answer).c_str(), stdout); }
+
+// On a terminal, until a signal or an error ends it.
+auto watch_on_terminal(const ApiCommand& api, const std::string& path) -> int {
+  AlternateScreen screen;
+  while (true) {
+    const auto answer = api.fetch("GET", path, {});
+    std::string problem = answer ? "" : answer.error().message;
+    int code = answer ? exit_ok : answer.error().code;
+    try {
+      if (answer) screen.show(sessions_text(answer->json));
+    } catch (const Json::exception&) {
+      problem = not_weir(api.url());
+      code = exit_failure;
+    }
+    if (!problem.empty()) {
+      screen.leave();
+      return complain(problem, code);
+    }
+    std::this_thread::sleep_for(std::chrono::seconds{1});
+  }
 }
 
 auto run_sessions(const ApiCommand& api, const std::string& proxy, bool watch) -> int {
@@ -55,8 +81,8 @@ auto run_sessions(const ApiCommand& api, const std::string& proxy, bool watch) -
       code != exit_ok)
     return code;
   std::this_thread::sleep_for(rate_window);
+  if (watch && !api.json() && ::isatty(STDOUT_FILENO) == 1) return watch_on_terminal(api, path);
   while (true) {
-    if (watch && !api.json() && ::isatty(STDOUT_FILENO) == 1) std::fputs("\x1b[H\x1b[2J", stdout);
     const int code = api.ask("GET", path, {}, show_sessions);
     std::fflush(stdout);
     if (!watch || code != exit_ok) return code;
@@ -135,6 +161,34 @@ void add_sessions(Command app, int& exit_code) {
   sessions.add_option("--proxy", words->proxy, "Of this proxy only").type_name("NAME");
   sessions.add_flag("--watch", words->watch, "Again every second, until it is ended");
   sessions.callback([words, &exit_code] { exit_code = run_sessions(words->api, words->proxy, words->watch); });
+}
+
+void add_session(Command app, int& exit_code) {
+  struct Words {
+    ApiCommand api;
+    std::string proxy;
+    std::string number;
+  };
+  auto words = std::make_shared<Words>();
+  Command session = app.add_subcommand("session", "Close one session of a running weir serve");
+  session.require_subcommand();
+  session.footer(
+      "Examples:\n"
+      "  weir sessions                          the sessions and their numbers\n"
+      "  weir session close db 12               FIN to both ends of session 12");
+  Command list = session.add_subcommand("list", "The live sessions: weir sessions");
+  words->api.add_options(list);
+  list.callback([words, &exit_code] { exit_code = run_sessions(words->api, "", false); });
+  Command close = session.add_subcommand("close", "Close a session, in order");
+  close.also({"kill", "end"});
+  words->api.add_url(close);
+  close.add_option("PROXY", words->proxy, "The proxy's name").required();
+  close.add_option("SESSION", words->number, "The session's number, as weir sessions tells it").required();
+  close.callback([words, &exit_code] {
+    const std::string path =
+        fmt::format("/proxies/{}/sessions/{}", http::percent_encode(words->proxy), http::percent_encode(words->number));
+    exit_code = words->api.ask("DELETE", path, {}, [](const Json&) {});
+  });
 }
 
 void add_events(Command app, int& exit_code) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/duration.h"
+#include "base/nearest.h"
 
 namespace weir::cli {
 namespace {
@@ -46,7 +47,14 @@ auto set_timeout(const std::string& text, proxy::Timeouts& timeouts) -> Result<v
   const auto* info = event::find_timeout(name);
   if (info == nullptr) {
     std::string names;
-    for (const auto& each : event::timeout_catalog()) names += (names.empty() ? "" : ", ") + std::string(each.text);
+    std::vector<std::string_view> known;
+    for (const auto& each : event::timeout_catalog()) {
+      names += (names.empty() ? "" : ", ") + std::string(each.text);
+      known.push_back(each.text);
+    }
+    if (const auto near = nearest(name, known)) {
+      return failure(fmt::format("--timeout {}: there is no timeout \"{}\"; did you mean {}?", text, name, *near));
+    }
     return failure(fmt::format("--timeout {}: there is no timeout \"{}\"; the names are {}", text, name, names));
   }
   const auto value = proxy::read_timeout(*info, text.substr(equals + 1));
@@ -101,7 +109,7 @@ auto timeouts_help() -> std::string {
   std::string text = "Timeouts (--timeout NAME=DURATION; DURATION is 250ms, 1.5s, 10m or off):\n";
   for (const auto& info : event::timeout_catalog()) {
     const std::string value = info.default_value ? canonical_duration(*info.default_value) : "off";
-    text += fmt::format("  {:<24} {:<6} {}\n", info.text, value, info.meaning);
+    text += fmt::format("  {:<24}  {:<6}  {}\n", info.text, value, info.meaning);
   }
   return text;
 }
@@ -109,13 +117,13 @@ auto timeouts_help() -> std::string {
 auto settings_help() -> std::string {
   const proxy::ProxyRules defaults;
   std::string text =
-      "Only another listen and enabled=false end sessions. Open sessions take over at once what is marked * here;\n"
+      "Only another listen and enabled=false end sessions. Open sessions take over at once what is marked * here; "
       "the rest is for sessions that are accepted from then on.\n\n"
       "Settings, with their defaults:\n";
   for (const SettingInfo& each : proxy::setting_catalog()) {
     const bool open = each.takes_effect == proxy::TakesEffect::open_sessions;
     const std::string value = each.required ? "-" : proxy::format(each, defaults);
-    text += fmt::format("  {:<32} {:<12} {}\n", std::string(each.name) + (open ? "*" : ""), value, each.doc);
+    text += fmt::format("  {:<32}  {:<12}  {}\n", std::string(each.name) + (open ? "*" : ""), value, each.doc);
   }
   return text;
 }

@@ -7,7 +7,9 @@
 #include <charconv>
 #include <cstdio>
 
+#include "base/duration.h"
 #include "cli/command.h"
+#include "cli/ends.h"
 #include "cli/fault_options.h"
 #include "cli/log_options.h"
 #include "cli/ready_fd.h"
@@ -26,6 +28,7 @@ namespace {
 struct TapArguments {
   std::string listen;
   std::string upstream;
+  bool upstream_given = false;
   ViewArguments view;
   SettingOptions settings;
   std::vector<std::string> faults;
@@ -33,6 +36,7 @@ struct TapArguments {
   std::string workers = "1";
   LogArguments log;
   bool once = false;
+  std::string end_after;
   bool quiet = false;
   std::optional<int> ready_fd;
 };
@@ -43,6 +47,7 @@ struct TapPlan {
   syslog::LogSettings log;
   unsigned workers = 1;
   std::uint64_t seed = 0;
+  std::optional<Nanos> end_after;
 };
 
 auto parse_workers(const std::string& text) -> Result<unsigned> {
@@ -58,12 +63,11 @@ auto parse_workers(const std::string& text) -> Result<unsigned> {
 
 auto make_plan(const TapArguments& arguments) -> Result<TapPlan> {
   TapPlan plan;
-  const auto listen = in_option("LISTEN", ListenAddress::parse(arguments.listen));
-  if (!listen) return tl::make_unexpected(listen.error());
-  plan.proxy.rules.listen = *listen;
-  const auto upstream = in_option("UPSTREAM", UpstreamAddress::parse(arguments.upstream));
-  if (!upstream) return tl::make_unexpected(upstream.error());
-  plan.proxy.rules.upstream = *upstream;
+  const auto ends =
+      parse_ends(arguments.listen, arguments.upstream_given ? std::optional(arguments.upstream) : std::nullopt);
+  if (!ends) return tl::make_unexpected(ends.error());
+  plan.proxy.rules.listen = ends->listen;
+  plan.proxy.rules.upstream = ends->upstream;
 
   auto view = parse_view(arguments.view);
   if (!view) return tl::make_unexpected(view.error());
@@ -80,6 +84,14 @@ auto make_plan(const TapArguments& arguments) -> Result<TapPlan> {
   if (!workers) return tl::make_unexpected(workers.error());
   plan.workers = *workers;
   if (arguments.once) plan.proxy.accept_limit = 1;
+  if (!arguments.end_after.empty()) {
+    const auto time = in_option("--for", parse_duration(arguments.end_after));
+    if (!time) return tl::make_unexpected(time.error());
+    plan.end_after = *time;
+  }
+  if (plan.view.view.chunks && view::required_events(plan.view.view) == 0) {
+    return failure("-c: --show none shows no chunk that could be counted");
+  }
   if (auto open = check_ready_fd(arguments.ready_fd); !open) return tl::make_unexpected(open.error());
   return plan;
 }
@@ -103,9 +115,9 @@ auto fit_descriptors(TapPlan& plan) -> Result<void> {
 // How long the next step waits for what was said to get out.
 constexpr std::chrono::milliseconds log_patience{200};
 
-auto announce(const std::string& listening, const TapArguments& arguments, std::uint64_t seed, syslog::TargetLog& log)
-    -> Result<void> {
-  const std::string line = fmt::format("listening on {}, upstream {}", listening, arguments.upstream);
+auto announce(const std::string& listening, const std::string& upstream, const TapArguments& arguments,
+              std::uint64_t seed, syslog::TargetLog& log) -> Result<void> {
+  const std::string line = fmt::format("listening on {}, upstream {}", listening, upstream);
   log.info(line);
   if (!arguments.faults.empty()) {
     log.info(fmt::format("{} fault{}, --seed {} draws the same again", arguments.faults.size(),
@@ -116,52 +128,86 @@ auto announce(const std::string& listening, const TapArguments& arguments, std::
   return tell_ready_fd(arguments.ready_fd, line);
 }
 
-auto run_tap(const TapArguments& arguments) -> int {
-  auto plan = make_plan(arguments);
-  if (!plan) return complain(plan.error().message + " (see weir tap --help)", exit_usage);
-  if (auto fits = fit_descriptors(*plan); !fits) return complain(fits.error().message, exit_failure);
-  const bool files = std::any_of(plan->log.targets.begin(), plan->log.targets.end(),
-                                 [](const auto& target) { return target.transport == syslog::Transport::file; });
-  engine::block_signals(files);
-  syslog::TargetLog log;
-  if (auto set = log.configure(plan->log); !set) return complain("--log " + set.error().message, exit_failure);
+auto writes_files(const TapPlan& plan) -> bool {
+  return !plan.view.output.path.empty() || std::ranges::any_of(plan.log.targets, [](const auto& target) {
+    return target.transport == syslog::Transport::file;
+  });
+}
 
-  const auto output_fd = open_view_output(arguments.view.output);
-  if (!output_fd) return complain(output_fd.error().message, exit_failure);
-  view::Output output(output_fd->get());
-  view::ViewOptions& view = plan->view.view;
-  view.color = view::resolve_color(plan->view.color, output_fd->get());
-  view.utf8 = view::is_utf8_locale();
-
-  auto engine = engine::Engine::create({.workers = plan->workers, .seed = plan->seed});
-  if (!engine) return complain(engine.error().message, exit_failure);
-  if (view::required_events(view) != 0) {
-    auto attached = (*engine)->attach(
-        {.observer = view::make_view(view, output), .ring = view::ring_options(view, plan->view.when_slow)});
-    if (!attached) return complain(attached.error().message, exit_failure);
+// What became of the view, once its observer has ended. Nothing: all of it was written, or its reader has left.
+auto view_problem(const view::Output& output) -> std::optional<std::string> {
+  if (output.error() != 0 && output.error() != EPIPE) {
+    return fmt::format("writing the view failed: {}", errno_text(output.error()));
   }
-  const auto drain = plan->proxy.rules.timeouts[event::TimeoutName::drain];
-  const auto listening = (*engine)->add_proxy(std::move(plan->proxy));
-  if (!listening) return complain(listening.error().message, exit_failure);
-  const auto said = announce(listening->text, arguments, plan->seed, log);
-  if (!said) return complain(said.error().message, exit_failure);
-  (*engine)->start();
+  if (!output.is_down()) return std::nullopt;
+  return fmt::format("{}: {}: the end of the view is not written", output.status().name,
+                     view::named_errno(output.why_down()));
+}
 
-  engine::LifecycleOptions life{.drain = drain, .until_sessions_end = arguments.once, .say = {}, .on_hangup = {}};
-  life.say = [&](std::string_view line) { log.info(line); };
-  if (files) life.on_hangup = [&] { log.reopen(); };
-  const auto ending = engine::run_to_end(**engine, life);
+auto end_tap(engine::Engine& engine, const TapPlan& plan, const engine::LifecycleOptions& life, view::Output& output,
+             syslog::TargetLog& log) -> int {
+  const auto ending = engine::run_to_end(engine, life);
   log.info(engine::summary(ending.totals));
   log.flush(log_patience);
-  const bool failed = output.error() != 0 && output.error() != EPIPE;
-  if (failed) complain(fmt::format("writing the view failed: {}", errno_text(output.error())), exit_failure);
   if (ending.output_stuck) {
     // Its thread is stuck in a write that nobody reads; unwinding would wait for it for ever.
     complain("the reader of the view did not take its last lines; they are lost", exit_failure);
     std::fflush(nullptr);
     ::_exit(exit_failure);
   }
-  return failed ? exit_failure : exit_ok;
+  const auto problem = view::required_events(plan.view.view) == 0 ? std::nullopt : view_problem(output);
+  return problem ? complain(*problem, exit_failure) : exit_ok;
+}
+
+auto run_tap(const TapArguments& arguments) -> int {
+  auto plan = make_plan(arguments);
+  if (!plan) return complain(plan.error().message + " (see weir tap --help)", exit_usage);
+  if (auto fits = fit_descriptors(*plan); !fits) return complain(fits.error().message, exit_failure);
+  const bool files = writes_files(*plan);
+  engine::block_signals(files);
+  syslog::TargetLog log;
+  if (auto set = log.configure(plan->log); !set) return complain("--log " + set.error().message, exit_failure);
+
+  view::ViewOptions& view = plan->view.view;
+  const bool shows = view::required_events(view) != 0;
+  auto place = shows || !arguments.view.output.empty() ? open_view_output(arguments.view) : Result<ViewPlace>();
+  if (!place) return complain(place.error().message, exit_failure);
+  if (!place->note.empty()) log.info(place->note);
+  view.color = view::resolve_color(plan->view.color, place->fd.get());
+  view.utf8 = view::is_utf8_locale();
+  plan->view.output.say = [&log](LogLevel level, const std::string& line) { log.write(level, line, {}); };
+  view::Output output(std::move(place->fd), plan->view.output);
+
+  auto engine = engine::Engine::create({.workers = plan->workers, .seed = plan->seed});
+  if (!engine) return complain(engine.error().message, exit_failure);
+  if (shows) {
+    auto attached = (*engine)->attach(
+        {.observer = view::make_view(view, output), .ring = view::ring_options(view, plan->view.when_slow)});
+    if (!attached) return complain(attached.error().message, exit_failure);
+  }
+  const auto drain = plan->proxy.rules.timeouts[event::TimeoutName::drain];
+  const std::string upstream = plan->proxy.rules.upstream.text;
+  const auto listening = (*engine)->add_proxy(std::move(plan->proxy));
+  if (!listening) return complain(listening.error().message, exit_failure);
+  const auto said = announce(listening->text, upstream, arguments, plan->seed, log);
+  if (!said) return complain(said.error().message, exit_failure);
+  (*engine)->start();
+
+  engine::LifecycleOptions life{.drain = drain,
+                                .end_after = plan->end_after,
+                                .why_deaf = {},
+                                .until_sessions_end = arguments.once,
+                                .say = {},
+                                .on_hangup = {}};
+  life.why_deaf = [&] { return output.closed() ? "the view's output was closed" : "all chunks of -c were shown"; };
+  life.say = [&](std::string_view line) { log.info(line); };
+  if (files) {
+    life.on_hangup = [&] {
+      log.reopen();
+      output.reopen();
+    };
+  }
+  return end_tap(**engine, *plan, life, output, log);
 }
 
 // The values that are words, for the completion.
@@ -180,6 +226,7 @@ void add_relay_options(Command tap, TapArguments& arguments) {
       .type_name("N")
       .default_as_it_is();
   tap.add_flag("--once", arguments.once, "Accept one session, exit when it ends");
+  tap.add_option("--for", arguments.end_after, "End after this time, such as 30s").type_name("DURATION");
   add_log_options(tap, arguments.log, " (default: stderr); with a file, SIGHUP opens it again");
   tap.add_flag("-q,--quiet", arguments.quiet, "Nothing on stderr but errors");
   tap.add_option("--ready-fd", arguments.ready_fd,
@@ -194,25 +241,34 @@ void add_tap(Command app, int& exit_code) {
   auto arguments = std::make_shared<TapArguments>();
   Command tap = app.add_subcommand("tap", "Stand between a client and an upstream and show every byte that passes");
   tap.add_option("LISTEN", arguments->listen,
-                 "8888 (127.0.0.1 only), :8888 (all addresses), host:port, [::1]:8888 or unix:/path; port 0 picks one")
+                 "8888 (127.0.0.1 only), :8888 (all addresses), host:port, [::1]:8888 or unix:/path; port 0 picks one, "
+                 "and so does leaving LISTEN out")
       .required();
-  tap.add_option("UPSTREAM", arguments->upstream,
-                 "host:port, [v6]:port or unix:/path; a name is resolved when a client connects")
-      .required();
+  const Option upstream = tap.add_option(
+      "UPSTREAM", arguments->upstream,
+      "host:port, 5432 (of localhost), [v6]:port or unix:/path; a name is resolved when a client connects");
   add_view_options(tap, arguments->view, "block");
+  add_chunk_options(tap, arguments->view);
   add_relay_options(tap, *arguments);
   offer_tap_choices(tap);
   tap.footer(
       timeouts_help() + "\n" + faults_help() +
       "\nExamples:\n"
-      "  weir tap 8888 db.internal:5432                    watch PostgreSQL traffic as text\n"
-      "  weir tap --show dump --limit 64 8888 cache:6379   the first 64 bytes of every chunk\n"
+      "  weir tap 8888 db.internal:5432                    PostgreSQL traffic as text\n"
+      "  weir tap --show dump --limit 64 8888 cache:6379   64 bytes of every chunk\n"
       "  weir tap --show raw --only downstream --once 0 host:80 > body\n"
+      "  weir tap --grep SELECT -c 10 --for 1m db:5432     ten queries, on any free port\n"
+      "  weir tap -s json -o log --rotate-size 100MiB 8888 db:5432\n"
       "  weir tap -t idle.server=2s -t connect=500ms :8080 [::1]:80\n"
-      "  weir tap --fault 'latency latency=100ms jitter=20ms direction=upstream' 8888 db.internal:5432\n"
-      "\nSIGINT or SIGTERM stops accepting and lets sessions end for the drain time; a second one ends them now.\n"
+      "  weir tap --fault 'latency latency=100ms jitter=20ms' 8888 db.internal:5432\n"
+      "\nWhere the disk under -o is full, the traffic goes on: the file is tried again each second, and what was "
+      "not written is counted in a gap line.\n"
+      "SIGINT or SIGTERM stops accepting and lets sessions end for the drain time; a second one ends them now.\n"
       "Exit codes: 0 done (a signal included), 1 it could not be done, 2 wrong usage.");
-  tap.callback([arguments, &exit_code] { exit_code = run_tap(*arguments); });
+  tap.callback([arguments, upstream, &exit_code] {
+    arguments->upstream_given = upstream.given();
+    exit_code = run_tap(*arguments);
+  });
 }
 
 }  // namespace weir::cli

@@ -2,7 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <optional>
+#include <utility>
 
 #include "base/nearest.h"
 #include "base/result.h"
@@ -32,9 +34,31 @@ auto nearest_of(const std::string& word, const std::vector<std::string>& known) 
   return near ? std::optional<std::string>(*near) : std::nullopt;
 }
 
+// What others call our commands.
+auto other_name(const std::string& path, const std::string& word) -> std::string {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 14> others{{{"start", "serve"},
+                                                                                  {"run", "serve"},
+                                                                                  {"server", "serve"},
+                                                                                  {"daemon", "serve"},
+                                                                                  {"ps", "sessions"},
+                                                                                  {"connections", "sessions"},
+                                                                                  {"dump", "tap"},
+                                                                                  {"sniff", "tap"},
+                                                                                  {"listen", "tap"},
+                                                                                  {"forward", "tap"},
+                                                                                  {"toxic", "fault"},
+                                                                                  {"logs", "events"},
+                                                                                  {"version", "--version"},
+                                                                                  {"validate", "check"}}};
+  const auto* found = std::ranges::find(others, word, &std::pair<std::string_view, std::string_view>::first);
+  return path.empty() && found != others.end() ? std::string(found->second) : "";
+}
+
 auto unknown_command(const CLI::App& at, const std::string& path, const std::string& word) -> std::string {
-  const auto names = shown_commands(at);
-  const auto near = nearest_of(word, names);
+  auto names = shown_commands(at);
+  const std::string other = other_name(path, word);
+  const bool is_there = other.starts_with("-") || std::ranges::find(names, other) != names.end();
+  const auto near = !other.empty() && is_there ? std::optional(other) : nearest_of(word, names);
   return fmt::format("there is no command \"{}{}\"; {}", path, word,
                      near ? fmt::format("did you mean \"{}\"?", *near) : "the commands are " + list_of(names));
 }

@@ -1,6 +1,8 @@
 // The options that choose what a view shows, for each command that shows one.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/fd.h"
@@ -17,6 +19,11 @@ struct ViewArguments {
   std::string color = "auto";
   std::string filter_client;
   std::string when_slow;
+  bool overwrite = false;
+  std::string rotate_size;
+  std::string rotate_every;
+  std::string grep;
+  std::optional<std::uint64_t> count;
 };
 // `when_slow`: what it is when nobody says.
 void add_view_options(Command command, ViewArguments& arguments, const std::string& when_slow);
@@ -25,10 +32,18 @@ struct ViewChoice {
   view::ViewOptions view;
   event::FullPolicy when_slow{};
   view::ColorMode color = view::ColorMode::automatic;
+  view::OutputOptions output{};
 };
 // The error begins with the option's name.
 [[nodiscard]] auto parse_view(const ViewArguments& arguments) -> Result<ViewChoice>;
+// Of a command that chooses chunks by itself: --grep and -c.
+void add_chunk_options(Command command, ViewArguments& arguments);
+
 // Where the view goes: the file, or stdout.
-[[nodiscard]] auto open_view_output(const std::string& path) -> Result<Fd>;
+struct ViewPlace {
+  Fd fd;
+  std::string note;  // that it is added to what a file holds already; or empty
+};
+[[nodiscard]] auto open_view_output(const ViewArguments& arguments) -> Result<ViewPlace>;
 
 }  // namespace weir::cli

@@ -1,8 +1,12 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <limits>
+#include <memory>
+#include <mutex>
+#include <thread>
 
 #include "cli/api_command.h"
 #include "cli/view_options.h"
@@ -38,31 +42,79 @@ auto path_of(const WatchArguments& arguments, const view::ViewOptions& view) -> 
   return path;
 }
 
+// The view's file, with what a SIGHUP does to it: its thread and that of the stream take turns.
+class WatchedOutput {
+ public:
+  WatchedOutput(Fd file, view::OutputOptions options) : output_(std::move(file), std::move(options)) {}
+
+  // Waits while the disk is full; the API's end counts what it cannot send meanwhile, and shows it as a gap.
+  auto write(std::string_view bytes) -> bool {
+    std::unique_lock lock(mutex_);
+    output_.append(bytes);
+    if (!output_.flush()) return false;
+    while (output_.is_down()) {
+      const auto wait = std::max(output_.due().value_or(Nanos{0}), Nanos{std::chrono::milliseconds{1}});
+      lock.unlock();
+      std::this_thread::sleep_for(wait);
+      lock.lock();
+      if (!output_.flush()) return false;
+    }
+    return true;
+  }
+  void reopen() {
+    const std::lock_guard lock(mutex_);
+    output_.reopen();
+    (void)output_.flush();
+  }
+  [[nodiscard]] auto error() const -> int { return output_.error(); }  // once nobody writes
+
+ private:
+  std::mutex mutex_;
+  view::Output output_;
+};
+
+// SIGHUP opens the file again, also while nothing passes.
+void reopen_at_hangup(const std::shared_ptr<WatchedOutput>& output) {
+  sigset_t hangup;
+  ::sigemptyset(&hangup);
+  ::sigaddset(&hangup, SIGHUP);
+  ::pthread_sigmask(SIG_BLOCK, &hangup, nullptr);
+  std::thread([output, hangup] {
+    int number = 0;
+    while (::sigwait(&hangup, &number) == 0) output->reopen();
+  }).detach();
+}
+
 auto run_watch(const WatchArguments& arguments) -> int {
   auto choice = parse_view(arguments.view);
   if (!choice) return complain(choice.error().message + " (see weir watch --help)", exit_usage);
   const auto client = arguments.api.client();
   if (!client) return complain(client.error().message, exit_usage);
-  const auto file = open_view_output(arguments.view.output);
-  if (!file) return complain(file.error().message, exit_failure);
-  choice->view.color = view::resolve_color(choice->color, file->get());
+  auto place = open_view_output(arguments.view);
+  if (!place) return complain(place.error().message, exit_failure);
+  choice->view.color = view::resolve_color(choice->color, place->fd.get());
   choice->view.utf8 = view::is_utf8_locale();
 
   ::signal(SIGPIPE, SIG_IGN);  // a reader that leaves is an error of write(2)
-  view::Output output(file->get());
-  const auto say_begin = [&] {
-    if (arguments.quiet) return;
-    const std::string what = arguments.proxy.empty() ? "all proxies" : "proxy " + bare(arguments.proxy);
-    fmt::print(stderr, "weir: watching {}\n", what);
+  const auto say = [quiet = arguments.quiet](const std::string& line) {
+    if (!quiet) fmt::print(stderr, "weir: {}\n", line);
   };
-  const auto ended = client->stream(path_of(arguments, choice->view), say_begin, [&](std::string_view bytes) {
-    output.append(bytes);
-    return output.flush();
-  });
+  if (!place->note.empty()) say(place->note);
+  choice->output.say = [say](LogLevel level, const std::string& line) {
+    if (level == LogLevel::error) return (void)complain(line, exit_failure);
+    say(line);
+  };
+  const auto output = std::make_shared<WatchedOutput>(std::move(place->fd), choice->output);
+  if (!arguments.view.output.empty()) reopen_at_hangup(output);
+  const auto say_begin = [&] {
+    say("watching " + (arguments.proxy.empty() ? "all proxies" : "proxy " + bare(arguments.proxy)));
+  };
+  const auto ended = client->stream(path_of(arguments, choice->view), say_begin,
+                                    [&](std::string_view bytes) { return output->write(bytes); });
   if (!ended) return complain(ended.error().message, exit_failure);
-  if (output.error() == EPIPE) return exit_ok;  // its reader has seen enough
-  if (output.error() != 0) {
-    return complain(fmt::format("writing the view failed: {}", errno_text(output.error())), exit_failure);
+  if (output->error() == EPIPE) return exit_ok;  // its reader has seen enough
+  if (output->error() != 0) {
+    return complain(fmt::format("writing the view failed: {}", errno_text(output->error())), exit_failure);
   }
   return complain(fmt::format("the API at {} ended the view", client->url()), exit_failure);
 }

@@ -14,7 +14,7 @@ CHUNK_HEADER = re.compile(
     rb"^\d\d:\d\d:\d\d\.\d{6} +(?:\+\S+ )?#(?P<session>\d+) (?P<arrow>\xe2\x86\x92|\xe2\x86\x90|->|<-) "
     rb"(?P<bytes>\d+) bytes?(?:, (?P<cut>\d+) of them cut)?$")
 SESSION_LINE = re.compile(
-    rb"^\d\d:\d\d:\d\d\.\d{6} +#(?P<session>\d+) (?:opened: |half-closed |(?P<closed>closed by ))")
+    rb"^\d\d:\d\d:\d\d\.\d{6} +#(?P<session>\d+) (?:opened: |half-closed |looks like |(?P<closed>closed by ))")
 DATE_LINE = re.compile(rb"^-- \d{4}-\d\d-\d\d \(UTC[+-]\d\d:\d\d\)$")
 GAP_LINE = re.compile(rb"^\d\d:\d\d:\d\d\.\d{6} +gap: ")
 UPSTREAM_ARROWS = (b"\xe2\x86\x92", b"->")

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace weir::cli {
+
+// Of what is printed to stdout, in columns and rows: the terminal's; COLUMNS and LINES, as POSIX has them, where that
+// says nothing; else 80 and 24.
+struct TerminalSize {
+  std::size_t columns = 80;
+  std::size_t rows = 24;
+};
+[[nodiscard]] auto terminal_size() -> TerminalSize;
+
+// How many columns UTF-8 text takes: two for East Asian wide characters and emoji, none for combining marks.
+[[nodiscard]] auto display_width(std::string_view text) -> std::size_t;
+
+}  // namespace weir::cli

@@ -1,0 +1,208 @@
+"""What people see at a terminal of 80 columns: tables, help, a screen that is watched, text of their language."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+
+import pytest
+
+from deadline import Deadline, wait_until
+from echo import connect, echo_server, echoes
+from weir_process import BINARY, run_weir
+
+pytestmark = pytest.mark.usefixtures("weir_binary")
+
+COMMANDS = ["", "tap", "demo", "check", "serve", "proxy", "proxy add", "proxy set", "fault", "fault add", "watch",
+            "sessions", "session", "session close", "events", "syslog", "syslog parse", "ls", "help"]
+
+
+class Terminal:
+    """A program on a terminal of its own."""
+
+    def __init__(self, *words, columns=80, rows=24, environment=None):
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.process = subprocess.Popen([BINARY, *map(str, words)], stdin=slave, stdout=slave, stderr=slave,
+                                        start_new_session=True,
+                                        env={**os.environ, "TERM": "xterm", "NO_COLOR": "1", **(environment or {})})
+        os.close(slave)
+        self.seen = b""
+
+    def read(self, seconds=0.05):
+        while select.select([self.master], [], [], seconds)[0]:
+            try:
+                data = os.read(self.master, 65536)
+            except OSError:  # EIO: the program has ended
+                break
+            if not data:
+                break
+            self.seen += data
+        return self.seen.decode(errors="replace").replace("\r\n", "\n")
+
+    def wait(self):
+        deadline = Deadline(20.0)
+        while self.process.poll() is None and not deadline.passed():
+            self.read()
+        code = self.process.wait(deadline.left())
+        return code, self.read()
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+
+
+@pytest.fixture
+def terminal():
+    with contextlib.ExitStack() as all_of_them:
+        def start(*words, **how):
+            it = Terminal(*words, **how)
+            all_of_them.callback(it.close)
+            return it
+        yield start
+
+
+@pytest.fixture
+def db(serve):
+    with echo_server() as port:
+        assert serve.post("/api/v1/proxies", {"name": "db", "upstream": f"127.0.0.1:{port}"}).status == 201
+        serve.url = f"http://127.0.0.1:{serve.port}"
+        yield serve
+
+
+# -- help --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+@pytest.mark.parametrize("columns", [80, 100, 200])
+def test_help_fits_the_terminal(terminal, words, columns):
+    code, text = terminal(*words.split(), "--help", columns=columns).wait()
+    assert code == 0
+    too_wide = [line for line in text.splitlines() if len(line) > min(columns, 100)]
+    assert not too_wide
+
+
+@pytest.mark.parametrize("columns", ["80", ""])
+def test_help_fits_80_columns_where_there_is_no_terminal(columns):
+    said = run_weir("tap", "--help", env={**os.environ, "COLUMNS": columns})
+    assert max(map(len, said.stdout.splitlines())) <= 80
+
+
+def test_help_loses_no_word():
+    narrow = run_weir("serve", "--help", env={**os.environ, "COLUMNS": "60"}).stdout.split()
+    wide = run_weir("serve", "--help", env={**os.environ, "COLUMNS": "100"}).stdout.split()
+    assert narrow == wide
+
+
+# -- tables ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["sessions", "session list", "ls", "proxy list"])
+def test_tables_break_no_word_at_80_columns(db, terminal, command):
+    name = "a-proxy-with-a-name-that-is-rather-long"
+    upstream = db.get("/api/v1/proxies/db").json["upstream"]
+    assert db.post("/api/v1/proxies", {"name": name, "upstream": upstream}).status == 201
+    with connect(db, name) as client:
+        assert echoes(client)
+        code, text = terminal(*command.split(), "--url", db.url).wait()
+    assert code == 0
+    assert max(map(len, text.splitlines())) <= 80, text
+    words = text.split()
+    assert name in words and "UPSTREAM" in words and upstream in words
+
+
+def test_the_catalog_of_faults_fits_too(db, terminal):
+    code, text = terminal("fault", "catalog", "--url", db.url).wait()
+    assert code == 0 and max(map(len, text.splitlines())) <= 80
+
+
+def test_a_table_on_a_pipe_is_as_it_was(db):
+    with connect(db) as client:
+        assert echoes(client)
+        said = run_weir("sessions", "--url", db.url)
+    assert len(said.stdout.splitlines()) == 1 and said.stdout.count("\t") == 10
+
+
+# -- a screen that is watched ------------------------------------------------------------------------
+
+ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_watching_leaves_the_first_screen_as_it_was(db, terminal, number):
+    watch = terminal("sessions", "--watch", "--url", db.url)
+    wait_until(lambda: "PROXY" in watch.read(), "the table is shown")
+    assert watch.read().startswith(ENTER)
+    watch.process.send_signal(number)
+    code, text = watch.wait()
+    assert code == 0
+    assert text.endswith(LEAVE), "the first screen is back"
+    assert "\x1b[2J" not in text
+
+
+def test_an_error_is_told_on_the_first_screen(db, terminal):
+    watch = terminal("sessions", "--watch", "--url", db.url)
+    wait_until(lambda: "PROXY" in watch.read(), "the table is shown")
+    assert db.stop() == 0
+    code, text = watch.wait()
+    assert code == 1
+    left = text.partition(LEAVE)[2]
+    assert left.startswith("weir: ") and ENTER not in left
+
+
+def test_more_sessions_than_rows_leave_the_head_in_sight(db, terminal):
+    with contextlib.ExitStack() as clients:
+        for _ in range(30):
+            assert echoes(clients.enter_context(connect(db)))
+        watch = terminal("sessions", "--watch", "--url", db.url, rows=10, columns=160)
+        wait_until(lambda: "more lines" in watch.read(), "the table is shown")
+        shown = re.split(r"\x1b\[H", watch.read())[2]
+        shown = re.sub(r"\x1b\[[0-9]*[KJ]", "", shown)
+        lines = shown.splitlines()
+        assert lines[0].startswith("PROXY") and len(lines) == 9
+        assert "... and " in lines[-1]
+
+
+# -- text of other languages -------------------------------------------------------------------------
+
+HELLO = "Grüße 世界 \u202e%"
+
+
+@pytest.mark.parametrize(("locale", "shown"), [("C.UTF-8", "Grüße 世界 %e2%80%ae%25"),
+                                               ("C", "Gr%c3%bc%c3%9fe %e4%b8%96%e7%95%8c %e2%80%ae%25")])
+@pytest.mark.parametrize("to", ["file", "stdout"])
+def test_text_is_shown_by_the_locale(start_weir, listener, make_peer, locale, shown, to):
+    weir = start_weir(listener.text, view="text", output=to, environment={"LC_ALL": locale})
+    make_peer("server", "accept read fin", listener=listener)
+    words = "".join(f"%{byte:02x}" for byte in HELLO.encode())
+    make_peer("client", f"connect say:{words} fin read", address=weir.address).finish()
+    assert weir.stop() == 0
+    assert f"\n  {shown}\n" in weir.output().decode()
+
+
+def test_names_turn_no_text_around(db, terminal):
+    assert db.post("/api/v1/proxies", {"name": "bücher\u202e", "upstream": "127.0.0.1:9"}).status in (201, 400)
+    code, text = terminal("ls", "--url", db.url).wait()
+    assert code == 0 and "\u202e" not in text
+
+
+# -- what stands out ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("ends", "coloured"), [("reset", True), ("fin read", False)])
+def test_resets_stand_out(terminal, listener, make_peer, ends, coloured):
+    tap = terminal("tap", "0", listener.text, environment={"NO_COLOR": ""})
+    where = wait_until(lambda: re.search(r"listening on 127\.0\.0\.1:(\d+)", tap.read()), "it listens")
+    make_peer("server", "accept hangup", listener=listener) if ends == "reset" else make_peer(
+        "server", "accept read fin", listener=listener)
+    make_peer("client", f"connect send:10 {ends}", address=("127.0.0.1", int(where[1]))).finish()
+    line = wait_until(lambda: re.search(r"^.*closed by.*$", tap.read(), re.MULTILINE), "its end is shown")[0]
+    assert ("\x1b[1;31m" in line) is coloured
