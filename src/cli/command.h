@@ -23,6 +23,8 @@ auto complain(const std::string& message, int code) -> int;
 // All that this build has (every_command.cpp, or tap_and_demo.cpp). `program`: how it was called, for what
 // to type next.
 void add_commands(Command app, const std::string& program, int& exit_code);
+// Why this build does not have a command of Weir; empty: nothing is known of it.
+[[nodiscard]] auto why_missing(const std::string& command) -> std::string;
 // Runs the program that goes by `name` if it is another than weir; `words` are those after the name.
 [[nodiscard]] auto run_as(std::string_view name, const std::vector<std::string>& words) -> std::optional<int>;
 

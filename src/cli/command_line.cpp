@@ -105,7 +105,9 @@ auto Command::add_flag(const std::string& names, bool& value, const std::string&
 auto Command::option(const std::string& name) const -> Option { return Option(*app_->get_option(name)); }
 
 auto Command::add_subcommand(const std::string& name, const std::string& description) -> Command {
-  return Command(*app_->add_subcommand(name, description));
+  CLI::App* command = app_->add_subcommand(name, description);
+  command->footer("");  // CLI11 gives it its parent's
+  return Command(*command);
 }
 void Command::require_subcommand() { app_->require_subcommand(1); }
 void Command::hide() { app_->group(""); }

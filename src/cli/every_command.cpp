@@ -20,6 +20,8 @@ void add_commands(Command app, const std::string& program, int& exit_code) {
   add_help_json(app, exit_code);
 }
 
+auto why_missing(const std::string& /*command*/) -> std::string { return ""; }
+
 auto run_as(std::string_view name, const std::vector<std::string>& words) -> std::optional<int> {
   if (name == "toxiproxy-server") return run_toxiproxy_server(words);
   if (name == "toxiproxy-cli") return run_toxiproxy_cli(words);

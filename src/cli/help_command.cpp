@@ -19,6 +19,7 @@ auto run_help(const CommandText& root, const std::vector<std::string>& words) ->
     };
     const auto found = std::ranges::find_if(at->commands, is_called);
     if (found == at->commands.end()) {
+      if (const std::string why = at == &root ? why_missing(word) : ""; !why.empty()) return complain(why, exit_usage);
       std::vector<std::string_view> names;
       for (const CommandText& each : at->commands) names.push_back(each.name);
       const auto near = nearest(word, names);

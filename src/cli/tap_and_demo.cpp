@@ -2,6 +2,9 @@
 // has beside these takes as long again to compile.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "cli/command.h"
 
 namespace weir::cli {
@@ -10,9 +13,11 @@ namespace {
 constexpr std::string_view whole =
     "`cmake --preset release -DWEIR_SERVE=ON && cmake --build build/release` makes the whole of it";
 
-auto refuse(const std::string& what) -> int {
-  return complain(fmt::format("{} is not in this small build of Weir, which has tap and demo: {}", what, whole),
-                  exit_usage);
+constexpr const char* missing_commands[] = {"check",   "serve",  "proxy",  "fault", "watch", "sessions",  // NOLINT
+                                            "session", "events", "syslog", "ls",    "list",  "proxies"};
+
+auto refusal(const std::string& what) -> std::string {
+  return fmt::format("{} is not in this small build of Weir, which has tap and demo: {}", what, whole);
 }
 
 }  // namespace
@@ -20,21 +25,24 @@ auto refuse(const std::string& what) -> int {
 void add_commands(Command app, const std::string& program, int& exit_code) {
   add_tap(app, exit_code);
   add_demo(app, program, exit_code);
-  for (const char* name : {"check", "serve", "proxy", "fault", "watch", "sessions", "session", "events", "syslog", "ls",
-                           "list", "proxies"}) {
-    Command missing = app.add_subcommand(name, "Not in this build");
+  for (const char* name : missing_commands) {
+    Command missing = app.add_subcommand(name, refusal("weir " + std::string(name)));
     missing.hide();
     missing.take_all_words();
-    missing.callback([name, &exit_code] { exit_code = refuse("weir " + std::string(name)); });
+    missing.callback([name, &exit_code] { exit_code = complain(why_missing(name), exit_usage); });
   }
   app.footer(app.text().footer +
              "\nThis is the small build of Weir, without weir serve and the commands that rule it; " +
              std::string(whole) + ".");
 }
 
+auto why_missing(const std::string& command) -> std::string {
+  return std::ranges::find(missing_commands, command) == std::end(missing_commands) ? "" : refusal("weir " + command);
+}
+
 auto run_as(std::string_view name, const std::vector<std::string>& /*words*/) -> std::optional<int> {
   if (name != "toxiproxy-server" && name != "toxiproxy-cli") return std::nullopt;
-  return refuse(std::string(name));
+  return complain(refusal(std::string(name)), exit_usage);
 }
 
 }  // namespace weir::cli

@@ -104,7 +104,11 @@ auto usage_error(const CLI::App& app, const CLI::ParseError& error) -> std::stri
       what = fmt::format("{}needs a command: {}", path, list_of(shown_commands(*at)));
     }
   } else if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr && !words.empty()) {
-    what = left_over(*at, words);
+    // What stands before a command that is known was to be one: `weir prxoy list`, where `weir list` is one.
+    const auto before = app.remaining(false);
+    const bool mistyped = at != &app && !before.empty() && !before.front().starts_with("-");
+    if (mistyped) path.clear();
+    what = mistyped ? unknown_command(app, path, before.front()) : left_over(*at, words);
   }
   while (!what.empty() && what.back() == '.') what.pop_back();
   return fmt::format("{} (see weir {}--help)", what, path);

@@ -42,6 +42,10 @@ def test_help_alone_is_that_of_weir():
     assert run_weir("help").stdout == run_weir("--help").stdout
 
 
+def test_a_commands_help_has_no_examples_of_another():
+    assert "weir demo" not in run_weir("check", "--help").stdout
+
+
 def test_help_of_what_is_no_command():
     said = run_weir("help", "tpa")
     one_sentence(said.stderr, '"tpa"', 'did you mean "tap"?')
@@ -103,6 +107,7 @@ def test_one_word_that_is_no_upstream_is_a_sentence(words):
     (["tap", "--timeout", "idel=1s", "0", "x:1"], "did you mean idle?"),
     (["tap", "--show", "jsno", "0", "x:1"], "did you mean json?"),
     (["tap", "--show", "dmup", "0", "x:1"], "did you mean dump?"),
+    (["prxoy", "list"], 'did you mean "proxy"?'),
     (["sesions"], 'did you mean "session'),
     (["start"], 'did you mean "serve"?'),
     (["ps"], 'did you mean "sessions"?'),
@@ -216,8 +221,9 @@ def test_tls_is_named(start_weir):
 
 
 @pytest.mark.skipif("WEIR_SMALL_BIN" not in os.environ, reason="WEIR_SMALL_BIN names a build with WEIR_SERVE=OFF")
-@pytest.mark.parametrize("words", ["serve", "proxy add db 0 x:1", "ls", "sessions --watch", "fault list db"])
+@pytest.mark.parametrize("words", ["serve", "proxy add db 0 x:1", "ls", "sessions --watch", "fault list db",
+                                   "help serve"])
 def test_the_small_build_says_what_it_is(words):
     said = subprocess.run([os.environ["WEIR_SMALL_BIN"], *words.split()], capture_output=True, text=True, check=False)
     assert said.returncode == 2
-    one_sentence(said.stderr, "small build", "cmake --preset release", words.split()[0])
+    one_sentence(said.stderr, "small build", "cmake --preset release", words.split()[-1 if "help" in words else 0])
