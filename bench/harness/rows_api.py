@@ -37,10 +37,18 @@ class WeirServe(Subject):
         return "" if self.binary else "weir is not built"
 
     def start(self, place, upstream):
+        self.launch(place)
+        api = Api(self.port)
+        self.listens = {name: api.ask("POST", "/api/v1/proxies", {"name": name, "listen": "127.0.0.1:0",
+                                                                  "upstream": upstream})["listen"]
+                        for name in ("stalled", "moving")}
+        api.ask("POST", "/api/v1/proxies/stalled/faults", {"name": "stop", "type": "bandwidth", "rate": "0B/s"})
+
+    def launch(self, place, *options):
         reader, writer = os.pipe()
         try:
-            self.process = place.proxy([self.binary, "serve", "--api", "127.0.0.1:0", "--ready-fd", str(writer)],
-                                       self.name, pass_fds=[writer])
+            self.process = place.proxy([self.binary, "serve", "--api", "127.0.0.1:0", "--ready-fd", str(writer),
+                                        *options], self.name, pass_fds=[writer])
         finally:
             os.close(writer)
         try:
@@ -54,11 +62,6 @@ class WeirServe(Subject):
             raise StartError(f"weir serve: no readiness line but {line!r}: {said}")
         self.port = int(found.group(1))
         self.pid = self.process.pid
-        api = Api(self.port)
-        self.listens = {name: api.ask("POST", "/api/v1/proxies", {"name": name, "listen": "127.0.0.1:0",
-                                                                  "upstream": upstream})["listen"]
-                        for name in ("stalled", "moving")}
-        api.ask("POST", "/api/v1/proxies/stalled/faults", {"name": "stop", "type": "bandwidth", "rate": "0B/s"})
 
 
 class Api:

@@ -1,6 +1,7 @@
 #include "control/serve.h"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -375,7 +376,7 @@ auto serve(const ServeOptions& options) -> Result<void> {
   ::signal(SIGPIPE, SIG_IGN);
   (void)net::raise_descriptor_limit();
   net::keep_descriptors_for_control();
-  net::make_room_for_descriptors(16'384);  // the listeners of Registry::most_proxies, twice over, and as many sessions
+  net::make_room_for_descriptors(16'384);  // listeners of two families for Registry::most_proxies, and sessions
   Config config;
   if (!options.config.empty()) {
     auto read = read_config(options.config);
