@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cerrno>
 
 #include "cni/bridge/attachment_link.h"
 #include "cni/bridge/container_side.h"
@@ -10,6 +11,7 @@
 #include "cni/bridge/plugin.h"
 #include "cni/bridge/ports.h"
 #include "cni/bridge/rules.h"
+#include "cni/host_local/plugin.h"
 #include "cni/kernel/address.h"
 #include "cni/spec/version.h"
 
@@ -30,7 +32,9 @@ class Adding {
 
   auto run() -> Result<AddResult> {
     auto result = attach();
-    if (!result) undo();
+    if (result) return result;
+    const auto left = undo();
+    if (!left.empty()) result.error().msg += "; and not all could be taken back: " + left;
     return result;
   }
 
@@ -49,6 +53,7 @@ class Adding {
     }
     AddResult result = std::move(*leased);
     const auto gateways = choose_gateways(result);
+    if (auto good = check_addresses(result, gateways); !good) return Failure(good.error());
     const auto are_there = bridge_ ? has_gateways(host_, config_, *bridge_, gateways) : Result<bool>(false);
     if (!are_there) return Failure(are_there.error());
 
@@ -86,17 +91,69 @@ class Adding {
       return fail(text({"container veth name (", in_quotes(owner_.ifname), ") peer provided (",
                         in_quotes(host_veth(request_->name, owner_)), ") already exists"}));
     }
+    if (auto good = bury_dead_link(); !good) return good;
     auto bridge = find_bridge(host_, config_.bridge);
     if (!bridge) return fail(text({"failed to create bridge ", in_quotes(config_.bridge), ": ", bridge.error().msg}));
     bridge_ = std::move(*bridge);
+    if (config_.mtu != 0 && is_host_local(config_) && host_local::gives_ipv6(*request_)) {
+      if (auto good = check_ipv6_mtu(config_, {}); !good) return good;
+    }
     return can_masquerade(config_);
   }
 
+  // What no link or bridge takes, whoever leased it.
+  [[nodiscard]] auto check_addresses(const AddResult& result, const std::vector<Prefix>& gateways) const
+      -> Result<void> {
+    constexpr std::size_t most_addresses = 1024;
+    if (result.ips.size() > most_addresses) {
+      return fail(ErrorCode::bad_config, text({"the IPAM plugin gave ", std::to_string(result.ips.size()),
+                                               " addresses: an interface takes at most 1024 here"}));
+    }
+    const auto is_v6 = [](const Prefix& each) { return !each.ip.is_v4(); };
+    const bool v6 =
+        std::any_of(result.ips.begin(), result.ips.end(), [&](const IpConfig& ip) { return is_v6(ip.address); });
+    if (!v6) return {};
+    const bool on_bridge = bridge_ && config_.vlan == 0 && std::any_of(gateways.begin(), gateways.end(), is_v6);
+    return check_ipv6_mtu(config_, on_bridge ? std::optional(bridge_->mtu) : std::nullopt);
+  }
+
+  // The host's end of an earlier attachment of the same names, whose namespace is gone, goes now and not whenever the
+  // kernel comes to it.
+  auto bury_dead_link() -> Result<void> {
+    const auto there = find_link(host_, host_veth(request_->name, owner_));
+    if (!there) return refused("failed to lookup " + host_veth(request_->name, owner_), there.error());
+    if (!*there || !is_ours(**there, request_->name, owner_) || !is_peer_dead(host_, **there)) return {};
+    const auto gone = host_.send(delete_link((*there)->index));
+    if (gone || gone.error().code == ENODEV) return {};
+    return refused("failed to delete " + (*there)->name, gone.error());
+  }
+
+  // A machine or runtime may have crashed before the DEL of an attachment of the same names. It is dead when no link of
+  // its is left; then its rules go, and connections that its addresses began.
+  auto free_remains(const std::vector<Ip>& leased) -> Result<bool> {
+    const auto there = find_link(host_, host_veth(request_->name, owner_));
+    if (!there) return refused("failed to lookup " + host_veth(request_->name, owner_), there.error());
+    const auto renamed = *there ? Result<std::optional<Link>>() : find_renamed_host_end(host_, request_->name, owner_);
+    if (!renamed) return Failure(renamed.error());
+    if (*there || *renamed) return false;
+    auto removed = RemovedRules::remove_of(subject(leased, false));  // whoever asks holds the leases' lock
+    if (!removed.outcome()) return Failure(removed.outcome().error());
+    removed.forget(leased);
+    return true;
+  }
+
+  [[nodiscard]] auto subject(const std::vector<Ip>& own, bool by_leases) const -> RemovedRules::Subject {
+    return {request_->name, owner_, own, [=, this] { return addresses_of_the_others(*request_, by_leases); }};
+  }
+
   auto lease() -> Result<AddResult> {
-    auto leased = run_ipam(*request_, Command::add, config_);
+    Request asked = *request_;
+    asked.free_remains = [this](const std::vector<Ip>& leased) { return free_remains(leased); };
+    auto leased = run_ipam(asked, Command::add, config_);
     // The specification wants a DEL also after an ADD that failed. host-local needs none: it has undone its own,
     // and one that it refused as a duplicate must keep the lease that is there.
-    has_lease_ = !config_.ipam.empty() && (leased.has_value() || !is_host_local(config_));
+    has_lease_ = !config_.ipam.empty() && leased.has_value();
+    asked_ipam_ = has_lease_ || (!config_.ipam.empty() && !is_host_local(config_));
     if (!leased) return leased;
     if (!config_.ipam.empty() && leased->ips.empty()) return fail("IPAM plugin returned missing IP config");
     leased->interfaces.clear();
@@ -114,7 +171,7 @@ class Adding {
       if (!config_.is_gateway) continue;
       const Prefix everything{v4 ? Ip::v4({}) : Ip::v6({}), 0};
       const bool has_default = std::any_of(result.routes.begin(), result.routes.end(), [&](const Route& route) {
-        return route.gateway && route.destination == everything;
+        return route.gateway && route.destination.network() == everything;
       });
       if (config_.is_default_gateway && !std::exchange(done[v4 ? 0 : 1], true) && !has_default) {
         result.routes.push_back({.destination = everything, .gateway = ip.gateway, .table = {}, .scope = {}});
@@ -181,17 +238,28 @@ class Adding {
     return result;
   }
 
-  auto undo() -> void {
+  // What could not be taken back, in words; "" if that is nothing.
+  auto undo() -> std::string {
+    std::string left;
+    const auto note = [&](const std::string& what) { left += (left.empty() ? "" : "; ") + what; };
     std::optional<RemovedRules> removed;
-    if (has_rules_) removed = RemovedRules::remove_of(config_, {request_->name, owner_, addresses_});
-    if (side_.port.index != 0) {
-      (void)host_.send(delete_link(side_.port.index));
-    } else if (!side_.port.name.empty()) {
+    if (has_rules_) removed = RemovedRules::remove_of(subject(addresses_, is_host_local(config_)));
+    if (removed && !removed->outcome()) note(removed->outcome().error().msg);
+    if (side_.port.index == 0 && !side_.port.name.empty()) {
       const auto link = find_link(host_, side_.port.name);
-      if (link && *link) (void)host_.send(delete_link((*link)->index));
+      if (link && *link) side_.port.index = (*link)->index;
+    }
+    if (side_.port.index != 0) {
+      const auto gone = host_.send(delete_link(side_.port.index));
+      if (!gone && gone.error().code != ENODEV) note("link " + side_.port.name + ": " + gone.error().words());
     }
     undo_bridge(host_, config_, side_);
-    if (has_lease_) (void)run_ipam(*request_, Command::del, config_);
+    // Where rules stay the lease does, for the DEL that has to follow: nobody else shall have the address.
+    if (!asked_ipam_ || (removed && !removed->outcome())) return left;
+    const auto released = run_ipam(*request_, Command::del, config_, longest_ipam_undo_s);
+    // One that failed to lease may well fail to release, in the same words.
+    if (!released && has_lease_) note(released.error().msg);
+    return left;
   }
 
   const Request* request_;
@@ -204,6 +272,7 @@ class Adding {
   std::optional<Link> bridge_;  // as it was before, if it was
   std::vector<Ip> addresses_;
   bool has_lease_ = false;
+  bool asked_ipam_ = false;  // which has to hear a DEL
   bool has_rules_ = false;
 };
 

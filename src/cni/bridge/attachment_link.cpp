@@ -2,8 +2,12 @@
 
 #include <algorithm>
 
+#include "cni/bridge/container_side.h"
 #include "cni/bridge/host_side.h"
+#include "cni/bridge/plugin.h"
 #include "cni/bridge/ports.h"
+#include "cni/host_local/plugin.h"
+#include "cni/kernel/address.h"
 
 namespace weir::cni::bridge {
 
@@ -20,7 +24,7 @@ auto is_of_result(const Link& link, const std::optional<AddResult>& previous, co
   if (!previous || link.kind != "veth" || bridge == 0 || link.master != bridge) return false;
   return std::any_of(previous->interfaces.begin(), previous->interfaces.end(), [&](const Interface& each) {
     return each.sandbox.empty() && each.name != config.bridge && each.name == link.name &&
-           each.mac == to_string(link.mac);
+           parse_mac(each.mac) == link.mac;
   });
 }
 
@@ -48,25 +52,73 @@ auto find_host_end(NetlinkSocket& socket, const Config& config, const std::strin
 }
 
 auto find_renamed_host_end(NetlinkSocket& socket, const std::string& network, const Attachment& owner)
-    -> std::optional<Link> {
+    -> Result<std::optional<Link>> {
   auto links = list_ports(socket, 0);
-  if (!links) return std::nullopt;
+  if (!links) return refused("failed to list links", links.error());
   for (auto& link : *links) {
     const auto named = link.kind == "veth" ? parse_alias(link.alias) : std::nullopt;
-    if (named && named->network == network && named->attachment == owner) return std::move(link);
+    if (named && named->network == network && named->attachment == owner) return std::optional(std::move(link));
   }
-  return std::nullopt;
+  return std::optional<Link>{};
+}
+
+namespace {
+
+// Nothing where there is no such namespace any more, and no interface in it.
+auto addresses_inside(const Request& request, std::vector<Ip>& into) -> Result<void> {
+  if (request.environment.netns.empty()) return {};
+  auto container = ContainerSide::open(request.environment.netns);
+  if (!container) return {};
+  const auto links = list_ports(container->socket(), 0);
+  if (!links) return refused("failed to list the container's links", links.error());
+  for (const auto& link : *links) {
+    if (link.name == request.environment.ifname) continue;
+    const auto addresses = list_addresses(container->socket(), link.index);
+    if (!addresses) return refused("failed to list addresses of " + link.name, addresses.error());
+    for (const auto& each : *addresses) into.push_back(each.prefix.ip);
+  }
+  return {};
+}
+
+}  // namespace
+
+auto addresses_of_the_others(const Request& request, bool by_leases) -> Result<std::vector<Ip>> {
+  const auto [container, ifname] = attachment_of(request);
+  std::vector<Ip> found;
+  auto socket = open_route_socket();
+  if (!socket) return Failure(socket.error());
+  const auto links = list_ports(*socket, 0);
+  if (!links) return refused("failed to list links", links.error());
+  for (const auto& link : *links) {
+    const auto named = link.kind == "veth" ? parse_alias(link.alias) : std::nullopt;
+    if (!named || named->network != request.name) continue;
+    if (named->attachment.container_id != container || named->attachment.ifname == ifname) continue;
+    const auto addresses = addresses_named(*named);
+    found.insert(found.end(), addresses.begin(), addresses.end());
+  }
+  if (auto good = addresses_inside(request, found); !good) return Failure(good.error());
+  if (!by_leases) return found;
+  for (const auto& [ip, owner] : host_local::all_leases(request)) {
+    if (owner.container_id == container && owner.ifname != ifname && !owner.ifname.empty()) found.push_back(ip);
+  }
+  return found;
+}
+
+auto ips_in(const AddResult& previous, const std::string& ifname) -> std::vector<IpConfig> {
+  std::vector<IpConfig> found;
+  for (const auto& ip : previous.ips) {
+    const auto index = ip.interface ? static_cast<std::size_t>(*ip.interface) : previous.interfaces.size();
+    // Old results do not say whose an address is; a chained plugin's may be of another interface.
+    const bool elsewhere = index < previous.interfaces.size() && previous.interfaces[index].name != ifname;
+    if (!elsewhere) found.push_back(ip);
+  }
+  return found;
 }
 
 auto addresses_in(const std::optional<AddResult>& previous, const std::string& ifname) -> std::vector<Prefix> {
   std::vector<Prefix> found;
   if (!previous) return found;
-  for (const auto& ip : previous->ips) {
-    const auto index = ip.interface ? static_cast<std::size_t>(*ip.interface) : previous->interfaces.size();
-    // Old results do not say whose an address is; a chained plugin's may be of another interface.
-    const bool elsewhere = index < previous->interfaces.size() && previous->interfaces[index].name != ifname;
-    if (!elsewhere) found.push_back(ip.address);
-  }
+  for (const auto& ip : ips_in(*previous, ifname)) found.push_back(ip.address);
   return found;
 }
 

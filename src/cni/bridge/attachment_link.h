@@ -25,8 +25,12 @@ namespace weir::cni::bridge {
     -> Result<std::optional<Link>>;
 // The same, where somebody has renamed it: the veth with the attachment's alias, among all links.
 [[nodiscard]] auto find_renamed_host_end(NetlinkSocket& socket, const std::string& network, const Attachment& owner)
-    -> std::optional<Link>;
-// The addresses that prevResult says the container's interface has.
+    -> Result<std::optional<Link>>;
+// The addresses that other interfaces of the request's container have in its network: by the aliases of their links, by
+// the container's namespace, if that is there, and `by_leases` of host-local's, whose lock must not be held then.
+[[nodiscard]] auto addresses_of_the_others(const Request& request, bool by_leases) -> Result<std::vector<Ip>>;
+// What prevResult says of the addresses that the container's interface has; and the addresses alone.
+[[nodiscard]] auto ips_in(const AddResult& previous, const std::string& ifname) -> std::vector<IpConfig>;
 [[nodiscard]] auto addresses_in(const std::optional<AddResult>& previous, const std::string& ifname)
     -> std::vector<Prefix>;
 

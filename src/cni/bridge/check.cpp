@@ -1,10 +1,13 @@
 #include <linux/if.h>
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "cni/bridge/attachment_link.h"
 #include "cni/bridge/container_side.h"
 #include "cni/bridge/host_side.h"
+#include "cni/bridge/host_state.h"
 #include "cni/bridge/plugin.h"
 #include "cni/bridge/ports.h"
 #include "cni/bridge/rules.h"
@@ -13,7 +16,8 @@
 namespace weir::cni::bridge {
 namespace {
 
-auto is_mac(const std::string& said, const Link& link) -> bool { return said.empty() || said == to_string(link.mac); }
+// In whatever spelling it is said.
+auto is_mac(const std::string& said, const Link& link) -> bool { return said.empty() || parse_mac(said) == link.mac; }
 
 // As Go prints a route of the specification.
 auto in_words(const Route& route) -> std::string {
@@ -22,6 +26,16 @@ auto in_words(const Route& route) -> std::string {
                "} GW:", route.gateway ? route.gateway->to_string() : "<nil>", " MTU:", std::to_string(route.mtu),
                " AdvMSS:", std::to_string(route.advmss), " Priority:", std::to_string(route.priority),
                " Table:", number(route.table), " Scope:", number(route.scope), "}"});
+}
+
+// Whether `route` of the kernel's is the wanted one. What that does not say may be anything.
+auto is_route(const Route& wanted, const std::vector<Ip>& gateways, const Route& route) -> bool {
+  const bool by_gateway = gateways.empty() || (route.gateway && std::find(gateways.begin(), gateways.end(),
+                                                                          *route.gateway) != gateways.end());
+  const auto same = [](std::int64_t said, std::int64_t is) { return said == 0 || said == is; };
+  return by_gateway && (!wanted.table || route.table == wanted.table) &&
+         (!wanted.scope || route.scope == wanted.scope) && same(wanted.priority, route.priority) &&
+         same(wanted.mtu, route.mtu) && same(wanted.advmss, route.advmss);
 }
 
 // An attachment as prevResult has it, against what the kernel has. The order and the messages are the
@@ -63,7 +77,7 @@ class Checking {
     if (!is_mac(said->mac, **link)) {
       return fail(text({"Bridge interface ", said->name, " Mac doesn't match: ", said->mac}));
     }
-    const bool promiscuous = (*link)->promiscuity != 0;
+    const bool promiscuous = ((*link)->flags & IFF_PROMISC) != 0;  // not for a program that listens there
     const auto word = [](bool value) { return value ? "true" : "false"; };
     if (promiscuous != config_->promiscuous) {
       return fail(text({"Bridge interface ", said->name, " configured Promisc Mode ", word(config_->promiscuous),
@@ -76,8 +90,11 @@ class Checking {
   auto check_container() -> Result<void> {
     const auto& ifname = request_->environment.ifname;
     const auto& netns = request_->environment.netns;
-    const auto said = std::find_if(previous_->interfaces.begin(), previous_->interfaces.end(),
-                                   [&](const Interface& each) { return each.name == ifname && each.sandbox == netns; });
+    const auto said =
+        std::find_if(previous_->interfaces.begin(), previous_->interfaces.end(), [&](const Interface& each) {
+          const bool is_there = each.sandbox == netns || is_same_netns(each.sandbox, netns);
+          return each.name == ifname && is_there;
+        });
     if (said == previous_->interfaces.end()) {
       return fail(text({"Sandbox in prevResult  doesn't match configured netns: ", netns}));
     }
@@ -119,11 +136,15 @@ class Checking {
     if (!routes) return refused("failed to list routes", routes.error());
     routes_ = std::move(*routes);
     for (const auto& wanted : addresses_in(*previous_, ifname)) {
-      const bool there = std::any_of(now->begin(), now->end(), [&](const auto& each) { return each.prefix == wanted; });
+      const bool there = std::any_of(now->begin(), now->end(), [&](const InterfaceAddress& each) {
+        return each.prefix == wanted && !each.duplicate;  // which nobody can use
+      });
       if (!there) return fail(text({"Failed to match addr ", wanted.to_string(), " on interface ", ifname}));
-      // The kernel's own route to the subnet; an address that is a subnet of its own needs none.
-      const bool connected = wanted.length == wanted.ip.bits() ||
-                             std::any_of(routes_.begin(), routes_.end(), [&](const KernelRoute& each) {
+      // The kernel's own route to the subnet; an address that is a subnet of its own needs none, and to a subnet that
+      // begins in 0.0.0.0/8 there is none.
+      const bool has_none = wanted.length == wanted.ip.bits() ||
+                            (wanted.ip.is_v4() && Prefix::parse("0.0.0.0/8")->contains(wanted.network().ip));
+      const bool connected = has_none || std::any_of(routes_.begin(), routes_.end(), [&](const KernelRoute& each) {
                                return each.index == inside_.index && each.route.destination == wanted.network();
                              });
       if (connected) continue;
@@ -133,15 +154,25 @@ class Checking {
   }
 
   auto check_routes() -> Result<void> {
-    for (const auto& wanted : previous_->routes) {
-      const bool there = std::any_of(routes_.begin(), routes_.end(), [&](const KernelRoute& each) {
-        return each.index == inside_.index && each.route.destination == wanted.destination &&
-               (!wanted.gateway || each.route.gateway == wanted.gateway) &&
-               (wanted.table.value_or(0) == 0 || each.route.table == wanted.table) &&
-               (wanted.priority == 0 || each.route.priority == wanted.priority);
-      });
-      if (there) continue;
-      return fail(text({"Expected Route ", in_words(wanted), " not found in routing table"}));
+    std::multimap<std::pair<Ip, unsigned>, const KernelRoute*> there;
+    for (const auto& each : routes_) {
+      const auto& [ip, length] = each.route.destination;
+      if (each.index == inside_.index) there.emplace(std::pair(ip, length), &each);
+    }
+    const auto ips = ips_in(*previous_, request_->environment.ifname);
+    for (const auto& said : previous_->routes) {
+      const auto wanted = said.as_kernel_has_it();
+      // Without a gateway of its own it has the one of an address.
+      std::vector<Ip> gateways;
+      if (wanted.gateway) gateways.push_back(*wanted.gateway);
+      for (const auto& ip : ips) {
+        const bool may = !wanted.gateway && ip.gateway && ip.gateway->is_v4() == wanted.destination.ip.is_v4();
+        if (may) gateways.push_back(*ip.gateway);
+      }
+      const auto [first, last] = there.equal_range({wanted.destination.ip, wanted.destination.length});
+      const bool found =
+          std::any_of(first, last, [&](const auto& each) { return is_route(wanted, gateways, each.second->route); });
+      if (!found) return fail(text({"Expected Route ", in_words(said), " not found in routing table"}));
     }
     return {};
   }
@@ -154,7 +185,7 @@ class Checking {
     return "<nil>";
   }
 
-  // The port's flags, which anybody may have changed.
+  // What anybody may have changed since.
   auto check_settings() -> Result<void> {
     const auto differs = [&](std::string_view what, bool wanted) {
       return fail(
@@ -165,7 +196,9 @@ class Checking {
     if (!config_->container_interface_down && (inside_.flags & IFF_UP) == 0) {
       return fail(text({"Interface ", inside_.name, " is down"}));
     }
-    return {};
+    if (auto good = check_links(*config_, bridge_, port_, inside_); !good) return good;
+    if (auto good = check_vlans(host_, *config_, port_); !good) return good;
+    return check_gateways(host_, *config_, bridge_, ips_in(*previous_, request_->environment.ifname));
   }
 
   const Request* request_;

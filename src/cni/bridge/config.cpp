@@ -1,7 +1,7 @@
 #include "cni/bridge/config.h"
 
 #include <algorithm>
-#include <set>
+#include <array>
 
 #include "cni/spec/arguments.h"
 
@@ -9,6 +9,8 @@ namespace weir::cni::bridge {
 namespace {
 
 constexpr std::int64_t most_vlan = 4094;
+constexpr std::int64_t least_mtu = 68;         // linux/if_ether.h, ETH_MIN_MTU
+constexpr std::int64_t least_ipv6_mtu = 1280;  // linux/ipv6.h, IPV6_MIN_MTU
 const std::string prefix = "failed to load netconf: ";
 
 auto trunk_id(std::optional<std::int64_t> id, std::string_view name) -> Result<std::int64_t> {
@@ -16,7 +18,14 @@ auto trunk_id(std::optional<std::int64_t> id, std::string_view name) -> Result<s
   return *id;
 }
 
-auto collect(const Reader& item, std::set<std::uint16_t>& into) -> Result<void> {
+// How many of the items so far begin with an ID, less those that end before it.
+using Trunk = std::array<int, most_vlan + 2>;
+
+auto collect(const Reader& item, Trunk& into) -> Result<void> {
+  const auto put = [&](std::int64_t from, std::int64_t to) {
+    ++into.at(static_cast<std::size_t>(from));
+    --into.at(static_cast<std::size_t>(to) + 1);
+  };
   const auto least = item.integer("minID", INT32_MIN, INT32_MAX);
   const auto most = item.integer("maxID", INT32_MIN, INT32_MAX);
   const auto single = item.integer("id", INT32_MIN, INT32_MAX);
@@ -29,7 +38,7 @@ auto collect(const Reader& item, std::set<std::uint16_t>& into) -> Result<void> 
     const auto to = trunk_id(*most, "maxID");
     if (!to) return Failure(to.error());
     if (*to < *from) return fail("minID is greater than maxID in trunk parameter");
-    for (auto id = *from; id <= *to; ++id) into.insert(static_cast<std::uint16_t>(id));
+    put(*from, *to);
   } else if (*most) {
     return fail("minID and maxID should be configured simultaneously, minID is missing");
   } else if (*least) {
@@ -38,7 +47,7 @@ auto collect(const Reader& item, std::set<std::uint16_t>& into) -> Result<void> 
   if (*single) {
     const auto id = trunk_id(*single, "id");
     if (!id) return Failure(id.error());
-    into.insert(static_cast<std::uint16_t>(*id));
+    put(*id, *id);
   }
   return {};
 }
@@ -55,12 +64,15 @@ auto parse_vlans(const Reader& reader, Config& config) -> Result<void> {
   if (!trunk) return Failure(trunk.error());
   if (*trunk == nullptr) return {};
   config.has_trunk = true;
-  std::set<std::uint16_t> ids;
+  Trunk ids{};
   for (const auto& each : **trunk) {
     if (!each.is_object()) return reader.wrong("vlanTrunk", "a list of objects", each);
     if (auto good = collect(Reader(each, prefix, "vlanTrunk"), ids); !good) return good;
   }
-  config.trunk.assign(ids.begin(), ids.end());
+  for (int each = 0, inside = 0; each <= most_vlan; ++each) {
+    inside += ids.at(static_cast<std::size_t>(each));
+    if (inside > 0) config.trunk.push_back(static_cast<std::uint16_t>(each));
+  }
   return {};
 }
 
@@ -167,6 +179,11 @@ auto check_for_add(Config& config) -> Result<void> {
   if (config.mtu > 65535) {
     return fail(text({"mtu: ", std::to_string(config.mtu), " is too large: a link takes at most 65535"}));
   }
+  if (config.mtu > 0 && config.mtu < least_mtu) {
+    return fail(ErrorCode::bad_config,
+                text({"mtu: ", std::to_string(config.mtu), " is too small: a link takes at least ",
+                      std::to_string(least_mtu), " (RFC 791, section 3.2)"}));
+  }
   if (config.container_interface_down && !config.ipam.empty()) {
     return fail("cannot use IPAM when DisableContainerInterface flag is set");
   }
@@ -180,6 +197,18 @@ auto check_for_add(Config& config) -> Result<void> {
   config.mac = parse_mac(config.mac_wish);
   if (!config.mac) return fail(text({"failed to make veth pair: address ", config.mac_wish, ": invalid MAC address"}));
   return {};
+}
+
+auto check_ipv6_mtu(const Config& config, const std::optional<std::uint32_t>& bridge_mtu) -> Result<void> {
+  const auto mtu = config.mtu != 0 ? config.mtu : std::int64_t{bridge_mtu.value_or(least_ipv6_mtu)};
+  if (mtu >= least_ipv6_mtu) return {};
+  const auto number = std::to_string(mtu);
+  const auto what =
+      config.mtu != 0 ? text({"mtu: ", number}) : text({"mtu: the ", number, " of bridge ", config.bridge});
+  return fail(ErrorCode::bad_config,
+              text({what,
+                    " is too small for IPv6, which needs links of at least 1280 (RFC 8200, section 5): give mtu "
+                    "1280 or more, or no IPv6 addresses"}));
 }
 
 }  // namespace weir::cni::bridge

@@ -48,5 +48,9 @@ struct Config {
 // Refuses what no attachment can be made of, and fills in `mac`. For ADD and STATUS: a network whose ADD was
 // refused, or that was changed since, can be deleted all the same.
 [[nodiscard]] auto check_for_add(Config& config) -> Result<void>;
+// For an attachment with IPv6 addresses: the kernel takes IPv6 away from a link whose MTU is below 1280 (RFC 8200,
+// section 5). `bridge_mtu` is what the bridge has that is to get an IPv6 address; none if it is not there, or gets
+// none.
+[[nodiscard]] auto check_ipv6_mtu(const Config& config, const std::optional<std::uint32_t>& bridge_mtu) -> Result<void>;
 
 }  // namespace weir::cni::bridge

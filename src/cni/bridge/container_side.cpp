@@ -3,6 +3,7 @@
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "cni/bridge/ports.h"
 #include "cni/kernel/address.h"
@@ -70,7 +71,8 @@ auto ContainerSide::set_sysctls(const Config& config, const std::string& ifname,
   if (!v6) return {};
   for (const auto& name : {std::string("net/ipv6/conf/lo/disable_ipv6"), six + "disable_ipv6"}) {
     if (!set_sysctl(name, "0"))
-      return fail(text({"failed to enable IPv6 for interface ", in_quotes(ifname), ": ", name}));
+      return fail(text({"failed to enable IPv6 for interface ", in_quotes(ifname), ": ", name, ": ", errno_words(errno),
+                        " (the kernel has no IPv6 on a link whose MTU is below 1280, RFC 8200, section 5)"}));
   }
   (void)set_sysctl(six + "keep_addr_on_down", "1");
   (void)set_sysctl(six + "ndisc_notify", "1");  // what arp_notify is for IPv4

@@ -46,6 +46,18 @@ auto own_addresses(const Request& request, const std::vector<Ip>& leased, const 
   return own;
 }
 
+// The bridge that it is a port of, if prevResult names it: the configuration may name another by now. Else 0.
+auto bridge_left(NetlinkSocket& socket, const Link& host_end, const std::optional<AddResult>& previous)
+    -> std::uint32_t {
+  if (!previous || host_end.master == 0) return 0;
+  const auto bridge = find_link(socket, host_end.master);
+  if (!bridge || !*bridge) return 0;
+  const bool is_named =
+      std::any_of(previous->interfaces.begin(), previous->interfaces.end(),
+                  [&](const Interface& each) { return each.sandbox.empty() && each.name == (*bridge)->name; });
+  return is_named ? host_end.master : 0;
+}
+
 }  // namespace
 
 auto del(const Request& request) -> Result<void> {
@@ -59,17 +71,20 @@ auto del(const Request& request) -> Result<void> {
   const auto owner = attachment_of(request);
   auto host_end = find_host_end(*host, *config, request.name, owner, previous);
   if (!host_end) return Failure(host_end.error());
-  if (!*host_end) *host_end = find_renamed_host_end(*host, request.name, owner);
+  if (!*host_end) host_end = find_renamed_host_end(*host, request.name, owner);
+  if (!host_end) return Failure(host_end.error());
   auto inside = config->masquerade && *host_end ? look_inside(request) : std::optional<Inside>{};
   // An interface of that name which is not the other end is somebody else's, and so are its addresses.
   const bool is_pair = inside && *host_end && inside->link.kind == "veth" && inside->link.peer == (*host_end)->index &&
                        (*host_end)->peer == inside->link.index;
   if (!is_pair) inside.reset();
 
-  RemovedRules::Subject rules{request.name, owner, {}};
-  const auto leased = config->masquerade ? leased_to(request, *config) : std::vector<Ip>{};
-  if (config->masquerade) rules.own = own_addresses(request, leased, previous, *host_end, inside);
-  auto removed = RemovedRules::remove_of(*config, rules);
+  // What the configuration says by now of masquerading and filters tells nothing of what was added.
+  const auto leased = leased_to(request, *config);
+  const RemovedRules::Subject rules{request.name, owner, own_addresses(request, leased, previous, *host_end, inside),
+                                    [&] { return addresses_of_the_others(request, is_host_local(*config)); }};
+  auto removed = RemovedRules::remove_of(rules);
+  const auto bridge = *host_end ? bridge_left(*host, **host_end, previous) : 0;
   if (*host_end) {
     const auto gone = host->send(delete_link((*host_end)->index));
     // The namespace may have been taken apart meanwhile, and the pair with it.
@@ -80,10 +95,10 @@ auto del(const Request& request) -> Result<void> {
   // The lease goes last, and stays where its link or rules could not be removed: DEL is called again.
   if (!removed.outcome()) return removed.outcome();
   // Without a link, prevResult's addresses may be somebody else's by now: a DEL may be called again at any time.
-  removed.forget(*host_end ? rules.own : leased);
+  if (config->masquerade || removed.any()) removed.forget(*host_end ? rules.own : leased);
   const auto released = run_ipam(request, Command::del, *config);
   if (!released) return Failure(released.error());
-  return remove_empty_bridge(*host, *config);
+  return remove_empty_bridge(*host, *config, bridge);
 }
 
 }  // namespace weir::cni::bridge

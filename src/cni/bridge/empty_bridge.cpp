@@ -48,16 +48,17 @@ auto undo_bridge(NetlinkSocket& socket, const Config& config, const HostSide& si
   if (side.made_promiscuous) (void)socket.send(set_promiscuous(side.bridge.index, false));
 }
 
-auto remove_empty_bridge(NetlinkSocket& socket, const Config& config) -> Result<void> {
+auto remove_empty_bridge(NetlinkSocket& socket, const Config& config, std::uint32_t left) -> Result<void> {
   if (!config.remove_empty_bridge) return {};
   const auto lock = HostLock::take("bridge");
-  const auto bridge = find_link(socket, config.bridge);
+  const auto bridge = left != 0 ? find_link(socket, left) : find_link(socket, config.bridge);
   if (!bridge || !*bridge || (*bridge)->kind != "bridge") return {};  // also where no link can have such a name
-  const auto context = text({"failed to remove bridge ", in_quotes(config.bridge)});
+  const auto name = (*bridge)->name;
+  const auto context = text({"failed to remove bridge ", in_quotes(name)});
   const auto ports = list_ports(socket, (*bridge)->index);
   if (!ports) return refused(context, ports.error());
   const bool empty =
-      std::all_of(ports->begin(), ports->end(), [&](const Link& port) { return is_gateway_port(port, config.bridge); });
+      std::all_of(ports->begin(), ports->end(), [&](const Link& port) { return is_gateway_port(port, name); });
   if (!empty) return {};
   std::vector<std::uint32_t> doomed;
   for (const auto& port : *ports) doomed.push_back(port.index);

@@ -24,7 +24,9 @@ auto finish_bridge(NetlinkSocket& socket, const Link& bridge) -> void;
 auto undo_bridge(NetlinkSocket& socket, const Config& config, const HostSide& side) -> void;
 
 // For a network with removeEmptyBridge: the bridge and its gateway links go if no other port is left. Nothing
-// happens if there is no bridge. Holds HostLock "bridge", as an ADD does while it attaches.
-[[nodiscard]] auto remove_empty_bridge(NetlinkSocket& socket, const Config& config) -> Result<void>;
+// happens if there is no bridge. `left` is the index of the bridge that a port has been deleted from, which may have
+// had another name then; 0 if that is not known. Holds HostLock "bridge", as an ADD does while it attaches.
+[[nodiscard]] auto remove_empty_bridge(NetlinkSocket& socket, const Config& config, std::uint32_t left = 0)
+    -> Result<void>;
 
 }  // namespace weir::cni::bridge

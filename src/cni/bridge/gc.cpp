@@ -12,17 +12,28 @@
 namespace weir::cni::bridge {
 namespace {
 
-// Whether we made this link for this network, and for none of `valid`. One that was left before it had its
-// alias is known by its MAC.
-auto is_stale(const Link& link, const std::string& network, const std::vector<Attachment>& valid) -> bool {
-  if (link.kind != "veth") return false;
-  if (const auto owner = parse_alias(link.alias)) {
-    return owner->network == network && std::find(valid.begin(), valid.end(), owner->attachment) == valid.end();
+// The attachments of a network that are to stay, and the names of their links.
+class Kept {
+ public:
+  Kept(const std::string& network, const std::vector<Attachment>& valid)
+      : network_(&network), attachments_(valid.begin(), valid.end()) {
+    for (const auto& each : valid) links_.insert(host_veth(network, each));
   }
-  const bool kept = std::any_of(valid.begin(), valid.end(),
-                                [&](const Attachment& each) { return link.name == host_veth(network, each); });
-  return !kept && link.name.starts_with("veth") && link.mac == host_mac(network, link.name);
-}
+  // Whether we made this link for this network, and for none of them. One that was left before it had its alias is
+  // known by its MAC.
+  [[nodiscard]] auto misses(const Link& link) const -> bool {
+    if (link.kind != "veth") return false;
+    if (const auto owner = parse_alias(link.alias)) {
+      return owner->network == *network_ && !attachments_.contains(owner->attachment);
+    }
+    return !links_.contains(link.name) && link.name.starts_with("veth") && link.mac == host_mac(*network_, link.name);
+  }
+
+ private:
+  const std::string* network_;
+  std::set<Attachment> attachments_;
+  std::set<std::string> links_;
+};
 
 // Whose addresses are, by the leases and by the links' aliases: another IPAM plugin's leases are its own.
 auto known_leases(const Request& request, const Config& config, const std::vector<Link>& links)
@@ -72,12 +83,13 @@ auto gc(const Request& request) -> Result<void> {
   const auto leases = known_leases(request, *config, links ? *links : std::vector<Link>{});
   auto removed = RemovedRules::remove_stale(request.name, *valid, leases);
   if (!removed.outcome()) note(removed.outcome().error());
+  const Kept kept(request.name, *valid);
   for (const auto& link : links ? *links : std::vector<Link>{}) {
-    if (!is_stale(link, request.name, *valid)) continue;
+    if (!kept.misses(link)) continue;
     const auto gone = host->send(delete_link(link.index));
     if (!gone && gone.error().code != ENODEV) note(refused("failed to delete " + link.name, gone.error()).value());
   }
-  if (config->masquerade && wrong.empty()) removed.forget(freed_addresses(leases, *valid));
+  if ((config->masquerade || removed.any()) && wrong.empty()) removed.forget(freed_addresses(leases, *valid));
   if (auto good = remove_empty_bridge(*host, *config); !good) note(good.error());
   if (const auto released = run_ipam(request, Command::gc, *config); !released) note(released.error());
   if (wrong.empty()) return {};

@@ -2,54 +2,25 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/time.h>
-
-#include <cerrno>
-#include <csignal>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cni/spec/error.h"
+#include "cni/spec/waits.h"
 
 namespace weir::cni::bridge {
 
 namespace {
 
-constexpr int longest_wait_s = 10;
-
-// For as long as it lives, SIGALRM interrupts what the process waits in, `seconds` after it began and then each second:
-// one signal may come just before the wait.
-class Alarm {
- public:
-  explicit Alarm(int seconds) {
-    struct sigaction action {};
-    action.sa_handler = [](int) {};
-    ::sigaction(SIGALRM, &action, &before_);
-    sigset_t wanted{};  // whoever started us may have blocked it
-    sigemptyset(&wanted);
-    sigaddset(&wanted, SIGALRM);
-    ::sigprocmask(SIG_UNBLOCK, &wanted, nullptr);
-    const itimerval times{.it_interval = {1, 0}, .it_value = {seconds, 0}};
-    ::setitimer(ITIMER_REAL, &times, nullptr);
-  }
-  Alarm(const Alarm&) = delete;
-  auto operator=(const Alarm&) -> Alarm& = delete;
-  ~Alarm() {
-    const itimerval none{};
-    ::setitimer(ITIMER_REAL, &none, nullptr);
-    ::sigaction(SIGALRM, &before_, nullptr);
-  }
-
- private:
-  struct sigaction before_ {};
-};
-
-auto lock(std::string_view what, int how) -> Fd {
+// Only `flags` say whether it is made. Nobody but root can put anything in its place; what is there all the same is
+// not waited for, and a FIFO has no other end to wait for either.
+auto lock(std::string_view what, int how, int flags) -> Fd {
   const auto path = text({"/run/weir-cni.", what, ".lock"});
-  Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!file || ::flock(file.get(), how | LOCK_NB) == 0) return file;
-  if (errno != EWOULDBLOCK) return {};
-  const Alarm alarm(longest_wait_s);
-  if (::flock(file.get(), how) == 0) return file;
-  return {};
+  Fd file(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | flags, 0600));
+  struct stat about {};
+  if (!file || ::fstat(file.get(), &about) != 0 || !S_ISREG(about.st_mode)) return {};
+  if (about.st_uid != 0 && about.st_uid != ::geteuid()) return {};
+  return lock_within(file.get(), how, longest_lock_wait_s) ? std::move(file) : Fd();
 }
 
 }  // namespace
@@ -62,9 +33,9 @@ auto HostLock::operator=(HostLock&& other) noexcept -> HostLock& {
   return *this;
 }
 
-auto HostLock::take(std::string_view what) -> HostLock { return HostLock(lock(what, LOCK_EX)); }
+auto HostLock::take(std::string_view what) -> HostLock { return HostLock(lock(what, LOCK_EX, O_CREAT)); }
 
-auto HostLock::wait_for(std::string_view what) -> void { (void)lock(what, LOCK_SH); }
+auto HostLock::wait_for(std::string_view what) -> void { (void)lock(what, LOCK_SH, 0); }
 
 auto HostLock::release() -> void {
   if (file_) (void)::flock(file_.get(), LOCK_UN);

@@ -24,7 +24,7 @@ class HostLock {
   auto operator=(const HostLock&) -> HostLock& = delete;
   ~HostLock() { release(); }
   [[nodiscard]] static auto take(std::string_view what) -> HostLock;
-  // Waits until nobody holds it.
+  // Waits until nobody holds it; makes nothing.
   static auto wait_for(std::string_view what) -> void;
   // Also for whoever has inherited it.
   auto release() -> void;

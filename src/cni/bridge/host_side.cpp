@@ -81,7 +81,8 @@ auto ensure_bridge(NetlinkSocket& socket, const Config& config, HostSide& side) 
   Steps steps;
   if ((side.bridge.flags & IFF_UP) == 0) steps.add(set_up(side.bridge.index), "failed to set " + config.bridge + " up");
   pin_mac(config, side, steps);
-  if (config.promiscuous && side.bridge.promiscuity == 0) {
+  // Not what a program that listens there has asked for: that ends with the program.
+  if (config.promiscuous && (side.bridge.flags & IFF_PROMISC) == 0) {
     side.made_promiscuous = true;
     steps.add(set_promiscuous(side.bridge.index),
               text({"could not set promiscuous mode on ", in_quotes(config.bridge)}));

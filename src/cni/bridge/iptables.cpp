@@ -71,11 +71,26 @@ struct Lines {
 
 auto in_nat(const std::string& lines) -> std::string { return "*nat\n" + lines + "COMMIT\n"; }
 
+// The words of a rule with its addresses in our spelling: the programs may write one another way, and leave out a
+// network that holds every address.
+auto normalized(const std::string& line) -> std::vector<std::string> {
+  std::vector<std::string> out;
+  for (auto& word : words_of(line)) {
+    const auto network = Prefix::parse(word);
+    if (network && network->length == 0 && !out.empty() && out.back() == "-d") {
+      out.pop_back();
+    } else {
+      out.push_back(network ? network->to_string() : std::move(word));
+    }
+  }
+  return out;
+}
+
 // Whether the table has the rule that `line` (without -A) would add.
 auto has_rule(const NatTable& now, const std::string& line) -> bool {
-  const auto wanted = words_of("-A " + line.substr(0, line.size() - 1));
+  const auto wanted = normalized("-A " + line.substr(0, line.size() - 1));
   return std::any_of(now.rules.begin(), now.rules.end(),
-                     [&](const NatRule& rule) { return words_of(rule.line) == wanted; });
+                     [&](const NatRule& rule) { return normalized(rule.line) == wanted; });
 }
 
 }  // namespace

@@ -48,7 +48,7 @@ struct NatWish {
 // The nat table that x_tables holds (iptables-legacy); empty if there is none, or no program to look into it.
 [[nodiscard]] auto read_legacy_table(Family family) -> Result<NatTable>;
 
-// Deletes what `goes` names from those.
-[[nodiscard]] auto remove_from_legacy_tables(const std::vector<Family>& families, const Goes& goes) -> Result<void>;
+// Deletes what `goes` names from those; whether that was anything.
+[[nodiscard]] auto remove_from_legacy_tables(const std::vector<Family>& families, const Goes& goes) -> Result<bool>;
 
 }  // namespace weir::cni::bridge

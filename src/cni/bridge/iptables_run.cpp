@@ -10,6 +10,7 @@
 #include "cni/bridge/host_lock.h"
 #include "cni/bridge/iptables.h"
 #include "cni/bridge/names.h"
+#include "cni/spec/waits.h"
 
 namespace weir::cni::bridge {
 namespace {
@@ -28,7 +29,7 @@ auto start(const std::string& name, const std::vector<std::string>& options, std
   }
   std::vector<std::string> words{name};
   words.insert(words.end(), options.begin(), options.end());
-  return Child::start(*path, words, std::move(input), {}, inherited);
+  return Child::start(*path, words, std::move(input), longest_iptables_s, {}, inherited);
 }
 
 auto start_restore_by(const std::string& name, std::string input, const HostLock& lock) -> Result<Child> {
@@ -38,7 +39,8 @@ auto start_restore_by(const std::string& name, std::string input, const HostLock
 auto complaint(const std::string& name, const Child::Outcome& outcome) -> Failure {
   std::string_view said = outcome.err;
   while (said.ends_with('\n')) said.remove_suffix(1);
-  return fail(text({"running ", name, ": ", outcome.words(), ": ", said}));
+  const auto code = outcome.timed_out ? ErrorCode::try_again : ErrorCode::internal;
+  return fail(code, text({"running ", name, ": ", outcome.words(), said.empty() ? "" : ": ", said}));
 }
 
 auto read_nat_by(const std::string& name) -> Result<NatTable> {
@@ -84,7 +86,7 @@ auto finish_addition(Family family, const NatWish& wish, Child started, const Ho
   auto outcome = started.finish();
   // A chain that is there belongs to another interface of this container, or to one that was never deleted.
   // Others may change the table between our look and our change: then look again.
-  for (int tries = 0; !outcome.good() && tries < most_tries; ++tries) {
+  for (int tries = 0; !outcome.good() && !outcome.timed_out && tries < most_tries; ++tries) {
     const auto now = read_nat(family);
     if (!now) break;  // whatever is wrong is wrong with all of iptables: the first complaint says it
     const bool there = now->has_chain(iptables_chain(wish.network, wish.container));
@@ -126,31 +128,35 @@ auto read_legacy_table(Family family) -> Result<NatTable> {
 
 namespace {
 
-auto remove_from_legacy_table(Family family, const Goes& goes) -> Result<void> {
-  Result<void> result;
+auto remove_from_legacy_table(Family family, const Goes& goes) -> Result<bool> {
+  Result<bool> result;
   for (int tries = 0; tries < most_tries; ++tries) {
     const auto now = read_legacy_table(family);
     if (!now) return Failure(now.error());
     const auto input = removal_nat_input(*now, goes);
-    if (input.empty()) return {};
+    if (input.empty()) return false;
     const auto name = legacy_program(family, "restore");
     const auto lock = HostLock::take("nat");
     auto child = start_restore_by(name, input, lock);
     if (!child) return Failure(child.error());
     const auto outcome = child->finish();
-    if (outcome.good()) return {};
+    if (outcome.good()) return true;
     result = complaint(name, outcome);
+    if (outcome.timed_out) break;
   }
   return result;
 }
 
 }  // namespace
 
-auto remove_from_legacy_tables(const std::vector<Family>& families, const Goes& goes) -> Result<void> {
+auto remove_from_legacy_tables(const std::vector<Family>& families, const Goes& goes) -> Result<bool> {
+  bool any = false;
   for (const auto family : families) {
-    if (auto good = remove_from_legacy_table(family, goes); !good) return good;
+    const auto removed = remove_from_legacy_table(family, goes);
+    if (!removed) return removed;
+    any = any || *removed;
   }
-  return {};
+  return any;
 }
 
 }  // namespace weir::cni::bridge

@@ -97,18 +97,23 @@ auto add_masquerade(NetlinkSocket& socket, std::string_view network, const Attac
   });
 }
 
-auto masquerade_hashes(NetlinkSocket& socket) -> Result<std::vector<std::string>> {
+auto list_masquerade(NetlinkSocket& socket) -> Result<std::vector<MasqueradeRule>> {
   constexpr std::string_view what = "failed to list masquerade rules";
-  std::vector<std::string> hashes;
+  std::vector<MasqueradeRule> found;
   const auto ground = look_at(socket, masquerade_table(), postrouting_chain, masquerade_hook());
   if (!ground) return failed(what, ground.error());
   const auto base = nft::list_rules(socket, masquerade_table(), postrouting_chain);
   if (!base) return failed(what, base.error());
-  if (!ground->is_laid() || !way_in(*base).whole) return hashes;
+  if (!ground->is_laid() || !way_in(*base).whole) return found;
   const auto rules = nft::list_rules(socket, masquerade_table(), checks_chain);
   if (!rules) return failed(what, rules.error());
-  for (const auto& rule : *rules) hashes.emplace_back(nft_hash_in(rule.comment));
-  return hashes;
+  for (const auto& rule : *rules) {
+    if (rule.target != "MASQUERADE") continue;
+    MasqueradeRule one{std::string(nft_hash_in(rule.comment)), {}};
+    if (rule.source && rule.source->length == rule.source->ip.bits()) one.address = rule.source->ip;
+    found.push_back(std::move(one));
+  }
+  return found;
 }
 
 auto delete_masquerade(NetlinkSocket& socket, const std::function<bool(std::string_view hash)>& goes,

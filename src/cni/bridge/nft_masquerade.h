@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,8 +19,13 @@ namespace weir::cni::bridge {
 
 [[nodiscard]] auto add_masquerade(NetlinkSocket& socket, std::string_view network, const Attachment& owner,
                                   const std::vector<Prefix>& addresses) -> Result<void>;
-// Masquerade rules by the hash that their comments begin with; none if packets are not led to them.
-[[nodiscard]] auto masquerade_hashes(NetlinkSocket& socket) -> Result<std::vector<std::string>>;
+// Masquerade rules by the hash that their comments begin with, and the address that they are about if they are about
+// one alone; none if packets are not led to them.
+struct MasqueradeRule {
+  std::string hash;
+  std::optional<Ip> address;
+};
+[[nodiscard]] auto list_masquerade(NetlinkSocket& socket) -> Result<std::vector<MasqueradeRule>>;
 // Puts the rules whose hash `goes` into `deletion`.
 [[nodiscard]] auto delete_masquerade(NetlinkSocket& socket, const std::function<bool(std::string_view hash)>& goes,
                                      NftDeletion& deletion) -> Answer<void>;

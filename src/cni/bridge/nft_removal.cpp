@@ -27,12 +27,17 @@ auto removal_messages(NetlinkSocket& socket, const NftRemoval& removal, NftDelet
 
 }  // namespace
 
-auto remove_nft(NetlinkSocket& socket, const NftRemoval& removal) -> Result<void> {
+auto remove_nft(NetlinkSocket& socket, const NftRemoval& removal) -> Result<bool> {
   NftDeletion deletion;
-  return change(socket, "failed to remove nftables rules", [&](const Refusal& last) {
+  bool any = false;
+  const auto done = change(socket, "failed to remove nftables rules", [&](const Refusal& last) {
     deletion.begin_again(last);
-    return removal_messages(socket, removal, deletion);
+    auto messages = removal_messages(socket, removal, deletion);
+    any = any || (messages && !messages->empty());
+    return messages;
   });
+  if (!done) return Failure(done.error());
+  return any;
 }
 
 }  // namespace weir::cni::bridge

@@ -21,6 +21,7 @@ struct NftRemoval {
   SpoofChecks spoof_checks;
   NatChains nat;
 };
-[[nodiscard]] auto remove_nft(NetlinkSocket& socket, const NftRemoval& removal) -> Result<void>;
+// Whether there was anything to remove.
+[[nodiscard]] auto remove_nft(NetlinkSocket& socket, const NftRemoval& removal) -> Result<bool>;
 
 }  // namespace weir::cni::bridge

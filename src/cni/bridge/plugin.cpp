@@ -13,9 +13,9 @@ auto attachment_of(const Request& request) -> Attachment {
   return {request.environment.container_id, request.environment.ifname};
 }
 
-auto run_ipam(const Request& request, Command command, const Config& config) -> Result<AddResult> {
+auto run_ipam(const Request& request, Command command, const Config& config, int seconds) -> Result<AddResult> {
   if (config.ipam.empty()) return AddResult{};
-  return Delegate(host_local::plugin()).run(request, command, config.ipam);
+  return Delegate(host_local::plugin()).run(request, command, config.ipam, seconds);
 }
 
 auto is_host_local(const Config& config) -> bool { return config.ipam == host_local::plugin().name; }

@@ -18,7 +18,8 @@ namespace weir::cni::bridge {
 
 [[nodiscard]] auto attachment_of(const Request& request) -> Attachment;
 // Runs the network's IPAM plugin; nothing is run for a network without one.
-[[nodiscard]] auto run_ipam(const Request& request, Command command, const Config& config) -> Result<AddResult>;
+[[nodiscard]] auto run_ipam(const Request& request, Command command, const Config& config, int seconds = longest_ipam_s)
+    -> Result<AddResult>;
 [[nodiscard]] auto is_host_local(const Config& config) -> bool;
 // The addresses that host-local leased to the attachment; empty for another IPAM plugin.
 [[nodiscard]] auto leased_to(const Request& request, const Config& config) -> std::vector<Ip>;

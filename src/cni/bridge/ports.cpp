@@ -28,12 +28,6 @@ auto pause_us(long microseconds) -> void {
   ::nanosleep(&step, nullptr);
 }
 
-auto clock_ms() -> std::int64_t {
-  struct timespec now {};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
-}
-
 auto wait_for_address(NetlinkSocket& socket, std::uint32_t index, const Ip& address) -> bool {
   if (address.is_v4()) return true;
   for (const auto end = clock_ms() + 1000; clock_ms() < end;) {

@@ -7,6 +7,7 @@
 #include "cni/kernel/netlink_socket.h"
 #include "cni/spec/error.h"
 #include "cni/spec/ip.h"
+#include "cni/spec/waits.h"
 
 namespace weir::cni::bridge {
 
@@ -22,9 +23,6 @@ class Steps {
   std::vector<Message> messages_;
   std::vector<std::string> contexts_;
 };
-
-// Milliseconds of a clock that nobody sets.
-[[nodiscard]] auto clock_ms() -> std::int64_t;
 
 // Returns when packets to an address of the link `index` are taken in. False if they are not after a second, or if that
 // cannot be told.

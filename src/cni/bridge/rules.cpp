@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
 #include <set>
 
 #include "cni/bridge/names.h"
 #include "cni/bridge/nft_masquerade.h"
 #include "cni/bridge/ports.h"
 #include "cni/kernel/conntrack.h"
-#include "cni/kernel/link.h"
 
 namespace weir::cni::bridge {
 namespace {
@@ -31,23 +31,6 @@ auto contains(const std::vector<Ip>& list, const Ip& ip) -> bool {
 auto is_about(const Prefix& source, const std::vector<Ip>& addresses) -> bool {
   if (source.length == source.ip.bits()) return contains(addresses, source.ip);
   return std::any_of(addresses.begin(), addresses.end(), [&](const Ip& ip) { return source.contains(ip); });
-}
-
-// The addresses that the links of the container's other interfaces name in their aliases.
-auto addresses_of_the_others(const RemovedRules::Subject& subject) -> std::vector<Ip> {
-  std::vector<Ip> found;
-  auto socket = open_route_socket();
-  const auto links = socket ? list_ports(*socket, 0) : Answer<std::vector<Link>>();
-  if (!links) return found;
-  for (const auto& link : *links) {
-    const auto owner = link.kind == "veth" ? parse_alias(link.alias) : std::nullopt;
-    if (!owner || owner->network != subject.network) continue;
-    const auto& [container, ifname] = owner->attachment;
-    if (container != subject.attachment.container_id || ifname == subject.attachment.ifname) continue;
-    const auto addresses = addresses_named(*owner);
-    found.insert(found.end(), addresses.begin(), addresses.end());
-  }
-  return found;
 }
 
 auto both_families() -> std::vector<Family> { return {Family::v4, Family::v6}; }
@@ -113,15 +96,18 @@ auto AddingRules::by_nftables_instead(const NatWish& wish) const -> bool {
 
 auto RemovedRules::remove(const NftRemoval& removal) -> void {
   // What a killed ADD's program may still add has to be there before we look.
-  if (!removal.nat.families.empty()) HostLock::wait_for("nat");
+  HostLock::wait_for("nat");
   auto opened = NetlinkSocket::open(NETLINK_NETFILTER);
   if (opened) {
     socket_ = std::move(*opened);
-    outcome_ = remove_nft(*socket_, removal);
+    const auto removed = remove_nft(*socket_, removal);
+    any_ = removed.value_or(false);
+    if (!removed) outcome_ = Failure(removed.error());
   } else if (opened.error().code != EPROTONOSUPPORT) {  // a kernel without it keeps no rules in it
     outcome_ = refused("failed to open a netfilter socket", opened.error());
   }
   const auto legacy = remove_from_legacy_tables(removal.nat.families, removal.nat.goes);
+  any_ = any_ || legacy.value_or(false);
   if (outcome_ && !legacy) outcome_ = Failure(legacy.error());
 }
 
@@ -130,47 +116,40 @@ auto RemovedRules::forget(const std::vector<Ip>& addresses) -> void {
   forget_connections(*socket_, addresses);
 }
 
-auto RemovedRules::remove_of(const Config& config, const Subject& subject) -> RemovedRules {
-  RemovedRules removed;
-  if (!config.masquerade && !config.mac_spoof_check) return removed;
+auto RemovedRules::remove_of(const Subject& subject) -> RemovedRules {
   const auto hash = nft_hash(subject.network, subject.attachment);
   const auto id = spoof_id(subject.attachment);
   NftRemoval removal;
-  if (config.mac_spoof_check) {
-    removal.spoof_checks.goes = [&](std::string_view each, std::string_view) { return each == id; };
-    removal.spoof_checks.ids = {id};
-  }
-  std::optional<std::vector<Ip>> others;  // looked for only if it matters
+  removal.masquerade_goes = [&](std::string_view each) { return each == hash; };
+  removal.spoof_checks.goes = [&](std::string_view each, std::string_view) { return each == id; };
+  removal.spoof_checks.ids = {id};
+  removal.nat.families = both_families();
   removal.nat.chain = iptables_chain(subject.network, subject.attachment.container_id);
+  std::optional<Result<std::vector<Ip>>> others;  // looked for only if it matters
   removal.nat.goes = [&, comment = iptables_comment(subject.network, subject.attachment.container_id)](
                          const NatOwner& whose, const NatRule& rule) {
     if (whose.chain != removal.nat.chain || rule.comment != comment) return false;
-    if (rule.chain == whose.chain || !rule.source) return true;
-    if (!subject.own.empty()) return is_about(*rule.source, subject.own);
-    if (!others) others = addresses_of_the_others(subject);
-    return !is_about(*rule.source, *others);
+    if (rule.chain == whose.chain || !rule.source || is_about(*rule.source, subject.own)) return true;
+    // One of a whole subnet, as very old plugins wrote it, says too little.
+    if (rule.source->length != rule.source->ip.bits() && !subject.own.empty()) return false;
+    if (!others) others = subject.others();
+    return others->has_value() && !is_about(*rule.source, **others);
   };
-  if (config.masquerade) {
-    removal.masquerade_goes = [&](std::string_view each) { return each == hash; };
-    removal.nat.families = both_families();
-  }
+  RemovedRules removed;
   removed.remove(removal);
+  if (removed.outcome_ && others && !*others) removed.outcome_ = Failure(others->error());
   return removed;
 }
 
 auto RemovedRules::remove_stale(const std::string& network, const std::vector<Attachment>& valid,
                                 const std::vector<KnownLease>& leases) -> RemovedRules {
-  const auto is_valid = [&](const Attachment& each) {
-    return std::find(valid.begin(), valid.end(), each) != valid.end();
-  };
-  std::vector<std::string> hashes;
-  hashes.reserve(valid.size());
-  for (const auto& each : valid) hashes.push_back(nft_hash(network, each));
+  const std::set<Attachment> kept(valid.begin(), valid.end());
+  const auto is_valid = [&](const Attachment& each) { return kept.contains(each); };
+  std::set<std::string, std::less<>> hashes;
+  for (const auto& each : valid) hashes.insert(nft_hash(network, each));
   const auto mine = nft_network_hash(network) + "-";
   NftRemoval removal;
-  removal.masquerade_goes = [&](std::string_view hash) {
-    return hash.starts_with(mine) && std::find(hashes.begin(), hashes.end(), hash) == hashes.end();
-  };
+  removal.masquerade_goes = [&](std::string_view hash) { return hash.starts_with(mine) && !hashes.contains(hash); };
   // A spoof check names no network, but the link that it is about does: its name is made of all three.
   removal.spoof_checks.goes = [&](std::string_view id, std::string_view link) {
     for (auto dash = id.find('-'); dash != std::string_view::npos; dash = id.find('-', dash + 1)) {
@@ -201,15 +180,19 @@ auto RemovedRules::remove_stale(const std::string& network, const std::vector<At
 namespace {
 
 auto check_masquerade(const RuleWish& wish, NetlinkSocket& socket) -> Result<void> {
-  const auto hashes = masquerade_hashes(socket);
-  if (!hashes) return Failure(hashes.error());
-  const auto mine = std::count(hashes->begin(), hashes->end(), nft_hash(wish.network, wish.owner));
-  if (static_cast<std::size_t>(mine) >= wish.addresses.size()) return {};
+  const auto rules = list_masquerade(socket);
+  if (!rules) return Failure(rules.error());
+  const auto hash = nft_hash(wish.network, wish.owner);
+  std::set<Ip> by_nftables;
+  for (const auto& rule : *rules) {
+    if (rule.hash == hash && rule.address) by_nftables.insert(*rule.address);
+  }
   // Either backend's rules will do: a network may have been changed from one to the other, and iptables may have
-  // failed for one family. nf_tables' rules do not say which address they are about, but how many there are.
-  auto by_nftables = static_cast<std::size_t>(mine);
+  // failed for one family.
+  auto left = wish.addresses;
+  std::erase_if(left, [&](const Prefix& each) { return by_nftables.contains(each.ip); });
   for (const auto family : both_families()) {
-    const NatWish nat{wish.network, wish.owner.container_id, of_family(wish.addresses, family)};
+    const NatWish nat{wish.network, wish.owner.container_id, of_family(left, family)};
     if (nat.addresses.empty()) continue;
     const auto kept = list_nat(socket, family, iptables_chain(wish.network, wish.owner.container_id));
     if (!kept) return refused("failed to list the rules of iptables", kept.error());
@@ -217,10 +200,6 @@ auto check_masquerade(const RuleWish& wish, NetlinkSocket& socket) -> Result<voi
     const auto legacy = read_legacy_table(family);
     if (!legacy) return Failure(legacy.error());
     if (missing_nat_input(nat, *legacy).empty()) continue;
-    if (by_nftables >= nat.addresses.size()) {
-      by_nftables -= nat.addresses.size();
-      continue;
-    }
     return fail(text({"Masquerade rules of container ", wish.owner.container_id, " not found"}));
   }
   return {};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -48,21 +49,24 @@ class AddingRules {
 [[nodiscard]] auto uses_iptables(const Config& config) -> bool;
 [[nodiscard]] auto can_masquerade(const Config& config) -> Result<void>;
 
-// Rules that have been taken away: all of an attachment's, or a network's stale ones, of either backend, as the
-// configuration may have changed since from one to the other. Where the outcome is good nothing filters or masquerades
-// any more. The object is to live while there are links to delete, because the kernel is still waiting for the memory
-// of the rules then, and its owner would wait with it for some 15 ms (NftRemoval).
+// Rules that have been taken away: all of an attachment's, or a network's stale ones, of either backend, whatever the
+// configuration says by now: it may have changed since from one to the other, or to none at all. Where the outcome is
+// good nothing filters or masquerades any more. The object is to live while there are links to delete, because the
+// kernel is still waiting for the memory of the rules then, and its owner would wait with it for some 15 ms
+// (NftRemoval).
 class RemovedRules {
  public:
-  // Removes what AddingRules adds, for a network that has such rules. `own` are the attachment's addresses as far as
-  // they are known; where none is, all jumps of the container go but those whose address another living interface of it
-  // has.
+  // Removes what AddingRules adds, and has added in earlier ADDs of the attachment for other addresses. `own` are its
+  // addresses as far as they are known. iptables' rules name the container and no interface: of its jumps from one
+  // address all go but those about `others`, the addresses of its other interfaces, which is called if there is any
+  // that is not about `own`.
   struct Subject {
     std::string network;
     Attachment attachment;
     std::vector<Ip> own;
+    std::function<Result<std::vector<Ip>>()> others;
   };
-  [[nodiscard]] static auto remove_of(const Config& config, const Subject& subject) -> RemovedRules;
+  [[nodiscard]] static auto remove_of(const Subject& subject) -> RemovedRules;
 
   // Removes every rule of this network that belongs to none of `valid`. `leases` says whose an address is.
   struct KnownLease {
@@ -73,6 +77,7 @@ class RemovedRules {
                                          const std::vector<KnownLease>& leases) -> RemovedRules;
 
   [[nodiscard]] auto outcome() const -> const Result<void>& { return outcome_; }
+  [[nodiscard]] auto any() const -> bool { return any_; }  // were there
   // What conntrack knows of `addresses` goes too; best when their link is gone and can begin nothing new.
   auto forget(const std::vector<Ip>& addresses) -> void;
 
@@ -81,6 +86,7 @@ class RemovedRules {
 
   std::optional<NetlinkSocket> socket_;
   Result<void> outcome_;
+  bool any_ = false;
 };
 
 // CHECK: an error names what is missing.

@@ -2,6 +2,7 @@
 #include "cni/bridge/plugin.h"
 #include "cni/bridge/ports.h"
 #include "cni/bridge/rules.h"
+#include "cni/host_local/plugin.h"
 
 namespace weir::cni::bridge {
 
@@ -10,6 +11,9 @@ auto status(const Request& request) -> Result<void> {
   auto config = parse_config(request);
   if (!config) return Failure(config.error());
   if (auto good = check_for_add(*config); !good) return good;
+  if (is_host_local(*config) && host_local::gives_ipv6(request)) {
+    if (auto good = check_ipv6_mtu(*config, {}); !good) return good;
+  }
   auto host = open_route_socket();
   if (!host) return Failure(host.error());
   const auto unavailable = [](const Error& error) { return fail(ErrorCode::plugin_not_available, error.msg); };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
 
 #include "cni/spec/arguments.h"
 #include "cni/spec/version.h"
@@ -57,13 +58,13 @@ auto parse_wishes(const Reader& reader, std::string_view key, Wishes& into) -> R
   return {};
 }
 
-// "10.1.2.3" or "10.1.2.3/24"; the prefix is not looked at.
-auto add_requested(std::string_view word, std::vector<Ip>& into) -> Result<void> {
+// "10.1.2.3" or "10.1.2.3/24"; the prefix is not looked at. `known` are those of `into`.
+auto add_requested(std::string_view word, std::vector<Ip>& into, std::set<Ip>& known) -> Result<void> {
   if (word.empty()) return fail("cannot understand ip: IP <nil> not v4 nor v6");
   std::optional<Ip> ip = Ip::parse(word);
   if (const auto prefix = Prefix::parse(word); !ip && prefix) ip = prefix->ip;
   if (!ip) return fail(text({"invalid IP address ", word}));
-  if (std::find(into.begin(), into.end(), *ip) == into.end()) into.push_back(*ip);
+  if (known.insert(*ip).second) into.push_back(*ip);
   return {};
 }
 
@@ -88,10 +89,31 @@ auto parse_requested(const Request& request, const Reader& reader) -> Result<std
     words.insert(words.end(), more->begin(), more->end());
   }
   std::vector<Ip> ips;
+  std::set<Ip> known;
   for (const auto& word : words) {
-    if (auto good = add_requested(word, ips); !good) return Failure(good.error());
+    if (auto good = add_requested(word, ips, known); !good) return Failure(good.error());
   }
   return ips;
+}
+
+// An interface gets an address, and rules for it, of every set; and all of it comes back with each CHECK and DEL.
+auto check_sizes(const Config& config, const Wishes& wishes) -> Result<void> {
+  constexpr std::size_t most_sets = 1024;
+  constexpr std::size_t most_routes = 65536;
+  const auto too_many = [](std::string_view what, std::size_t number, std::size_t most, std::string_view why) {
+    return fail(ErrorCode::bad_config, text({what, ": ", std::to_string(number), " are too many: ", why,
+                                             ", and at most ", std::to_string(most)}));
+  };
+  if (wishes.size() > most_sets) {
+    return too_many("ipam.ranges", wishes.size(), most_sets, "an interface gets an address of each range set");
+  }
+  if (config.requested.size() > most_sets) {
+    return too_many("ips", config.requested.size(), most_sets, "an interface gets one address of each range set");
+  }
+  if (config.routes.size() > most_routes) {
+    return too_many("ipam.routes", config.routes.size(), most_routes, "all of them are added for each container");
+  }
+  return {};
 }
 
 auto make_sets(const Wishes& wishes, std::string_view version) -> Result<std::vector<RangeSet>> {
@@ -107,11 +129,13 @@ auto make_sets(const Wishes& wishes, std::string_view version) -> Result<std::ve
   if ((v4 > 1 || sets.size() - v4 > 1) && !at_least(version, "0.3.0")) {
     return fail(text({"CNI version ", version, " does not support more than 1 address per family"}));
   }
+  std::vector<Grouped> all;
   for (std::size_t i = 0; i < sets.size(); ++i) {
-    for (std::size_t j = i + 1; j < sets.size(); ++j) {
-      if (!sets[i].overlaps(sets[j])) continue;
-      return fail(text({"range set ", std::to_string(i), " overlaps with ", std::to_string(j)}));
-    }
+    for (const auto& range : sets[i].ranges()) all.push_back({&range, i});
+  }
+  if (const auto pair = find_overlap(all)) {
+    const auto first = std::to_string(all[pair->first].group);
+    return fail(text({"range set ", first, " overlaps with ", std::to_string(all[pair->second].group)}));
   }
   return sets;
 }
@@ -159,6 +183,10 @@ auto parse_config(const Request& request) -> Result<Config> {
   if (!single) return Failure(single.error());
   if (single->subnet) wishes.push_back({*single});
   if (auto good = parse_wishes(ipam, "ranges", wishes); !good) return Failure(good.error());
+  const bool leases = request.command == Command::add || request.command == Command::status;
+  if (leases) {
+    if (auto good = check_sizes(config, wishes); !good) return Failure(good.error());
+  }
   auto sets = make_sets(wishes, request.version);
   if (!sets) return Failure(sets.error());
   config.sets = std::move(*sets);

@@ -20,7 +20,8 @@ struct Config {
   bool reclaim_after_reboot = false;
 };
 
-// Every error is what the reference says, code 999.
+// Every error is what the reference says, code 999; but an ADD or STATUS of more than 1024 range sets or requested
+// addresses, or 65536 routes, is refused with code 7.
 [[nodiscard]] auto parse_config(const Request& request) -> Result<Config>;
 
 }  // namespace weir::cni::host_local

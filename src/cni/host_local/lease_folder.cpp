@@ -11,6 +11,10 @@
 #include <utility>
 
 #include "cni/host_local/boot.h"
+#include "cni/host_local/namespace_stamp.h"
+#include "cni/host_local/safe_files.h"
+#include "cni/spec/sha512.h"
+#include "cni/spec/waits.h"
 
 namespace weir::cni::host_local {
 namespace {
@@ -24,44 +28,22 @@ auto trimmed(std::string_view text) -> std::string_view {
 
 auto last_name(std::size_t set) -> std::string { return "last_reserved_ip." + std::to_string(set); }
 
-auto make_folders(const std::string& path) -> Result<void> {
-  for (std::size_t end = 0; end != std::string::npos;) {
-    end = path.find('/', end + 1);
-    const auto part = path.substr(0, end);
-    struct stat about {};
-    int why = ::mkdir(part.c_str(), 0755) == 0 ? 0 : errno;
-    if (why == EEXIST) why = ::stat(part.c_str(), &about) == 0 && S_ISDIR(about.st_mode) ? 0 : ENOTDIR;
-    if (why != 0) return fail(text({"mkdir ", part, ": ", errno_words(why)}));
-  }
-  return {};
-}
-
-// Why the folder `path` cannot be opened. What stands in its place is named as by an ADD, which would make it.
-auto what_bars(const std::string& path, int why) -> Failure {
-  for (auto end = path.find('/', 1); why == ENOTDIR; end = path.find('/', end + 1)) {
-    struct stat about {};
-    const auto part = path.substr(0, end);
-    if (::stat(part.c_str(), &about) == 0 && !S_ISDIR(about.st_mode)) {
-      return fail(text({"mkdir ", part, ": ", errno_words(why)}));
-    }
-    if (end == std::string::npos) break;
-  }
-  return fail(text({"open ", path, ": ", errno_words(why)}));
-}
+// More than any lease: a container ID comes out of an environment, whose strings end at 128 KiB (execve(2)).
+constexpr std::size_t most_read = 256U << 10U;
 
 // nullopt, and errno says why, if it cannot be read.
-auto read_all(int folder, const std::string& name) -> std::optional<std::string> {
-  const Fd file(::openat(folder, name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file) return std::nullopt;
+auto read_all(const Fd& file) -> std::optional<std::string> {
   std::string out;
   std::array<char, 1024> buffer{};
-  while (out.size() < 65536) {
+  while (true) {
     const auto n = ::read(file.get(), buffer.data(), buffer.size());
     if (n < 0) return std::nullopt;
-    if (n == 0) break;
+    if (n == 0) return out;
     out.append(buffer.data(), static_cast<std::size_t>(n));
+    if (out.size() <= most_read) continue;
+    errno = EFBIG;
+    return std::nullopt;
   }
-  return out;
 }
 
 // The address that a file is named by, if it is the name that the address would be given.
@@ -73,36 +55,53 @@ auto ip_named(const std::string& name) -> std::optional<Ip> {
 }  // namespace
 
 auto LeaseFolder::open(const Options& options) -> Result<LeaseFolder> {
-  const auto path = text({options.data_dir, "/", options.network});
-  Fd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder) {
-    if (auto made = make_folders(path); !made) return Failure(made.error());
-    folder = Fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  }
-  if (!folder) return fail(text({"open ", path, ": ", errno_words(errno)}));
-  return locked(options, std::move(folder));
+  auto data = open_folder(options.data_dir, {.make = true, .sticky = true});
+  if (!data) return Failure(data.error().error);
+  auto folder = open_folder_in(data->get(), options.data_dir, options.network, {.make = true, .sticky = false});
+  if (!folder) return Failure(folder.error().error);
+  return locked(options, std::move(*data), *folder);
 }
 
 auto LeaseFolder::open_existing(const Options& options) -> Result<std::optional<LeaseFolder>> {
-  const auto path = text({options.data_dir, "/", options.network});
-  Fd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder && errno == ENOENT) return std::optional<LeaseFolder>{};
-  // A lease in a folder that we cannot get at is not one that is gone.
-  if (!folder) return what_bars(path, errno);
-  return locked(options, std::move(folder));
+  // What is not there, or cannot be for want of room for its name, holds no lease. One in a folder that we cannot get
+  // at is not one that is gone.
+  const auto is_none = [](const NoFolder& why) { return why.code == ENOENT || why.code == ENAMETOOLONG; };
+  auto data = open_folder(options.data_dir, {.make = false, .sticky = true});
+  if (!data && is_none(data.error())) return std::optional<LeaseFolder>{};
+  if (!data) return Failure(data.error().error);
+  auto folder = open_folder_in(data->get(), options.data_dir, options.network, {});
+  if (!folder && is_none(folder.error())) return std::optional<LeaseFolder>{};
+  if (!folder) return Failure(folder.error().error);
+  return locked(options, std::move(*data), *folder);
 }
 
-auto LeaseFolder::locked(const Options& options, Fd folder) -> Result<LeaseFolder> {
+auto LeaseFolder::locked(const Options& options, Fd data, const Fd& folder) -> Result<LeaseFolder> {
   LeaseFolder out;
   out.options_ = options;
-  out.folder_ = std::move(folder);
-  out.lock_ = Fd(::openat(out.folder_.get(), "lock", O_RDONLY | O_CREAT | O_CLOEXEC, 0750));
-  if (!out.lock_) return fail(text({"open ", options.data_dir, "/", options.network, "/lock: ", errno_words(errno)}));
-  while (::flock(out.lock_.get(), LOCK_EX) != 0) {
-    if (errno != EINTR) return fail(text({"lock ", options.data_dir, "/", options.network, ": ", errno_words(errno)}));
+  out.data_ = std::move(data);
+  out.folder_ = Fd(::openat(folder.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!out.folder_) return fail(text({"open ", options.data_dir, "/", options.network, ": ", errno_words(errno)}));
+  const auto path = text({options.data_dir, "/", options.network, "/lock"});
+  auto lock = open_file(out.folder_.get(), "lock", O_RDONLY | O_CREAT, 0750);
+  if (!lock) return fail(ErrorCode::io, text({"open ", path, ": ", lock.error().words}));
+  out.lock_ = std::move(*lock);
+  if (!lock_within(out.lock_.get(), LOCK_EX, longest_lock_wait_s)) {
+    if (errno != EWOULDBLOCK) return fail(ErrorCode::io, text({"lock ", path, ": ", errno_words(errno)}));
+    return fail(ErrorCode::try_again, text({"lock ", path, ": somebody has held it for ",
+                                            std::to_string(longest_lock_wait_s), " s: try again later"}));
   }
   if (options.reclaim_after_reboot) out.stamp_ = this_boot_stamp();
   return out;
+}
+
+auto LeaseFolder::beside() const -> Fd {
+  auto folder = open_folder_in(data_.get(), options_.data_dir, ".weir", {});
+  return folder ? std::move(*folder) : Fd();
+}
+
+auto LeaseFolder::make_beside() const -> Fd {
+  if (::mkdirat(data_.get(), ".weir", 0700) != 0) return {};
+  return beside();
 }
 
 auto LeaseFolder::addresses() const -> Result<std::vector<Ip>> {
@@ -121,18 +120,30 @@ auto LeaseFolder::addresses() const -> Result<std::vector<Ip>> {
 }
 
 auto LeaseFolder::owner_text(const Ip& ip) const -> std::optional<std::string> {
-  const auto text = read_all(folder_.get(), ip.to_string());
+  // Not by open_file: a lease is root's whoever wrote it, since nobody else may write to the folder.
+  const Fd file(::openat(folder_.get(), ip.to_string().c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
+  struct stat about {};
+  if (file && (::fstat(file.get(), &about) != 0 || !S_ISREG(about.st_mode))) {
+    errno = EISDIR;
+    return std::nullopt;
+  }
+  const auto text = file ? read_all(file) : std::nullopt;
   if (!text) return std::nullopt;
   return std::string(trimmed(*text));
 }
 
 auto LeaseFolder::is_empty(const Ip& ip) const -> bool {
   struct stat about {};
-  return ::fstatat(folder_.get(), ip.to_string().c_str(), &about, AT_SYMLINK_NOFOLLOW) == 0 && about.st_size == 0;
+  return ::fstatat(folder_.get(), ip.to_string().c_str(), &about, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(about.st_mode) &&
+         about.st_size == 0;
 }
 
 auto LeaseFolder::is_of_earlier_boot(const Ip& ip) const -> bool {
   return !stamp_.empty() && host_local::is_of_earlier_boot(folder_.get(), ip.to_string(), stamp_);
+}
+
+auto LeaseFolder::is_of_gone_namespace(const Ip& ip) const -> bool {
+  return is_namespace_gone(namespace_stamp_of(folder_.get(), ip.to_string()), options_.netns);
 }
 
 auto LeaseFolder::publish(const Ip& ip, const std::string& owner) -> Result<bool> {
@@ -145,6 +156,7 @@ auto LeaseFolder::publish(const Ip& ip, const std::string& owner) -> Result<bool
   if (!file) return wrong("open");
   if (::write(file.get(), owner.data(), owner.size()) != static_cast<ssize_t>(owner.size())) return wrong("write");
   if (!stamp_.empty()) put_stamp(file.get(), stamp_);
+  put_namespace_stamp(file.get(), options_.netns);
   // AT_EMPTY_PATH wants CAP_DAC_READ_SEARCH; /proc wants to be mounted. One of them is there.
   if (::linkat(file.get(), "", folder_.get(), name.c_str(), AT_EMPTY_PATH) == 0) return true;
   if (errno == EEXIST) return false;
@@ -156,16 +168,22 @@ auto LeaseFolder::publish(const Ip& ip, const std::string& owner) -> Result<bool
 
 // For file systems without O_TMPFILE: the same through a name beside the table, which the next one reuses.
 auto LeaseFolder::publish_by_name(const std::string& name, const std::string& content) -> Result<bool> {
-  const auto draft = text({options_.data_dir, "/.weir/.draft.", options_.network});
-  const auto wrong = [&] { return fail(text({"write ", draft, ": ", errno_words(errno)})); };
-  ::unlink(draft.c_str());
-  const Fd file(::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  const auto draft = text({".draft.", sha512_hex(options_.network, 16)});
+  const auto wrong = [&] {
+    return fail(text({"write ", options_.data_dir, "/.weir/", draft, ": ", errno_words(errno)}));
+  };
+  auto folder = beside();
+  if (!folder) folder = make_beside();
+  if (!folder) return wrong();
+  ::unlinkat(folder.get(), draft.c_str(), 0);
+  const Fd file(::openat(folder.get(), draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!file || ::write(file.get(), content.data(), content.size()) != static_cast<ssize_t>(content.size()))
     return wrong();
   if (!stamp_.empty()) put_stamp(file.get(), stamp_);
-  const int linked = ::linkat(AT_FDCWD, draft.c_str(), folder_.get(), name.c_str(), 0);
+  put_namespace_stamp(file.get(), options_.netns);
+  const int linked = ::linkat(folder.get(), draft.c_str(), folder_.get(), name.c_str(), 0);
   const int why = errno;
-  ::unlink(draft.c_str());
+  ::unlinkat(folder.get(), draft.c_str(), 0);
   errno = why;
   if (linked == 0) return true;
   if (why == EEXIST) return false;
@@ -179,17 +197,23 @@ auto LeaseFolder::remove(const Ip& ip) -> Result<void> {
 }
 
 auto LeaseFolder::last_reserved(std::size_t set) const -> std::optional<Ip> {
-  const auto text = read_all(folder_.get(), last_name(set));
+  const auto file = open_file(folder_.get(), last_name(set), O_RDONLY);
+  const auto text = file ? read_all(*file) : std::nullopt;
   return text ? Ip::parse(*text) : std::nullopt;
 }
 
 auto LeaseFolder::set_last_reserved(std::size_t set, const Ip& ip) -> Result<void> {
   const auto name = last_name(set);
   const auto address = ip.to_string();
+  const auto wrong = [&](std::string_view why) {
+    return fail(text({"write ", options_.data_dir, "/", options_.network, "/", name, ": ", why}));
+  };
   // In place, as the reference does: readers hold the lock, and one that finds it empty begins at the start.
-  const Fd file(::openat(folder_.get(), name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  if (file && ::write(file.get(), address.data(), address.size()) == static_cast<ssize_t>(address.size())) return {};
-  return fail(text({"write ", options_.data_dir, "/", options_.network, "/", name, ": ", errno_words(errno)}));
+  const auto file = open_file(folder_.get(), name, O_WRONLY | O_CREAT, 0600);
+  if (!file) return wrong(file.error().words);
+  if (::ftruncate(file->get(), 0) != 0) return wrong(errno_words(errno));
+  if (::write(file->get(), address.data(), address.size()) == static_cast<ssize_t>(address.size())) return {};
+  return wrong(errno_words(errno));
 }
 
 auto LeaseFolder::about() const -> std::optional<struct stat> {

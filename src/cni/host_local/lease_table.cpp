@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "cni/host_local/safe_files.h"
+
 namespace weir::cni::host_local {
 
 struct LeaseTable::Header {
@@ -112,11 +114,14 @@ auto LeaseTable::map(std::uint64_t capacity) -> bool {
   return true;
 }
 
-auto LeaseTable::open(const std::string& path) -> LeaseTable {
+auto LeaseTable::open(int folder, const std::string& name) -> LeaseTable {
   LeaseTable table;
-  table.file_ = Fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  // Somebody else's would say whatever they like.
+  auto file = open_file(folder, name, O_RDWR | O_CREAT, 0600);
+  if (!file) return {};
+  table.file_ = std::move(*file);
   struct stat about {};
-  if (!table.file_ || ::fstat(table.file_.get(), &about) != 0) return {};
+  if (::fstat(table.file_.get(), &about) != 0) return {};
   const auto size = static_cast<std::uint64_t>(about.st_size);
   const auto capacity = size < sizeof(Header) ? 0 : (size - sizeof(Header)) / sizeof(Slot);
   // A file that cannot be a table is mapped all the same, and clear() makes one of it.

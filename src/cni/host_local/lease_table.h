@@ -34,8 +34,8 @@ class LeaseTable {
   };
 
   LeaseTable() = default;  // in memory, empty
-  // Maps `path` (0600, made if missing); falls back to memory.
-  [[nodiscard]] static auto open(const std::string& path) -> LeaseTable;
+  // Maps a file in `folder` (0600, made if missing); falls back to memory.
+  [[nodiscard]] static auto open(int folder, const std::string& name) -> LeaseTable;
   LeaseTable(LeaseTable&& other) noexcept;
   auto operator=(LeaseTable&& other) noexcept -> LeaseTable&;
   LeaseTable(const LeaseTable&) = delete;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "cni/host_local/config.h"
+#include "cni/host_local/namespace_stamp.h"
 #include "cni/host_local/resolv_conf.h"
 #include "cni/host_local/store.h"
 #include "cni/spec/version.h"
@@ -25,6 +26,22 @@ auto lease(const Ip& ip, const Range& range) -> IpConfig {
   return {.interface = {}, .address = Prefix{ip, range.subnet.length}, .gateway = range.gateway};
 }
 
+// The same request again while an earlier attachment of the same names has its lease: where that one is known to be
+// dead (a machine or a runtime crashed before the DEL), what it left goes, as by the DEL. By a caller in our process,
+// or by the namespace that the leases were made for, which is no more.
+auto free_remains(const Request& request, Store& store, const Attachment& owner) -> Result<void> {
+  const auto leased = store.own_leases_of(owner);
+  if (leased.empty()) return {};
+  if (!request.free_remains) {
+    const bool gone =
+        std::all_of(leased.begin(), leased.end(), [&](const Ip& ip) { return store.is_of_gone_namespace(ip); });
+    return gone ? store.release_own(owner) : Result<void>();
+  }
+  const auto dead = request.free_remains(leased);
+  if (!dead) return Failure(dead.error());
+  return *dead ? store.release_own(owner) : Result<void>();
+}
+
 auto allocate_requested(Store& store, const RangeSet& set, std::size_t number, const Ip& ip, const Attachment& owner)
     -> Result<IpConfig> {
   const auto* range = set.range_for(ip);
@@ -37,9 +54,11 @@ auto allocate_requested(Store& store, const RangeSet& set, std::size_t number, c
   return fail(text({"requested IP address ", ip.to_string(), " is not available in range set ", set.to_string()}));
 }
 
-auto allocate_any(Store& store, const RangeSet& set, std::size_t number, const Attachment& owner) -> Result<IpConfig> {
-  do {
-    for (const auto& ip : store.leases_of(owner)) {
+// `before` are the leases that the owner had before this ADD.
+auto allocate_any(Store& store, const RangeSet& set, std::size_t number, const Attachment& owner,
+                  std::vector<Ip>& before) -> Result<IpConfig> {
+  while (true) {
+    for (const auto& ip : before) {
       if (set.range_for(ip) == nullptr) continue;
       return fail(text(
           {ip.to_string(), " has been allocated to ", owner.container_id, ", duplicate allocation is not allowed"}));
@@ -50,13 +69,15 @@ auto allocate_any(Store& store, const RangeSet& set, std::size_t number, const A
       if (!done) return Failure(done.error());
       if (*done) return lease(place->ip, *place->range);
     }
-  } while (store.look_again());
-  return fail("no IP addresses available in range set: " + set.to_string());
+    if (!store.look_again()) return fail("no IP addresses available in range set: " + set.to_string());
+    before = store.leases_of(owner);
+  }
 }
 
 // One address of each set. `requested` loses what was used.
 auto allocate(Store& store, const Config& config, std::vector<Ip>& requested, const Attachment& owner,
               std::vector<IpConfig>& got) -> Result<void> {
+  auto before = store.leases_of(owner);  // once: each is a file to be read
   for (std::size_t number = 0; number < config.sets.size(); ++number) {
     const auto& set = config.sets[number];
     const auto wish =
@@ -67,9 +88,13 @@ auto allocate(Store& store, const Config& config, std::vector<Ip>& requested, co
       requested.erase(wish);
       ip = allocate_requested(store, set, number, wanted, owner);
     } else {
-      ip = allocate_any(store, set, number, owner);
+      ip = allocate_any(store, set, number, owner, before);
     }
-    if (!ip) return fail(text({"failed to allocate for range ", std::to_string(number), ": ", ip.error().msg}));
+    if (!ip) {
+      auto error = ip.error();
+      error.msg = text({"failed to allocate for range ", std::to_string(number), ": ", error.msg});
+      return Failure(std::move(error));
+    }
     got.push_back(*ip);
   }
   if (requested.empty()) return {};
@@ -87,12 +112,19 @@ auto add(const Request& request) -> Result<AddResult> {
     if (!dns) return Failure(dns.error());
     result.dns = std::move(*dns);
   }
-  auto store = Store::open(options_of(request, *config));
+  auto options = options_of(request, *config);
+  // A caller in our process knows better what became of its attachments.
+  if (!request.free_remains) options.netns = namespace_stamp(request.environment.netns);
+  auto store = Store::open(options);
   if (!store) return Failure(store.error());
   const auto owner = attachment_of(request);
-  auto done = allocate(*store, *config, config->requested, owner, result.ips);
+  auto done = free_remains(request, *store, owner);
+  if (done) done = allocate(*store, *config, config->requested, owner, result.ips);
   if (!done) {
-    for (const auto& ip : result.ips) store->release(ip.address.ip, owner);
+    for (const auto& ip : result.ips) {
+      const auto released = store->release(ip.address.ip, owner);
+      if (!released) done.error().msg += "; and what was leased before that stays: " + released.error().msg;
+    }
     return Failure(done.error());
   }
   result.routes = std::move(config->routes);
@@ -111,8 +143,7 @@ auto del(const Request& request) -> Result<void> {
   if (!config) return Failure(config.error());
   auto store = Store::open_existing(options_of(request, *config));
   if (!store) return Failure(store.error());
-  if (*store) (*store)->release(attachment_of(request));
-  return {};
+  return *store ? (*store)->release(attachment_of(request)) : Result<void>();
 }
 
 auto check(const Request& request) -> Result<void> {
@@ -181,6 +212,11 @@ auto plugin() -> const Plugin& {
   static constexpr Plugin plugin{
       .name = "host-local", .add = add, .del = del, .check = check, .gc = gc, .status = status};
   return plugin;
+}
+
+auto gives_ipv6(const Request& request) -> bool {
+  const auto config = parse_config(request);
+  return config && std::any_of(config->sets.begin(), config->sets.end(), [](const auto& set) { return !set.is_v4(); });
 }
 
 auto leased_addresses(const Request& request) -> std::vector<Ip> {

@@ -13,6 +13,9 @@ namespace weir::cni::host_local {
 // request's IPAM is another or none can be read.
 [[nodiscard]] auto leased_addresses(const Request& request) -> std::vector<Ip>;
 
+// Whether an ADD would lease IPv6 addresses; false if the configuration cannot be read.
+[[nodiscard]] auto gives_ipv6(const Request& request) -> bool;
+
 // Every lease of the request's network; an older plugin's has an owner without an interface.
 struct Lease {
   Ip ip;

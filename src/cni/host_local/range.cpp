@@ -1,5 +1,9 @@
 #include "cni/host_local/range.h"
 
+#include <algorithm>
+#include <iterator>
+#include <numeric>
+
 namespace weir::cni::host_local {
 namespace {
 
@@ -76,29 +80,48 @@ auto RangeSet::make(const std::vector<RangeWish>& wishes) -> Result<RangeSet> {
     if (!set.ranges_.empty() && range->start.is_v4() != set.is_v4()) return fail("mixed address families");
     set.ranges_.push_back(*range);
   }
-  for (std::size_t i = 0; i < set.ranges_.size(); ++i) {
-    for (std::size_t j = i + 1; j < set.ranges_.size(); ++j) {
-      if (!overlap(set.ranges_[i], set.ranges_[j])) continue;
-      return fail(text({"subnets ", set.ranges_[i].to_string(), " and ", set.ranges_[j].to_string(), " overlap"}));
-    }
+  std::vector<Grouped> all;
+  for (const auto& range : set.ranges_) all.push_back({&range, all.size()});
+  if (const auto pair = find_overlap(all)) {
+    return fail(text({"subnets ", set.ranges_[pair->first].to_string(), " and ", set.ranges_[pair->second].to_string(),
+                      " overlap"}));
   }
+  set.by_start_.resize(set.ranges_.size());
+  std::iota(set.by_start_.begin(), set.by_start_.end(), std::size_t{0});
+  std::sort(set.by_start_.begin(), set.by_start_.end(),
+            [&](std::size_t a, std::size_t b) { return set.ranges_[a].start < set.ranges_[b].start; });
   return set;
 }
 
-auto RangeSet::range_for(const Ip& ip) const -> const Range* {
-  for (const auto& range : ranges_) {
-    if (range.contains(ip)) return &range;
+auto find_overlap(const std::vector<Grouped>& ranges) -> std::optional<std::pair<std::size_t, std::size_t>> {
+  constexpr std::size_t few = 2000;  // of which all pairs can be looked at
+  std::vector<std::size_t> order(ranges.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(),
+            [&](std::size_t a, std::size_t b) { return ranges[a].range->start < ranges[b].range->start; });
+  // Of those before, the one that ends last. Ranges of one group never overlap each other.
+  std::optional<std::pair<std::size_t, std::size_t>> found;
+  for (std::size_t i = 1, last = 0; i < order.size() && !found; ++i) {
+    const auto a = order[last];
+    const auto b = order[i];
+    if (ranges[a].group != ranges[b].group && overlap(*ranges[a].range, *ranges[b].range)) found = std::minmax(a, b);
+    if (!overlap(*ranges[a].range, *ranges[b].range) || ranges[a].range->end < ranges[b].range->end) last = i;
   }
-  return nullptr;
-}
-
-auto RangeSet::overlaps(const RangeSet& other) const -> bool {
-  for (const auto& mine : ranges_) {
-    for (const auto& theirs : other.ranges_) {
-      if (overlap(mine, theirs)) return true;
+  if (!found || ranges.size() > few) return found;
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    for (std::size_t j = i + 1; j < ranges.size(); ++j) {
+      if (ranges[i].group != ranges[j].group && overlap(*ranges[i].range, *ranges[j].range)) return std::pair(i, j);
     }
   }
-  return false;
+  return found;
+}
+
+auto RangeSet::range_for(const Ip& ip) const -> const Range* {
+  const auto behind = std::upper_bound(by_start_.begin(), by_start_.end(), ip,
+                                       [&](const Ip& wanted, std::size_t at) { return wanted < ranges_[at].start; });
+  if (behind == by_start_.begin()) return nullptr;
+  const auto& range = ranges_[*std::prev(behind)];
+  return range.contains(ip) ? &range : nullptr;
 }
 
 auto RangeSet::to_string() const -> std::string {

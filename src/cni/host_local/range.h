@@ -1,7 +1,10 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cni/spec/error.h"
@@ -42,14 +45,24 @@ class RangeSet {
   [[nodiscard]] auto is_v4() const -> bool { return ranges_.front().start.is_v4(); }
   // nullptr if no range has it.
   [[nodiscard]] auto range_for(const Ip& ip) const -> const Range*;
-  [[nodiscard]] auto overlaps(const RangeSet& other) const -> bool;
   [[nodiscard]] auto to_string() const -> std::string;
   // How many addresses it can give out, gateways not counted; UINT64_MAX stands for that or more.
   [[nodiscard]] auto size() const -> std::uint64_t;
 
  private:
   std::vector<Range> ranges_;
+  std::vector<std::size_t> by_start_;  // their numbers in the order of their addresses
 };
+
+// Two of them that have an address in common, as the numbers of their places in `ranges`: the first such pair in the
+// order in which one compares each with all behind it, or in a list of thousands any. Ranges of the same `group` do not
+// count.
+struct Grouped {
+  const Range* range;
+  std::size_t group;
+};
+[[nodiscard]] auto find_overlap(const std::vector<Grouped>& ranges)
+    -> std::optional<std::pair<std::size_t, std::size_t>>;
 
 // Walks a set in the order of the reference's allocator: from the address after `last` (or the first of
 // all), range by range, around, without gateways, until it is where it began; `last` itself comes last.

@@ -1,6 +1,7 @@
 #include "cni/host_local/resolv_conf.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -46,15 +47,19 @@ auto parse_resolv_conf(std::string_view text) -> Dns {
 auto read_resolv_conf(const std::string& path) -> Result<Dns> {
   // The kernel would take what stands before a zero for the whole of it.
   if (path.find('\0') != std::string::npos) return fail(text({"open ", path, ": ", errno_words(EINVAL)}));
-  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return fail(text({"open ", path, ": ", errno_words(errno)}));
+  // Its owner and links are the operator's business, who named it. A FIFO would be waited for without end.
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  struct stat about {};
+  if (!file || ::fstat(file.get(), &about) != 0) return fail(text({"open ", path, ": ", errno_words(errno)}));
+  if (!S_ISREG(about.st_mode)) return fail(text({"open ", path, ": resolvConf has to name a regular file"}));
   std::string content;
   std::array<char, 4096> buffer{};
-  while (content.size() < most_bytes) {
+  while (true) {
     const auto n = ::read(file.get(), buffer.data(), buffer.size());
     if (n < 0) return fail(text({"read ", path, ": ", errno_words(errno)}));
     if (n == 0) break;
     content.append(buffer.data(), static_cast<std::size_t>(n));
+    if (content.size() > most_bytes) return fail(text({"read ", path, ": resolvConf is larger than 1 MiB"}));
   }
   return parse_resolv_conf(content);
 }

@@ -1,7 +1,6 @@
 #include "cni/host_local/store.h"
 
 #include <sys/random.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -15,6 +14,10 @@ namespace weir::cni::host_local {
 namespace {
 
 auto owner_text(const Attachment& owner) -> std::string { return text({owner.container_id, "\r\n", owner.ifname}); }
+
+// Why a file with an address's name could not be read: it is gone meanwhile, or it is a folder or a link, which are
+// nobody's leases, or larger than any.
+auto is_no_lease(int why) -> bool { return why == ENOENT || why == EISDIR || why == ELOOP || why == EFBIG; }
 
 }  // namespace
 
@@ -76,14 +79,14 @@ auto Store::current_proof() const -> std::optional<LeaseTable::Proof> {
 }
 
 auto Store::load_table() -> Result<void> {
-  const auto beside = options_.data_dir + "/.weir";
-  table_ = LeaseTable::open(text({beside, "/", options_.network}));
+  const auto beside = folder_.beside();
+  if (beside) table_ = LeaseTable::open(beside.get(), options_.network);
   if (const auto* left = table_.proof(); left != nullptr) {
     auto now = current_proof();
     if (now && left->reclaimed > now->reclaimed) now->reclaimed = left->reclaimed;
     if (now && *left == *now) return {};
-  } else if (::mkdir(beside.c_str(), 0700) == 0) {
-    table_ = LeaseTable::open(text({beside, "/", options_.network}));
+  } else if (const auto made = beside ? Fd() : folder_.make_beside(); made) {
+    table_ = LeaseTable::open(made.get(), options_.network);
   }
   return rebuild();
 }
@@ -101,6 +104,7 @@ auto Store::rebuild() -> Result<void> {
     }
     const auto text = folder_.owner_text(ip);
     if (text && !text->empty()) table_.add(ip, *text);
+    if (!text && !is_no_lease(errno) && !unread_) unread_ = folder_.wrong("read", ip.to_string()).value();
   }
   return {};
 }
@@ -114,6 +118,8 @@ auto Store::owned_by(const std::string& owner) const -> std::vector<Ip> {
   }
   return found;
 }
+
+auto Store::own_leases_of(const Attachment& owner) const -> std::vector<Ip> { return owned_by(owner_text(owner)); }
 
 auto Store::owner_of(const Ip& ip) const -> Attachment {
   const auto text = folder_.owner_text(ip).value_or("");
@@ -144,7 +150,7 @@ auto Store::reserve(const Ip& ip, const Attachment& owner, std::size_t set) -> R
   if (!done || !*done) return done;
   table_.add(ip, content);
   if (auto noted = folder_.set_last_reserved(set, ip); !noted) {
-    release(ip, owner);
+    (void)release(ip, owner);  // it was made this moment, in the same folder
     return Failure(noted.error());
   }
   return true;
@@ -157,22 +163,48 @@ auto Store::remove(const Ip& ip, const std::string& owner) -> Result<void> {
   return {};
 }
 
-auto Store::release(const Ip& ip, const Attachment& owner) -> void {
-  if (folder_.owner_text(ip) == owner_text(owner)) (void)remove(ip, owner_text(owner));
+auto Store::release(const Ip& ip, const Attachment& owner) -> Result<void> {
+  if (folder_.owner_text(ip) != owner_text(owner)) return {};
+  return remove(ip, owner_text(owner));
 }
 
-auto Store::release_known(const Attachment& owner) -> bool {
-  for (const auto& text : {owner_text(owner), owner.container_id}) {
-    const auto found = owned_by(text);
-    for (const auto& ip : found) (void)remove(ip, text);
-    if (!found.empty()) return true;
+// Goes on after an error, and returns the first; else whether there was any.
+auto Store::release_known(const std::string& owner) -> Result<bool> {
+  std::optional<Error> first;
+  bool any = false;
+  for (const auto& ip : table_.candidates(owner)) {
+    const auto said = folder_.owner_text(ip);
+    Result<void> done;
+    if (!said && !is_no_lease(errno)) done = folder_.wrong("read", ip.to_string());
+    if (said == owner) {
+      any = true;
+      done = remove(ip, owner);
+    }
+    if (!done && !first) first = done.error();
   }
-  return false;
+  if (first) return Failure(*first);
+  return any;
 }
 
-auto Store::release(const Attachment& owner) -> void {
-  if (release_known(owner)) return;
-  if (look_again()) (void)release_known(owner);
+auto Store::release_known(const Attachment& owner) -> Result<bool> {
+  const auto own = release_known(owner_text(owner));
+  if (!own || *own) return own;
+  return release_known(owner.container_id);
+}
+
+auto Store::release(const Attachment& owner) -> Result<void> {
+  auto known = release_known(owner);
+  if (known && !*known && look_again()) known = release_known(owner);
+  if (!known) return Failure(known.error());
+  // It may be this attachment's.
+  if (!*known && unread_) return Failure(*unread_);
+  return {};
+}
+
+auto Store::release_own(const Attachment& owner) -> Result<void> {
+  const auto known = release_known(owner_text(owner));
+  if (!known) return Failure(known.error());
+  return {};
 }
 
 auto Store::has_lease(const Attachment& owner) -> bool {
@@ -194,8 +226,7 @@ auto Store::release_all_but(const std::vector<Attachment>& valid) -> Result<void
     const auto owner = folder_.owner_text(ip);
     Result<void> done;
     if (!owner) {
-      // Gone meanwhile, or a folder, which is nobody's lease.
-      if (errno != ENOENT && errno != EISDIR) done = folder_.wrong("read", ip.to_string());
+      if (!is_no_lease(errno)) done = folder_.wrong("read", ip.to_string());
     } else if (!std::binary_search(keep.begin(), keep.end(), *owner)) {
       done = remove(ip, *owner);
     }

@@ -43,11 +43,15 @@ class Store {
   [[nodiscard]] auto leases_of(const Attachment& owner) const -> std::vector<Ip>;
   // The same, and looks again if the table knows of none.
   [[nodiscard]] auto has_lease(const Attachment& owner) -> bool;
-  // Those of the attachment; if there are none, the older plugin's. Looks again if the table knows of none. As in the
-  // reference, a file that cannot be deleted is no error: a DEL that fails holds up whatever else is to be undone, and
-  // GC says it.
-  auto release(const Attachment& owner) -> void;
-  auto release(const Ip& ip, const Attachment& owner) -> void;
+  // Those of the attachment; if there are none, the older plugin's. Looks again if the table knows of none. Unlike in
+  // the reference, a file that cannot be deleted, or read, so that nobody knows whose it is, is an error: the address
+  // would be lost. Goes on after one, and returns the first. What is gone already is none.
+  [[nodiscard]] auto release(const Attachment& owner) -> Result<void>;
+  [[nodiscard]] auto release(const Ip& ip, const Attachment& owner) -> Result<void>;
+  // Those that name the attachment with its interface, as far as the table knows them.
+  [[nodiscard]] auto release_own(const Attachment& owner) -> Result<void>;
+  [[nodiscard]] auto own_leases_of(const Attachment& owner) const -> std::vector<Ip>;
+  [[nodiscard]] auto is_of_gone_namespace(const Ip& ip) const -> bool { return folder_.is_of_gone_namespace(ip); }
   // Everything that belongs to none of `valid`, and empty files; an older lease belongs to any interface. Goes on after
   // an error, and returns the first.
   [[nodiscard]] auto release_all_but(const std::vector<Attachment>& valid) -> Result<void>;
@@ -61,7 +65,8 @@ class Store {
   static auto on(const Options& options, LeaseFolder folder) -> Result<Store>;
   auto load_table() -> Result<void>;
   auto rebuild() -> Result<void>;
-  [[nodiscard]] auto release_known(const Attachment& owner) -> bool;
+  [[nodiscard]] auto release_known(const Attachment& owner) -> Result<bool>;
+  [[nodiscard]] auto release_known(const std::string& owner) -> Result<bool>;
   [[nodiscard]] auto current_proof() const -> std::optional<LeaseTable::Proof>;
   [[nodiscard]] auto owned_by(const std::string& owner) const -> std::vector<Ip>;
   [[nodiscard]] auto remove(const Ip& ip, const std::string& owner) -> Result<void>;
@@ -71,7 +76,8 @@ class Store {
   LeaseFolder folder_;
   LeaseTable table_;
   bool changed_ = false;
-  bool rebuilt_ = false;  // every file has been read
+  bool rebuilt_ = false;         // every file has been read
+  std::optional<Error> unread_;  // then, of the first that could not be
 };
 
 }  // namespace weir::cni::host_local

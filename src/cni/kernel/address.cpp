@@ -118,7 +118,9 @@ auto new_route(std::uint32_t index, const Route& route) -> Message {
   info.rtm_scope = static_cast<std::uint8_t>(route.scope.value_or(RT_SCOPE_UNIVERSE));
   if (route.table && *route.table > 255) info.rtm_table = RT_TABLE_UNSPEC;
   message.put(info);
-  if (route.destination.length > 0) message.bytes(RTA_DST, route.destination.ip.bytes());
+  // IPv4 refuses host bits, IPv6 passes over them.
+  const auto destination = route.destination.network();
+  if (destination.length > 0) message.bytes(RTA_DST, destination.ip.bytes());
   if (route.gateway) message.bytes(RTA_GATEWAY, route.gateway->bytes());
   message.number(RTA_OIF, index);
   if (route.table && *route.table > 0) message.number(RTA_TABLE, static_cast<std::uint32_t>(*route.table));

@@ -56,7 +56,7 @@ auto parse_link(std::span<const std::uint8_t> payload) -> Link {
   link.mtu = attributes.number<std::uint32_t>(IFLA_MTU).value_or(0);
   link.master = attributes.number<std::uint32_t>(IFLA_MASTER).value_or(0);
   link.peer = attributes.number<std::uint32_t>(IFLA_LINK).value_or(0);
-  link.promiscuity = attributes.number<std::uint32_t>(IFLA_PROMISCUITY).value_or(0);
+  link.peer_netns = attributes.number<std::int32_t>(IFLA_LINK_NETNSID);
   link.operstate = attributes.number<std::uint8_t>(IFLA_OPERSTATE).value_or(0);
   if (link.kind == "bridge") {
     const auto data = details.nested(IFLA_INFO_DATA);
@@ -100,6 +100,15 @@ auto list_ports(NetlinkSocket& socket, std::uint32_t bridge) -> Answer<std::vect
       });
   if (!answer) return tl::unexpected(answer.error());
   return links;
+}
+
+auto is_peer_dead(NetlinkSocket& socket, const Link& link) -> bool {
+  if (!link.peer_netns) return false;
+  if (*link.peer_netns < 0) return true;  // the kernel no longer gives it a number
+  Message message(RTM_GETLINK, NLM_F_ACK);
+  message.put(about(link.peer)).number(IFLA_TARGET_NETNSID, static_cast<std::uint32_t>(*link.peer_netns));
+  const auto answer = socket.ask(std::move(message), [](auto) {});
+  return !answer && answer.error().code == EINVAL;  // "invalid target network namespace ID"
 }
 
 auto new_bridge(const BridgeWish& wish) -> Message {
@@ -202,6 +211,36 @@ auto add_vlan(std::uint32_t index, std::uint16_t id, bool native) -> Message {
 
 auto delete_vlan(std::uint32_t index, std::uint16_t id) -> Message {
   return vlan(RTM_DELLINK, index, {.flags = 0, .vid = id});
+}
+
+auto parse_vlans(std::span<const std::uint8_t> payload, std::uint32_t index, std::vector<PortVlan>& into) -> void {
+  ifinfomsg info{};
+  if (payload.size() < sizeof(info)) return;
+  std::memcpy(&info, payload.data(), sizeof(info));
+  if (static_cast<std::uint32_t>(info.ifi_index) != index) return;
+  const auto list = Attributes(payload.subspan(sizeof(info))).nested(IFLA_AF_SPEC);
+  list.for_each([&](std::uint16_t type, std::span<const std::uint8_t> value) {
+    bridge_vlan_info one{};
+    if (type != IFLA_BRIDGE_VLAN_INFO || value.size() < sizeof(one)) return;
+    std::memcpy(&one, value.data(), sizeof(one));
+    constexpr unsigned native = BRIDGE_VLAN_INFO_PVID | BRIDGE_VLAN_INFO_UNTAGGED;
+    into.push_back({one.vid, (one.flags & native) == native});
+  });
+}
+
+auto list_vlans(NetlinkSocket& socket, std::uint32_t index) -> Answer<std::vector<PortVlan>> {
+  std::vector<PortVlan> found;
+  const auto make = [] {
+    Message message(RTM_GETLINK, NLM_F_DUMP);
+    auto all = about(0);
+    all.ifi_family = AF_BRIDGE;
+    message.put(all).number(IFLA_EXT_MASK, std::uint32_t{RTEXT_FILTER_BRVLAN});
+    return message;
+  };
+  const auto answer = socket.dump(
+      make, [&] { found.clear(); }, [&](auto payload) { parse_vlans(payload, index, found); });
+  if (!answer) return tl::unexpected(answer.error());
+  return found;
 }
 
 }  // namespace weir::cni

@@ -21,11 +21,11 @@ struct Link {
   std::string alias;
   Mac mac{};
   std::uint32_t mtu = 0;
-  std::uint32_t master = 0;  // index of the bridge that it is a port of, or 0
-  std::uint32_t peer = 0;    // index of a veth's other end, in that end's namespace
-  std::uint32_t flags = 0;   // IFF_*
-  std::uint32_t promiscuity = 0;
-  std::uint8_t operstate = 0;  // IF_OPER_*
+  std::uint32_t master = 0;                // index of the bridge that it is a port of, or 0
+  std::uint32_t peer = 0;                  // index of a veth's other end, in that end's namespace
+  std::optional<std::int32_t> peer_netns;  // which is the kernel's number of it here; nullopt: our own
+  std::uint32_t flags = 0;                 // IFF_*
+  std::uint8_t operstate = 0;              // IF_OPER_*
   // Of a bridge.
   bool vlan_filtering = false;
   std::uint16_t default_vlan = 0;  // what its ports get; 0: none
@@ -40,6 +40,10 @@ struct Link {
 [[nodiscard]] auto find_link(NetlinkSocket& socket, std::uint32_t index) -> Answer<std::optional<Link>>;
 // The ports of a bridge, or with 0 all links.
 [[nodiscard]] auto list_ports(NetlinkSocket& socket, std::uint32_t bridge) -> Answer<std::vector<Link>>;
+
+// Whether the namespace of a veth's other end is no more: nothing holds it, and the kernel, which takes its links apart
+// some time later, has not come to this one yet.
+[[nodiscard]] auto is_peer_dead(NetlinkSocket& socket, const Link& link) -> bool;
 
 struct BridgeWish {
   std::string name;
@@ -74,5 +78,13 @@ struct VethWish {
 // VLANs of a bridge port (bridge(8), "vlan"): untagged with `pvid`, or tagged.
 [[nodiscard]] auto add_vlan(std::uint32_t index, std::uint16_t id, bool native) -> Message;
 [[nodiscard]] auto delete_vlan(std::uint32_t index, std::uint16_t id) -> Message;
+struct PortVlan {
+  std::uint16_t id = 0;
+  bool native = false;  // untagged with `pvid`
+};
+// None where the kernel does not filter VLANs.
+[[nodiscard]] auto list_vlans(NetlinkSocket& socket, std::uint32_t index) -> Answer<std::vector<PortVlan>>;
+// Those of the port `index` out of one payload of a dump.
+auto parse_vlans(std::span<const std::uint8_t> payload, std::uint32_t index, std::vector<PortVlan>& into) -> void;
 
 }  // namespace weir::cni

@@ -5,12 +5,14 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <optional>
 
 #include "cni/kernel/netlink_reply.h"
+#include "cni/spec/waits.h"
 
 namespace weir::cni {
 
@@ -28,6 +30,8 @@ auto NetlinkSocket::open(int protocol) -> Answer<NetlinkSocket> {
   Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
   if (!fd) return tl::unexpected(Refusal{errno, "netlink socket", 0});
   const int on = 1;
+  const timeval longest{.tv_sec = longest_kernel_answer_s, .tv_usec = 0};
+  (void)::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &longest, sizeof(longest));
   // Sentences instead of bare numbers, and dumps that the kernel filters; old kernels do without.
   (void)::setsockopt(fd.get(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
   (void)::setsockopt(fd.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
@@ -47,6 +51,7 @@ auto NetlinkSocket::read() -> Answer<std::span<const std::uint8_t>> {
   while (true) {
     const auto n = ::recv(fd_.get(), buffer_.data(), buffer_.size(), 0);
     if (n >= 0) return std::span<const std::uint8_t>(buffer_.data(), static_cast<std::size_t>(n));
+    if (errno == EAGAIN) return tl::unexpected(Refusal{ETIMEDOUT, "the kernel did not answer", 0});
     if (errno != EINTR) return tl::unexpected(Refusal{errno, "netlink receive", 0});
   }
 }

@@ -14,7 +14,8 @@
 namespace weir::cni {
 
 // A netlink socket in the network namespace that the thread was in when it was opened; it stays there.
-// One thread. Every call waits for the kernel, which answers netlink within the system call.
+// One thread. Every call waits for the kernel, which answers netlink within the system call, and for ten seconds at
+// most.
 class NetlinkSocket {
  public:
   // NETLINK_ROUTE or NETLINK_NETFILTER.

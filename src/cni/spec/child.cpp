@@ -3,20 +3,25 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <string_view>
 
+#include "cni/spec/waits.h"
+
 namespace weir::cni {
 namespace {
 
 constexpr std::size_t most_output = 16U << 20U;
 constexpr int most_tries = 6;
+constexpr std::int64_t last_words_ms = 1000;
 
 struct Pipe {
   Fd read;
@@ -55,6 +60,7 @@ struct Program {
   const pid_t pid = ::vfork();
   if (pid != 0) return pid;
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  (void)::setpgid(0, 0);                // so that all of it can be killed
   (void)std::signal(SIGPIPE, SIG_DFL);  // we ignore it, and an ignored signal would stay ignored
   if (::getppid() == parent && ::dup2(program.in, 0) >= 0 && ::dup2(program.out, 1) >= 0 &&
       ::dup2(program.err, 2) >= 0) {
@@ -86,6 +92,8 @@ auto feed(const Fd& fd, std::string_view& rest) -> bool {
 }  // namespace
 
 auto Child::Outcome::words() const -> std::string {
+  if (timed_out)
+    return text({"it had not ended after ", std::to_string(seconds), " s and was killed: try again later"});
   if (WIFSIGNALED(status)) {
     const char* name = ::sigdescr_np(WTERMSIG(status));
     std::string lower = name == nullptr ? std::to_string(WTERMSIG(status)) : name;
@@ -95,7 +103,7 @@ auto Child::Outcome::words() const -> std::string {
   return "exit status " + std::to_string(WEXITSTATUS(status));
 }
 
-auto Child::start(const std::string& path, const std::vector<std::string>& words, std::string input,
+auto Child::start(const std::string& path, const std::vector<std::string>& words, std::string input, int seconds,
                   const std::vector<std::string>& environment, int inherited) -> Result<Child> {
   auto in = make_pipe();
   auto out = make_pipe();
@@ -122,6 +130,9 @@ auto Child::start(const std::string& path, const std::vector<std::string>& words
     if (error != 0) (void)::waitpid(std::exchange(child.pid_, -1), nullptr, 0);
   }
   if (error != 0) return fail(text({"fork/exec ", path, ": ", errno_words(error)}));
+  child.seconds_ = seconds;
+  child.deadline_ms_ = clock_ms() + std::int64_t{seconds} * 1000;
+  child.alive_ = Fd(static_cast<int>(::syscall(SYS_pidfd_open, child.pid_, 0)));
   child.input_ = std::move(input);
   child.in_ = std::move(in->write);
   child.out_ = std::move(out->read);
@@ -136,6 +147,9 @@ auto Child::start(const std::string& path, const std::vector<std::string>& words
 
 Child::Child(Child&& other) noexcept
     : pid_(std::exchange(other.pid_, -1)),
+      seconds_(other.seconds_),
+      deadline_ms_(other.deadline_ms_),
+      alive_(std::move(other.alive_)),
       input_(std::move(other.input_)),
       in_(std::move(other.in_)),
       out_(std::move(other.out_)),
@@ -145,20 +159,55 @@ Child::~Child() {
   if (pid_ > 0) (void)finish();
 }
 
-auto Child::finish() -> Outcome {
-  Outcome outcome;
+// Until both of its streams are at their end, it has ended, or its time is up.
+auto Child::exchange(Outcome& outcome) -> void {
   std::string_view rest = input_;
+  auto until = deadline_ms_;
+  bool has_gone = false;
   while (out_ || err_ || in_) {
-    std::array<pollfd, 3> watched{pollfd{in_.get(), POLLOUT, 0}, pollfd{out_.get(), POLLIN, 0},
-                                  pollfd{err_.get(), POLLIN, 0}};
-    if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) break;
+    const auto left = until - clock_ms();
+    if (left <= 0) return;
+    std::array<pollfd, 4> watched{pollfd{in_.get(), POLLOUT, 0}, pollfd{out_.get(), POLLIN, 0},
+                                  pollfd{err_.get(), POLLIN, 0}, pollfd{has_gone ? -1 : alive_.get(), POLLIN, 0}};
+    if (::poll(watched.data(), watched.size(), static_cast<int>(left)) < 0 && errno != EINTR) return;
     if (in_ && watched[0].revents != 0 && !feed(in_, rest)) in_.reset();
     if (out_ && watched[1].revents != 0 && !drain(out_, outcome.out)) out_.reset();
     if (err_ && watched[2].revents != 0 && !drain(err_, outcome.err)) err_.reset();
     // A child that ended without reading all of it will never do so.
     if (in_ && !out_ && !err_) in_.reset();
+    // Whatever it left running may keep its streams open for ever. What it wrote itself is in the pipes.
+    if (watched[3].revents != 0) {
+      has_gone = true;
+      until = std::min(until, clock_ms() + last_words_ms);
+    }
   }
-  while (::waitpid(pid_, &outcome.status, 0) < 0 && errno == EINTR) {
+}
+
+auto Child::has_ended(int& status) -> bool { return ::waitpid(pid_, &status, WNOHANG) == pid_; }
+
+auto Child::kill(int& status) -> void {
+  (void)::kill(-pid_, SIGKILL);
+  (void)::kill(pid_, SIGKILL);
+  // Its last system call may take a while, and in the end is not ours to wait for.
+  for (const auto end = clock_ms() + last_words_ms; !has_ended(status) && clock_ms() < end;) {
+    pollfd watched{alive_.get(), POLLIN, 0};
+    (void)::poll(&watched, 1, 10);
+  }
+}
+
+auto Child::finish() -> Outcome {
+  Outcome outcome;
+  exchange(outcome);
+  while (!has_ended(outcome.status)) {
+    const auto left = deadline_ms_ - clock_ms();
+    if (left <= 0) {
+      outcome.timed_out = true;
+      outcome.seconds = seconds_;
+      kill(outcome.status);
+      break;
+    }
+    pollfd watched{alive_.get(), POLLIN, 0};
+    (void)::poll(&watched, 1, static_cast<int>(alive_ ? left : std::min<std::int64_t>(left, 10)));
   }
   pid_ = -1;
   return outcome;

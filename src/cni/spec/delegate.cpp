@@ -32,8 +32,12 @@ auto environment_for(Command command, const Environment& environment) -> std::ve
   return lines;
 }
 
-auto error_of(const Child::Outcome& outcome) -> Error {
+auto error_of(const std::string& type, const Child::Outcome& outcome) -> Error {
   Error error;
+  if (outcome.timed_out) {
+    return {static_cast<unsigned>(ErrorCode::try_again), text({"IPAM plugin ", in_quotes(type), ": ", outcome.words()}),
+            outcome.err};
+  }
   if (outcome.out.empty()) {
     error.msg = outcome.err.empty() ? text({"netplugin failed with no error message: ", outcome.words()})
                                     : text({"netplugin failed: ", in_quotes(outcome.err)});
@@ -80,7 +84,8 @@ auto find_plugin(std::string_view type, std::string_view path) -> Result<std::st
   return fail(text({"failed to find plugin ", in_quotes(type), " in path [", folders, "]"}));
 }
 
-auto Delegate::run(const Request& request, Command command, const std::string& type) const -> Result<AddResult> {
+auto Delegate::run(const Request& request, Command command, const std::string& type, int seconds) const
+    -> Result<AddResult> {
   const auto file = find_plugin(type, request.environment.path);
   if (!file) return Failure(file.error());
   if (is_ourselves(*file)) {
@@ -94,11 +99,11 @@ auto Delegate::run(const Request& request, Command command, const std::string& t
     changed.command = command;
     return dispatch(*builtin_, changed);
   }
-  auto child = Child::start(*file, {*file}, request.input, environment_for(command, request.environment));
+  auto child = Child::start(*file, {*file}, request.input, seconds, environment_for(command, request.environment));
   if (!child) return fail(text({"netplugin failed with no error message: ", child.error().msg}));
   const auto outcome = child->finish();
   (void)!::write(2, outcome.err.data(), outcome.err.size());
-  if (!outcome.good()) return Failure(error_of(outcome));
+  if (!outcome.good()) return Failure(error_of(type, outcome));
   if (command != Command::add) return AddResult{};
   const auto json = parse_json(outcome.out);
   if (!json) {

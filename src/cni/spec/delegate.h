@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "cni/spec/plugin.h"
+#include "cni/spec/waits.h"
 
 namespace weir::cni {
 
@@ -16,8 +17,9 @@ class Delegate {
   explicit Delegate(const Plugin& builtin) : builtin_(&builtin) {}
 
   // Runs `type` for `command`, which may differ from the request's own (DEL after a failed ADD). An error
-  // of the plugin comes back with the code it gave.
-  [[nodiscard]] auto run(const Request& request, Command command, const std::string& type) const -> Result<AddResult>;
+  // of the plugin comes back with the code it gave; one that takes longer than `seconds` is killed.
+  [[nodiscard]] auto run(const Request& request, Command command, const std::string& type,
+                         int seconds = longest_ipam_s) const -> Result<AddResult>;
 
  private:
   const Plugin* builtin_;

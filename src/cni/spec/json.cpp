@@ -15,11 +15,17 @@ auto equal_without_case(std::string_view a, std::string_view b) -> bool {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
 }
 
+// As much of it as one can read; the rest is the input's.
+auto shortened(const std::string& text) -> std::string {
+  constexpr std::size_t most = 200;
+  return text.size() <= most ? in_quotes(text) : in_quotes(valid_utf8(text.substr(0, most))) + "...";
+}
+
 auto described(const Json& value) -> std::string {
   switch (value.type()) {
     case Json::value_t::object: return "an object";
     case Json::value_t::array: return "a list";
-    case Json::value_t::string: return "the string " + in_quotes(value.get_ref<const std::string&>());
+    case Json::value_t::string: return "the string " + shortened(value.get_ref<const std::string&>());
     case Json::value_t::null: return "null";
     case Json::value_t::boolean: return value.get<bool>() ? "true" : "false";
     default: return "the number " + value.dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -40,11 +40,13 @@ auto open_netns(const std::string& path) -> Result<Fd> {
   return fd;
 }
 
-auto is_own_netns(const std::string& path) -> bool {
-  struct stat theirs {};
-  struct stat ours {};
-  if (path.empty() || ::stat(path.c_str(), &theirs) != 0 || ::stat(own_netns, &ours) != 0) return false;
-  return theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
+auto is_own_netns(const std::string& path) -> bool { return is_same_netns(path, own_netns); }
+
+auto is_same_netns(const std::string& one, const std::string& other) -> bool {
+  struct stat a {};
+  struct stat b {};
+  if (::stat(one.c_str(), &a) != 0 || ::stat(other.c_str(), &b) != 0) return false;
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 auto InsideNetns::enter(const Fd& netns) -> Result<InsideNetns> {

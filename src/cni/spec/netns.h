@@ -16,6 +16,9 @@ namespace weir::cni {
 // Whether `path` is the network namespace that this process is in. A path that cannot be looked at is not.
 [[nodiscard]] auto is_own_netns(const std::string& path) -> bool;
 
+// Whether both paths lead to one file, such as /run/netns/c1 and /var/run/netns/c1.
+[[nodiscard]] auto is_same_netns(const std::string& one, const std::string& other) -> bool;
+
 // Moves the calling thread into the namespace for the life of this object. The plugins have one thread.
 class InsideNetns {
  public:

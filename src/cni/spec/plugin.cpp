@@ -1,13 +1,16 @@
 #include "cni/spec/plugin.h"
 
+#include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 
 #include "cni/spec/netns.h"
 #include "cni/spec/version.h"
+#include "cni/spec/waits.h"
 
 #ifndef WEIR_CNI_VERSION
 #define WEIR_CNI_VERSION "unknown"
@@ -17,6 +20,8 @@ namespace weir::cni {
 namespace {
 
 constexpr std::size_t most_input = 16U << 20U;
+// A pipe that poll(2) says can be written to takes as much at once (pipe(7), PIPE_BUF).
+constexpr std::size_t most_at_once = 4096;
 
 auto print_error(const Error& error, std::string_view version) -> std::string {
   Json json = Json::object();
@@ -68,15 +73,38 @@ auto answer(const Plugin& plugin, const Request& request) -> Result<std::string>
   if (!result) return Failure(result.error());
   if (request.command != Command::add) return std::string();
   auto printed = print_result(*result, request.version);
+  // CHECK and DEL get it back beside the configuration, and have to be able to read both.
+  if (printed && printed->size() + request.input.size() > most_input) {
+    printed = fail(ErrorCode::bad_config,
+                   "the configuration and its result are larger than 16 MiB, more than a CHECK or DEL would read: give "
+                   "the network fewer routes or range sets");
+  }
   // An attachment that the runtime never hears of must not stay.
   if (!printed) (void)plugin.del(request);
   return printed;
 }
 
+// False if `fd` is not ready for `events` until `end_ms`.
+auto is_ready(int fd, short events, std::int64_t end_ms) -> bool {
+  while (true) {
+    const auto left = std::max<std::int64_t>(end_ms - clock_ms(), 0);
+    pollfd watched{fd, events, 0};
+    const int ready = ::poll(&watched, 1, static_cast<int>(left));
+    if (ready > 0 || (ready < 0 && errno != EINTR)) return true;  // what is wrong, the next call says
+    if (ready == 0) return false;
+  }
+}
+
 auto read_stdin() -> Result<std::string> {
   std::string input;
   std::array<char, 8192> buffer{};
+  const auto end = clock_ms() + std::int64_t{longest_input_s} * 1000;
   while (true) {
+    if (!is_ready(0, POLLIN, end)) {
+      return fail(ErrorCode::try_again,
+                  text({"error reading from stdin: it has not ended after ", std::to_string(longest_input_s),
+                        " s: close it when the configuration is written"}));
+    }
     const auto n = ::read(0, buffer.data(), buffer.size());
     if (n == 0) return input;
     if (n < 0 && errno == EINTR) continue;
@@ -87,8 +115,10 @@ auto read_stdin() -> Result<std::string> {
 }
 
 auto write_all(int fd, std::string_view rest) -> bool {
+  const auto end = clock_ms() + std::int64_t{longest_input_s} * 1000;
   while (!rest.empty()) {
-    const auto n = ::write(fd, rest.data(), rest.size());
+    if (!is_ready(fd, POLLOUT, end)) return false;
+    const auto n = ::write(fd, rest.data(), std::min(rest.size(), most_at_once));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return false;
     rest.remove_prefix(static_cast<std::size_t>(n));

@@ -34,6 +34,9 @@ auto has_space(std::string_view text) -> bool {
   return false;
 }
 
+// Any that an environment has room for can be deleted: it may have been added by somebody who took it.
+constexpr std::size_t most_container_id = 1024;
+
 auto check_interface_name(std::string_view name) -> Result<void> {
   if (name.size() > 15) {
     return fail(ErrorCode::bad_environment, "interface name is too long",
@@ -91,6 +94,11 @@ auto check_environment(const Environment& environment) -> Result<Command> {
   // A variable that is there is judged before one that is missing is missed.
   if (attachment && !environment.container_id.empty() && !is_identifier(environment.container_id)) {
     return fail(ErrorCode::bad_environment, "invalid characters in containerID", environment.container_id);
+  }
+  if (command == Command::add && environment.container_id.size() > most_container_id) {
+    return fail(ErrorCode::bad_environment, "containerID is too long",
+                text({"containerID has ", std::to_string(environment.container_id.size()), " bytes, and may have ",
+                      std::to_string(most_container_id)}));
   }
   if (attachment && !environment.ifname.empty()) {
     if (auto good = check_interface_name(environment.ifname); !good) return Failure(good.error());

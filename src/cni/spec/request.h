@@ -1,9 +1,12 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cni/spec/error.h"
+#include "cni/spec/ip.h"
 #include "cni/spec/json.h"
 
 namespace weir::cni {
@@ -25,6 +28,11 @@ struct Environment {
 };
 
 // One call of a plugin, checked: what follows may rely on it. A value.
+//
+// `free_remains` is for an ADD of host-local in the process of the plugin that calls it: whether nothing of an earlier
+// attachment of the same names lives any more. If so, what it left but for its leases, of the addresses `leased`, is
+// gone when the function returns, so that they may be given again. Called under the leases' lock. Empty where nobody
+// can know.
 struct Request {
   Command command = Command::version;
   Environment environment;
@@ -32,9 +40,11 @@ struct Request {
   Json config;          // an object
   std::string version;  // of the specification: config's cniVersion, one of spec_versions
   std::string name;     // of the network: [a-zA-Z0-9][a-zA-Z0-9_.-]*
+  std::function<Result<bool>(const std::vector<Ip>& leased)> free_remains = {};
 };
 
-// Which command the environment asks for, and whether all its variables are there and well-formed.
+// Which command the environment asks for, and whether all its variables are there and well-formed. A container ID of
+// more than 1024 bytes is refused for an ADD.
 [[nodiscard]] auto check_environment(const Environment& environment) -> Result<Command>;
 
 // Checks `input` for `command` in the reference's order: JSON, name, version, whether the version has the

@@ -1,5 +1,7 @@
 #include "cni/spec/result.h"
 
+#include <algorithm>
+
 #include "cni/spec/version.h"
 
 namespace weir::cni {
@@ -115,6 +117,18 @@ auto parse_list(const Reader& reader, std::string_view key, std::vector<T>& into
 }  // namespace
 
 auto Dns::empty() const -> bool { return nameservers.empty() && domain.empty() && search.empty() && options.empty(); }
+
+auto Route::as_kernel_has_it() const -> Route {
+  constexpr std::int64_t most_mtu = 65535 - 15;     // net/ipv4/metrics.c, ip_metrics_convert()
+  constexpr std::int64_t most_advmss = 65535 - 40;  // the same
+  Route out = *this;
+  out.destination = destination.network();
+  out.mtu = std::min(mtu, most_mtu);
+  out.advmss = std::min(advmss, most_advmss);
+  if (out.table == 0) out.table.reset();
+  if (!destination.ip.is_v4()) out.scope.reset();
+  return out;
+}
 
 auto parse_routes(const Reader& reader, std::string_view key) -> Result<std::vector<Route>> {
   std::vector<Route> routes;

@@ -29,13 +29,17 @@ struct IpConfig {
 };
 
 struct Route {
-  Prefix destination;
+  Prefix destination;  // as written: host bits are kept
   std::optional<Ip> gateway;
   std::int64_t mtu = 0;       // 0: not said
   std::int64_t advmss = 0;    // 0: not said
   std::int64_t priority = 0;  // 0: not said
   std::optional<std::int64_t> table;
   std::optional<std::int64_t> scope;
+
+  // What the kernel makes of it, and lists: without host bits, metrics no larger than it takes, and for IPv6 without a
+  // scope, which has none. Table 0 is none that is said: the main one.
+  [[nodiscard]] auto as_kernel_has_it() const -> Route;
 };
 
 struct Dns {

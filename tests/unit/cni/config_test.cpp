@@ -1,6 +1,9 @@
 // Configurations of bridge: what is refused, in the reference's words.
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <optional>
+
 #include "cni/bridge/config.h"
 
 namespace weir::cni::bridge {
@@ -72,6 +75,28 @@ TEST(BridgeConfig, OfAnAddThatIsRefusedCanBeDeleted) {
   }
   (void)refusal(R"(,"vlan":4095)");
   EXPECT_FALSE(readable);
+}
+
+TEST(BridgeConfig, KnowsTheLeastMtuOfEitherFamily) {
+  EXPECT_EQ(refusal(R"(,"mtu":67)"), "mtu: 67 is too small: a link takes at least 68 (RFC 791, section 3.2)");
+  EXPECT_EQ(refusal(R"(,"mtu":68)"), "accepted");
+  const auto of = [](const std::string& keys, std::optional<std::uint32_t> bridge = {}) {
+    const auto good = check_ipv6_mtu(*config(keys), bridge);
+    return good ? "accepted" : good.error().msg;
+  };
+  EXPECT_EQ(
+      of(R"(,"mtu":1279)"),
+      "mtu: 1279 is too small for IPv6, which needs links of at least 1280 (RFC 8200, section 5): give mtu 1280 or "
+      "more, or no IPv6 addresses");
+  EXPECT_EQ(of(R"(,"mtu":1280)", 1000), "accepted");  // which the bridge then has
+  EXPECT_EQ(of("", 1280), "accepted");
+  EXPECT_EQ(of("").find("too small"), std::string::npos);
+  EXPECT_EQ(of("", 1000).find("mtu: the 1000 of bridge cni0 is too small"), 0U);
+}
+
+TEST(BridgeConfig, CountsEachVlanOfATrunkOnce) {
+  EXPECT_EQ(config(R"(,"vlanTrunk":[{"minID":4093,"maxID":4094},{"id":4094},{"id":1},{"minID":1,"maxID":2}])")->trunk,
+            (std::vector<std::uint16_t>{1, 2, 4093, 4094}));
 }
 
 TEST(BridgeConfig, TakesAnEmptyListOfDnsForAWish) {

@@ -162,7 +162,7 @@ TEST_F(StoreFolder, AnEmptyFileIsFreeAndAnOldLeaseIsAnyInterfaces) {
   auto store = open();
   EXPECT_EQ(store.leases_of({"c1", "eth5"}).size(), 2U);
   EXPECT_EQ(store.reserve(ip("10.1.0.2"), {"c2", "eth0"}, 0), true);
-  store.release({"c1", "eth5"});
+  EXPECT_TRUE(store.release({"c1", "eth5"}));
   EXPECT_EQ(store.all(), std::vector{ip("10.1.0.2")});
 }
 
@@ -173,9 +173,9 @@ TEST_F(StoreFolder, FindsALeaseThatWasWrittenOverInPlace) {
   EXPECT_FALSE(open().has_lease({"c1", "eth0"}));
   EXPECT_TRUE(open().has_lease({"c2", "eth0"}));
   write("10.1.0.2", "c3\r\neth0");
-  open().release({"c2", "eth0"});
+  EXPECT_TRUE(open().release({"c2", "eth0"}));
   EXPECT_TRUE(std::filesystem::exists(file("10.1.0.2")));
-  open().release({"c3", "eth0"});
+  EXPECT_TRUE(open().release({"c3", "eth0"}));
   EXPECT_FALSE(std::filesystem::exists(file("10.1.0.2")));
 }
 
@@ -204,6 +204,79 @@ TEST_F(StoreFolder, CollectsWhatIsNotValidAndNothingElse) {
   EXPECT_FALSE(std::filesystem::exists(file("10.1.0.5")));
   EXPECT_TRUE(std::filesystem::exists(file("10.1.0.6")));
   EXPECT_TRUE(std::filesystem::exists(file("stranger")));
+}
+
+auto error_of(const Result<void>& result) -> std::string { return result ? "" : result.error().msg; }
+
+TEST_F(StoreFolder, SaysWhichLeaseItCannotRead) {
+  EXPECT_EQ(open().reserve(ip("10.1.0.2"), {"c1", "eth0"}, 0), true);
+  std::filesystem::remove(file("10.1.0.2"));
+  std::filesystem::create_symlink("/etc/hostname", file("10.1.0.2"));  // nobody's
+  std::filesystem::create_directory(file("10.1.0.3"));
+  write("10.1.0.4", "c1\r\neth0");
+  EXPECT_EQ(error_of(open().release({"c1", "eth0"})), "");
+  EXPECT_FALSE(std::filesystem::exists(file("10.1.0.4")));
+  EXPECT_TRUE(std::filesystem::is_symlink(file("10.1.0.2")));
+  EXPECT_EQ(error_of(open().release({"c1", "eth0"})), "");  // gone already
+}
+
+TEST_F(StoreFolder, FollowsNoLinkInPlaceOfItsOwnFiles) {
+  EXPECT_EQ(open().reserve(ip("10.1.0.2"), {"c1", "eth0"}, 0), true);
+  write("../secret", "kept");
+  std::filesystem::create_symlink(root_ + "/secret", file("last_reserved_ip.1"));
+  EXPECT_EQ(open().last_reserved(1), std::nullopt);
+  const auto refused = open().reserve(ip("10.1.0.3"), {"c1", "eth0"}, 1);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().msg,
+            "write " + file("last_reserved_ip.1") + ": it is a symbolic link, and is not followed: delete it");
+  EXPECT_FALSE(std::filesystem::exists(file("10.1.0.3")));
+  EXPECT_EQ(content("../secret"), "kept");
+  std::filesystem::remove(file("lock"));
+  ASSERT_EQ(::mkfifo(file("lock").c_str(), 0600), 0);
+  const auto opened = Store::open({.data_dir = root_, .network = "net1"});
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().msg, "open " + file("lock") + ": it is no regular file: delete it");
+}
+
+TEST_F(StoreFolder, IsNotOpenToOthers) {
+  (void)open();
+  ASSERT_EQ(::chmod(file("").c_str(), 0770), 0);
+  const auto opened = Store::open_existing({.data_dir = root_, .network = "net1"});
+  ASSERT_FALSE(opened);
+  EXPECT_NE(opened.error().msg.find("may be written to by others than its owner (mode 0770)"), std::string::npos)
+      << opened.error().msg;
+}
+
+TEST(RangeSet_, FindsTheRangeOfAnAddressAmongMany) {
+  std::vector<RangeWish> wishes;
+  for (int i = 3000; i-- > 0;) {  // in no order of theirs
+    wishes.push_back(range("10." + std::to_string(i / 256) + "." + std::to_string(i % 256) + ".0/30"));
+  }
+  const auto set = set_of(wishes);
+  EXPECT_EQ(set.range_for(ip("10.1.7.2")), &set.ranges()[3000 - 1 - (256 + 7)]);
+  EXPECT_EQ(set.range_for(ip("10.1.7.3")), nullptr);
+  EXPECT_EQ(set.range_for(ip("9.255.255.255")), nullptr);
+  EXPECT_EQ(set.range_for(ip("fd00::1")), nullptr);
+  wishes.push_back(range("10.1.7.0/24", "10.1.7.2", "10.1.7.9"));
+  EXPECT_EQ(RangeSet::make(wishes).error().msg, "subnets 10.1.7.1-10.1.7.2 and 10.1.7.2-10.1.7.9 overlap");
+}
+
+TEST(RangeSet_, NamesTheFirstOverlapInTheReferencesOrder) {
+  const std::vector<RangeWish> wishes{range("10.9.0.0/24"), range("10.1.0.0/24"), range("10.1.0.0/25"),
+                                      range("10.9.0.0/25")};
+  EXPECT_EQ(RangeSet::make(wishes).error().msg, "subnets 10.9.0.1-10.9.0.254 and 10.9.0.1-10.9.0.126 overlap");
+}
+
+TEST(ResolvConf, HasToBeARegularFileOfSomeSize) {
+  std::string path = testing::TempDir() + "weir-resolv-XXXXXX";
+  ASSERT_NE(::mkdtemp(path.data()), nullptr);
+  const auto fifo = path + "/fifo";
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  EXPECT_EQ(read_resolv_conf(fifo).error().msg, "open " + fifo + ": resolvConf has to name a regular file");
+  const auto large = path + "/large";
+  std::ofstream(large) << std::string((1U << 20U) + 1, '#');
+  EXPECT_EQ(read_resolv_conf(large).error().msg, "read " + large + ": resolvConf is larger than 1 MiB");
+  std::filesystem::remove_all(path);
 }
 
 TEST(ResolvConf, KeepsItsFourKindsOfLines) {

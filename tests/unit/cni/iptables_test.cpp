@@ -95,5 +95,14 @@ TEST(NatComment, IsReadWholeOrNotAtAll) {
   }
 }
 
+TEST(Iptables, ComparesNetworksByValue) {
+  const NatWish wish{"net1", "c1", {*Prefix::parse("10.1.0.2/0")}};
+  const auto chain = iptables_chain("net1", "c1");
+  const auto comment = text({" -m comment --comment ", in_quotes(iptables_comment("net1", "c1")), " -j "});
+  const auto listed = text({"*nat\n:", chain, " - [0:0]\n-A POSTROUTING -s 10.1.0.2/32", comment, chain, "\n-A ", chain,
+                            comment, "ACCEPT\n-A ", chain, " ! -d 224.0.0.0/4", comment, "MASQUERADE\nCOMMIT\n"});
+  EXPECT_EQ(missing_nat_input(wish, parse_nat(listed)), "");
+}
+
 }  // namespace
 }  // namespace weir::cni::bridge

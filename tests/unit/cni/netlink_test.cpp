@@ -49,6 +49,22 @@ TEST(Vlan, IsNativeOrTagged) {
   }
 }
 
+TEST(Vlan, OfAPortIsListedAsItWasAdded) {
+  for (const bool native : {true, false}) {
+    auto message = add_vlan(9, 7, native);
+    const auto payload = message.finish(1).subspan(sizeof(nlmsghdr));
+    std::vector<PortVlan> found;
+    parse_vlans(payload, 8, found);
+    EXPECT_TRUE(found.empty()) << "another port's";
+    parse_vlans(payload, 9, found);
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].id, 7);
+    EXPECT_EQ(found[0].native, native);
+    parse_vlans(payload.first(5), 9, found);
+    EXPECT_EQ(found.size(), 1U);
+  }
+}
+
 TEST(Link_, IsReadFromWhatTheKernelSays) {
   Message message(RTM_NEWLINK, 0);
   ifinfomsg info{};

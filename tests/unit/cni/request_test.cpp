@@ -93,6 +93,17 @@ TEST(Environment_, RefusesWhatWouldBecomeAPath) {
   }
 }
 
+TEST(Environment_, LimitsAContainerIdWhenItIsAdded) {
+  auto longest = environment("ADD");
+  longest.container_id = std::string(1024, 'c');
+  EXPECT_TRUE(check_environment(longest));
+  longest.container_id += 'c';
+  EXPECT_EQ(check_environment(longest).error().msg, "containerID is too long");
+  EXPECT_EQ(check_environment(longest).error().details, "containerID has 1025 bytes, and may have 1024");
+  longest.command = "DEL";  // whoever took it may be gone
+  EXPECT_TRUE(check_environment(longest));
+}
+
 TEST(Request_, IsCheckedInOrderBeforeAnythingIsCalled) {
   const struct {
     const char* command;

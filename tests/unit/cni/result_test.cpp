@@ -30,6 +30,26 @@ auto compact(std::string_view version) -> std::string {
   return out;
 }
 
+TEST(Route_, IsAsTheKernelHasIt) {
+  const auto of = [](const char* destination, Route route = {}) {
+    route.destination = *Prefix::parse(destination);
+    return route.as_kernel_has_it();
+  };
+  EXPECT_EQ(of("1100:200::1/24").destination.to_string(), "1100:200::/24");
+  EXPECT_EQ(of("10.9.1.7/16").destination.to_string(), "10.9.0.0/16");
+  EXPECT_EQ(of("::ffff:10.9.1.7/112").destination.to_string(), "10.9.0.0/16");
+  EXPECT_EQ(of("10.9.1.7/0").destination.to_string(), "0.0.0.0/0");
+  Route odd;
+  odd.mtu = odd.advmss = 65535;
+  odd.table = 0;
+  odd.scope = 253;
+  EXPECT_EQ(of("10.9.0.0/16", odd).mtu, 65520);
+  EXPECT_EQ(of("10.9.0.0/16", odd).advmss, 65495);
+  EXPECT_EQ(of("10.9.0.0/16", odd).table, std::nullopt);
+  EXPECT_EQ(of("10.9.0.0/16", odd).scope, 253);
+  EXPECT_EQ(of("fd00::/16", odd).scope, std::nullopt);
+}
+
 TEST(Result_, HasTheAlphabetsOrderFrom100On) {
   const std::string rest =
       R"(,"interfaces":[{"mac":"02:00:00:00:00:01","mtu":1500,"name":"br1"},{"name":"eth0","sandbox":"/run/netns/c1"}],)"
