@@ -33,7 +33,6 @@ auto open_signals(const sigset_t& set) -> Fd {
   return signals;
 }
 
-
 // "1 session", "2 sessions"
 auto counted(std::uint64_t count, std::string_view what) -> std::string {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");

@@ -10,8 +10,8 @@ namespace weir::net {
 auto raise_descriptor_limit() -> std::uint64_t;
 
 // Has the kernel's table of our open files hold as many, before there are threads: with threads, whoever opens the file
-// for which it has to grow waits for a grace period of RCU (expand_fdtable), tens of milliseconds on a busy machine, and
-// so does everybody who opens a file meanwhile. 8 bytes each.
+// for which it has to grow waits for a grace period of RCU (expand_fdtable), tens of milliseconds on a busy machine,
+// and so does everybody who opens a file meanwhile. 8 bytes each.
 void make_room_for_descriptors(int count);
 
 // Of the limit that holds now, keeps some for what rules the proxies - the API, its files, the log - so that no load of

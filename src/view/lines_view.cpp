@@ -44,6 +44,7 @@ auto is_trouble(event::CloseReason reason) -> bool {
     case event::CloseReason::connect_failed:
     case event::CloseReason::timeout:
     case event::CloseReason::keepalive:
+    case event::CloseReason::resources:
     case event::CloseReason::fault: break;
   }
   return true;
@@ -95,8 +96,9 @@ void LinesView::print_half_closed(const Moment& moment, const event::HalfClosed&
   const std::string how = half_closed.fault == nullptr ? fmt::format("the {} has finished", to_string(done))
                                                        : fmt::format("the fault {} has ended what the {} sends",
                                                                      printable(*half_closed.fault), to_string(done));
-  session_line(moment, fmt::format("half-closed {}: {}, the {} may still send", arrow(half_closed.direction), how,
-                                   to_string(other(done))),
+  session_line(moment,
+               fmt::format("half-closed {}: {}, the {} may still send", arrow(half_closed.direction), how,
+                           to_string(other(done))),
                session_color);
 }
 
