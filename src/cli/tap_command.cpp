@@ -170,7 +170,7 @@ auto run_tap(const TapArguments& arguments) -> int {
 
   view::ViewOptions& view = plan->view.view;
   const bool shows = view::required_events(view) != 0;
-  auto place = shows || !arguments.view.output.empty() ? open_view_output(arguments.view) : Result<ViewPlace>();
+  auto place = shows || !arguments.view.to_stdout() ? open_view_output(arguments.view) : Result<ViewPlace>();
   if (!place) return complain(place.error().message, exit_failure);
   if (!place->note.empty()) log.info(place->note);
   view.color = view::resolve_color(plan->view.color, place->fd.get());

@@ -104,7 +104,7 @@ auto parse_pattern(const std::string& text) -> Result<std::string> {
 auto parse_output(const ViewArguments& arguments, view::ViewKind kind) -> Result<view::OutputOptions> {
   view::OutputOptions output;
   output.lines = kind != view::ViewKind::raw;
-  if (!arguments.output.empty()) {
+  if (!arguments.to_stdout()) {
     output.path = arguments.output;
     output.name = "-o " + arguments.output;
     output.trouble = view::Trouble::passes;
@@ -169,7 +169,7 @@ auto parse_view(const ViewArguments& arguments) -> Result<ViewChoice> {
 
 auto open_view_output(const ViewArguments& arguments) -> Result<ViewPlace> {
   const std::string& path = arguments.output;
-  if (path.empty()) {
+  if (arguments.to_stdout()) {
     auto out = view::standard_output();
     if (!out) return tl::make_unexpected(out.error());
     return ViewPlace{*std::move(out), ""};

@@ -24,6 +24,9 @@ struct ViewArguments {
   std::string rotate_every;
   std::string grep;
   std::optional<std::uint64_t> count;
+
+  // No file was named; "-" is standard output, as everywhere.
+  [[nodiscard]] auto to_stdout() const -> bool { return output.empty() || output == "-"; }
 };
 // `when_slow`: what it is when nobody says.
 void add_view_options(Command command, ViewArguments& arguments, const std::string& when_slow);

@@ -105,7 +105,7 @@ auto run_watch(const WatchArguments& arguments) -> int {
     say(line);
   };
   const auto output = std::make_shared<WatchedOutput>(std::move(place->fd), choice->output);
-  if (!arguments.view.output.empty()) reopen_at_hangup(output);
+  if (!arguments.view.to_stdout()) reopen_at_hangup(output);
   const auto say_begin = [&] {
     say("watching " + (arguments.proxy.empty() ? "all proxies" : "proxy " + bare(arguments.proxy)));
   };

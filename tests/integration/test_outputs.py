@@ -156,6 +156,14 @@ def test_a_file_that_is_there_is_added_to_and_that_is_said(tap, tmp_path):
     assert weir.stop() == 0
 
 
+def test_a_dash_is_stdout(start_weir, listener, make_peer):
+    weir = start_weir(listener.text, "-o", "-", output="stdout")
+    make_peer("server", "accept echo fin", listener=listener)
+    make_peer("client", "connect send:10 fin read", address=weir.address).finish()
+    assert weir.stop() == 0
+    assert [each["event"] for each in weir.events()][-1] == "closed"
+
+
 def test_overwrite_begins_it_anew(tap, tmp_path):
     old = tmp_path / "old"
     old.write_text("not JSON")
