@@ -213,6 +213,7 @@ void Output::rotate_no_more() {
 void Output::change_file() {
   if (is_down() || closed()) return;
   write_buffer();
+  file_.measure();
   // A file's age counts from its first byte, which may have been written only now.
   if (is_down() || closed() || file_.in_mid_line() || !wants_change()) return;
   if (reopen_asked_.exchange(false, std::memory_order_acq_rel)) {

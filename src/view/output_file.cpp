@@ -107,6 +107,11 @@ void OutputFile::wrote(const char* data, std::size_t size) {
   mid_line_ = lines_ && data[size - 1] != '\n';
 }
 
+void OutputFile::measure() {
+  struct stat status {};
+  if (regular_ && ::fstat(file_.get(), &status) == 0) bytes_ = static_cast<std::uint64_t>(status.st_size);
+}
+
 auto OutputFile::reopen() -> Result<Change> {
   // A file that was removed holds its bytes, and the disk may be full of them, for as long as it is open.
   if (file_ && is_removed(file_.get())) file_.reset();

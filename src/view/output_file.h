@@ -59,6 +59,8 @@ class OutputFile {
   // Only such a file can be rotated: what is a device or a pipe to others stays where it is.
   [[nodiscard]] auto is_regular() const -> bool { return regular_; }
   void wrote(const char* data, std::size_t size);
+  // Somebody may have cut it: asks how long it is now.
+  void measure();
 
   enum class Change : std::uint8_t { same_file, another_file };
   // Opens the path again. On an Error what was open stays so, unless it was removed: then it is let go of, as its

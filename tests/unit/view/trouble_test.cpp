@@ -270,6 +270,18 @@ TEST_F(TroubledFile, AFileThatIsLongEnoughGetsTheNextNumber) {
   EXPECT_EQ(text(path()), "record\n");
 }
 
+TEST_F(TroubledFile, AFileThatWasCutIsAsLongAsItIs) {
+  auto how = options(path());
+  how.rotate_size = 12;
+  Output output(file(path()), how);
+  for (int i = 0; i < 3; ++i) {
+    output.append("record\n");
+    EXPECT_TRUE(output.flush());
+    std::filesystem::resize_file(path(), 0);
+  }
+  EXPECT_FALSE(std::filesystem::exists(path() + ".1"));
+}
+
 TEST_F(TroubledFile, AFileThatIsOldEnoughGetsTheNextNumberAlsoWhileNothingComes) {
   auto how = options(path());
   how.rotate_every = Nanos{1};
