@@ -150,6 +150,11 @@ void Engine::end_listening(Proxy& proxy) const {
   for (const auto& each : proxy.listening) {
     const auto socket = each.lock();
     if (!socket) continue;
+    // Who stands in the kernel's queue is as one whose session ends, and would be reset.
+    constexpr int most = 256;
+    for (int i = 0; i < most; ++i) {
+      if (!Fd(::accept4(socket->get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC))) break;
+    }
     // First, as an accept(2) that is under way on another thread keeps the socket for that long.
     ::shutdown(socket->get(), SHUT_RDWR);
     ::dup3(nowhere_.get(), socket->get(), O_CLOEXEC);

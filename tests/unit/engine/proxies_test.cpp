@@ -5,6 +5,7 @@
 
 #include "engine/engine.h"
 #include "engine/engine_scene.h"
+#include "engine/holding_clock.h"
 
 namespace weir::engine {
 namespace {
@@ -196,6 +197,27 @@ TEST_F(RunningProxies, AnAddressIsFreeAsSoonAsItsProxyIsClosed) {
   }
   EXPECT_TRUE(settle());
   for (const auto& [id, proxy] : traffic().proxies) EXPECT_EQ(proxy.refused_accepts, 0u) << "no pause of accepting";
+}
+
+TEST_F(RunningProxies, AClientThatNoLoopHasAcceptedYetFeelsAnOrderlyEndToo) {
+  test::HoldingClock clock;
+  make({.workers = 1, .clock = &clock});
+  engine_->start();
+  const ProxyId id = engine_->create_proxy(spec());
+  const std::string where = open(id);
+  ASSERT_TRUE(settle());
+  clock.hold(true);
+  ASSERT_TRUE(wait_until([&] {
+    engine_->loop_lag({*home_, 0ms}, [](Nanos) {});  // wakes it
+    return clock.held() > 0;
+  }));
+  const Peer client = Peer::connected_to(where);
+  ASSERT_TRUE(client.is_open());
+  engine_->close_proxy(id, "");
+  EXPECT_EQ(client.read(), "FIN");
+  clock.hold(false);
+  EXPECT_TRUE(settle());
+  engine_.reset();  // before its clock
 }
 
 TEST_F(RunningProxies, AnAnswerBeforeTheStartAndAfterTheStopComesAtOnce) {
