@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <random>
 
 namespace weir {
 namespace {
@@ -84,5 +85,10 @@ auto normal_quantile(double p) -> double {
 }
 
 auto normal_below(double z) -> double { return 0.5 * std::erfc(-z / std::numbers::sqrt2); }
+
+auto random_seed() -> std::uint64_t {
+  std::random_device random;
+  return ((std::uint64_t{random()} << 32U) | random()) >> 11U;
+}
 
 }  // namespace weir

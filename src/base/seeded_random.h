@@ -42,6 +42,9 @@ class Draws {
   std::uint64_t key_ = 0;
 };
 
+// A seed that nobody knows before, of 53 bits: a JSON number holds it exactly.
+[[nodiscard]] auto random_seed() -> std::uint64_t;
+
 // The value of a standard normal variable below which a part p of it lies, 0 < p < 1; the library's
 // distributions differ between vendors. Relative error below 1.2e-9.
 [[nodiscard]] auto normal_quantile(double p) -> double;

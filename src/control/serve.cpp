@@ -9,9 +9,9 @@
 #include <array>
 #include <csignal>
 #include <deque>
-#include <random>
 #include <utility>
 
+#include "base/seeded_random.h"
 #include "control/bulk_changes.h"
 #include "control/config_file.h"
 #include "control/event_log.h"
@@ -20,6 +20,7 @@
 #include "control/registry.h"
 #include "control/session_watch.h"
 #include "engine/drain.h"
+#include "engine/lifecycle.h"
 #include "engine/listeners.h"
 #include "engine/machine.h"
 #include "http/server.h"
@@ -30,19 +31,6 @@ namespace {
 
 auto cannot_end(int fd, const std::string& why) -> tl::unexpected<Error> {
   return failure(fmt::format("--exit-on-eof {}: {}; give a pipe or a socket that is open", fd, why));
-}
-
-auto random_seed() -> std::uint64_t {
-  std::random_device random;
-  const std::uint64_t seed = (std::uint64_t{random()} << 32) | random();
-  return seed >> 11;  // a JSON number holds 53 bits exactly
-}
-
-auto served_signals() -> sigset_t {
-  sigset_t set;
-  ::sigemptyset(&set);
-  for (const int each : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&set, each);
-  return set;
 }
 
 auto log_settings(const ServeOptions& options, const Config& config) -> syslog::LogSettings {
@@ -187,7 +175,7 @@ auto Server::start() -> Result<void> {
   if (!made) return tl::make_unexpected(made.error());
   served_ = *std::move(made);
   http_.set_gate(served_.gate);
-  const sigset_t set = served_signals();
+  const sigset_t set = engine::served_signals(true);
   signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (auto watched = signal_watch_.watch(signals_.get()); !watched) return watched;
   if (options_.exit_on_eof) {
@@ -370,9 +358,7 @@ auto serve(const ServeOptions& options) -> Result<void> {
   if (options.exit_on_eof && ::fcntl(*options.exit_on_eof, F_GETFD) < 0) {
     return cannot_end(*options.exit_on_eof, errno_text(errno));
   }
-  const sigset_t set = served_signals();
-  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);
+  engine::block_signals(true);
   (void)net::raise_descriptor_limit();
   net::keep_descriptors_for_control();
   net::make_room_for_descriptors(16'384);  // listeners of two families for Registry::most_proxies, and sessions

@@ -14,15 +14,6 @@
 namespace weir::engine {
 namespace {
 
-auto served_signals(bool hangup) -> sigset_t {
-  sigset_t set;
-  ::sigemptyset(&set);
-  ::sigaddset(&set, SIGINT);
-  ::sigaddset(&set, SIGTERM);
-  if (hangup) ::sigaddset(&set, SIGHUP);
-  return set;
-}
-
 // -1 where no descriptor is left. Better then that a signal ends us at once than that none does.
 auto open_signals(const sigset_t& set) -> Fd {
   Fd signals(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
@@ -39,6 +30,15 @@ auto counted(std::uint64_t count, std::string_view what) -> std::string {
 }
 
 }  // namespace
+
+auto served_signals(bool hangup) -> sigset_t {
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, SIGINT);
+  ::sigaddset(&set, SIGTERM);
+  if (hangup) ::sigaddset(&set, SIGHUP);
+  return set;
+}
 
 auto poll_timeout(Nanos left) -> int {
   constexpr std::int64_t hour = 3'600'000;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <csignal>
 #include <functional>
 #include <optional>
 #include <string>
@@ -28,6 +29,8 @@ struct Ending {
 // longer looks again.
 [[nodiscard]] auto poll_timeout(Nanos left) -> int;
 
+// SIGINT and SIGTERM, and SIGHUP if `hangup`.
+[[nodiscard]] auto served_signals(bool hangup) -> sigset_t;
 // Blocks SIGINT and SIGTERM for this thread and those it makes, and SIGHUP if `hangup`; before any thread is
 // started.
 void block_signals(bool hangup = false);

@@ -192,6 +192,13 @@ def test_clients_cannot_take_the_descriptors_of_the_api(weir_binary, tmp_path, l
                 listener.sock.accept()[0].close()
         return serve.get("/api/v1/sessions").json["sessions"] == []
     wait_until(all_have_left, "they have left", 20.0)
-    with socket.create_connection(("127.0.0.1", port), timeout=20 * PATIENCE):
-        wait_until(lambda: len(serve.get("/api/v1/sessions").json["sessions"]) == 1, "the next client is served", 20.0)
+    with socket.create_connection(("127.0.0.1", port), timeout=20 * PATIENCE) as client:
+        client.sendall(b"served")
+
+        def is_served():
+            with contextlib.suppress(BlockingIOError):
+                with listener.sock.accept()[0] as server:
+                    server.settimeout(20 * PATIENCE)
+                    return server.recv(6) == b"served"
+        wait_until(is_served, "the next client is served", 20.0)
     assert serve.stop() == 0

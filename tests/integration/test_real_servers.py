@@ -12,7 +12,7 @@ import pytest
 
 from deadline import PATIENCE, wait_until
 from private_servers import Nginx, PostgreSQL, Redis, find_program
-from session_log import read_sessions
+from session_log import read_sessions, wait_for_closed
 from peers import Listener, random_bytes
 
 HUNDRED_MEGABYTES = 100 * 1000 * 1000
@@ -162,7 +162,7 @@ def test_redis_behind_its_unix_socket(redis, start_weir):
     weir = start_weir(f"unix:{redis.unix_path}")
     host, port = weir.address
     assert run(find_program("redis-cli"), "-h", host, "-p", port, "PING").strip() == "PONG"
-    assert read_sessions(weir.events())[1].opened["upstream"] == f"unix:{redis.unix_path}"
+    assert wait_for_closed(weir)[1].opened["upstream"] == f"unix:{redis.unix_path}"
 
 
 def test_redis_through_a_unix_listener(redis, start_weir, tmp_path):

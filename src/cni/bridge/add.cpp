@@ -1,3 +1,5 @@
+#include <poll.h>
+
 #include <algorithm>
 #include <cerrno>
 
@@ -118,14 +120,24 @@ class Adding {
   }
 
   // The host's end of an earlier attachment of the same names, whose namespace is gone, goes now and not whenever the
-  // kernel comes to it.
+  // kernel comes to it. A namespace lives on for some milliseconds after its last name is gone: one that is alive may
+  // be about to die, and is given a little time.
   auto bury_dead_link() -> Result<void> {
-    const auto there = find_link(host_, host_veth(request_->name, owner_));
-    if (!there) return refused("failed to lookup " + host_veth(request_->name, owner_), there.error());
-    if (!*there || !is_ours(**there, request_->name, owner_) || !is_peer_dead(host_, **there)) return {};
-    const auto gone = host_.send(delete_link((*there)->index));
-    if (gone || gone.error().code == ENODEV) return {};
-    return refused("failed to delete " + (*there)->name, gone.error());
+    constexpr int step_ms = 10;
+    constexpr int patience_ms = 500;
+    for (int waited = 0;; waited += step_ms) {
+      const auto there = find_link(host_, host_veth(request_->name, owner_));
+      if (!there) return refused("failed to lookup " + host_veth(request_->name, owner_), there.error());
+      if (!*there || !is_ours(**there, request_->name, owner_)) return {};
+      if (!is_peer_dead(host_, **there)) {
+        if (waited >= patience_ms) return {};
+        (void)::poll(nullptr, 0, step_ms);
+        continue;
+      }
+      const auto gone = host_.send(delete_link((*there)->index));
+      if (gone || gone.error().code == ENODEV) return {};
+      return refused("failed to delete " + (*there)->name, gone.error());
+    }
   }
 
   // A machine or runtime may have crashed before the DEL of an attachment of the same names. It is dead when no link of
