@@ -11,7 +11,7 @@ option(WEIR_PCH "Precompile the headers of libraries" ON)
 
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${PROJECT_SOURCE_DIR}/cmake/compile-cached)
+  set(CMAKE_CXX_COMPILER_LAUNCHER sh ${PROJECT_SOURCE_DIR}/cmake/compile-cached)
 endif()
 
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
