@@ -25,8 +25,15 @@ auto NativeRoutes::get_ready(const http::Request&, const Parts&) -> http::Respon
   for (const auto& [name, entry] : registry_.all()) {
     if (entry.rules.enabled && !entry.listening) down.push_back(name);
   }
+  // Told, and no reason to take the proxies out of service: the traffic goes on without the view.
+  Json troubled = Json::array();
+  for (const auto& output : observer_outputs_ ? observer_outputs_() : std::vector<view::OutputStatus>()) {
+    if (output.error != 0) troubled.push_back({{"output", output.name}, {"error", errno_text(output.error)}});
+  }
   const bool is_ready = down.empty();
-  return api_json(is_ready ? 200 : 503, {{"ready", is_ready}, {"not_listening", std::move(down)}});
+  return api_json(
+      is_ready ? 200 : 503,
+      {{"ready", is_ready}, {"not_listening", std::move(down)}, {"outputs_not_written", std::move(troubled)}});
 }
 
 }  // namespace weir::api

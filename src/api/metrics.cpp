@@ -144,6 +144,7 @@ class Scrape {
   }
   void write_process();
   void write_log();
+  void write_outputs();
 
   const control::ApiParts& parts_;
   engine::Traffic traffic_;
@@ -168,6 +169,7 @@ void Scrape::write_process() {
   text_.one("weir_api_connections", "HTTP connections that are open now.", gauge,
             static_cast<double>(parts_.http_connections()));
   write_log();
+  write_outputs();
   text_.one("weir_loop_lag_seconds", "How long the slowest loop took to answer this scrape.", gauge,
             std::chrono::duration<double>(traffic_.took).count());
   text_.one("weir_scrape_partial", "Was a loop too late for this scrape, so that its share is missing?", gauge,
@@ -185,6 +187,21 @@ void Scrape::write_log() {
   fill("weir_log_dropped_total", "Log messages that a target did not take in time.", counter,
        [](const auto& status) { return status.dropped; });
   fill("weir_log_up", "Is the target there?", gauge, [](const auto& status) { return status.up ? 1 : 0; });
+}
+
+void Scrape::write_outputs() {
+  const auto all = parts_.observer_outputs ? parts_.observer_outputs() : std::vector<view::OutputStatus>();
+  if (all.empty()) return;
+  const auto fill = [&](std::string_view name, std::string_view help, std::string_view type, auto value) {
+    text_.family(name, help, type);
+    for (const auto& status : all) text_.sample({{"output", status.name}}, static_cast<double>(value(status)));
+  };
+  fill("weir_observer_output_up", "Is the output of an observer written to?", gauge,
+       [](const auto& status) { return status.error == 0 ? 1 : 0; });
+  fill("weir_observer_output_outages_total", "Times that an observer's output took nothing.", counter,
+       [](const auto& status) { return status.outages; });
+  fill("weir_observer_output_lost_bytes_total", "Bytes of chunks that were lost to such outages.", counter,
+       [](const auto& status) { return status.lost_bytes; });
 }
 
 }  // namespace

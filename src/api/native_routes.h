@@ -26,6 +26,7 @@ class NativeRoutes {
         leases_(parts.leases),
         lists_(parts.lists),
         log_(parts.log),
+        observer_outputs_(parts.observer_outputs),
         version_(std::move(version)),
         when_settled_(loop_, registry_, [](const Refusal& why) { return api_refusal(why); }) {}
   void handle(const http::Request& request, http::Responder responder);
@@ -94,6 +95,7 @@ class NativeRoutes {
   control::Leases& leases_;
   control::Turns& lists_;
   const syslog::TargetLog& log_;
+  std::function<std::vector<view::OutputStatus>()> observer_outputs_;
   std::string version_;
   SessionRates rates_;
   WhenSettled when_settled_;

@@ -235,7 +235,9 @@ auto openapi_schemas() -> Json {
                {"field", described(text(), "which field is at fault, where one is")}}}}}};
   all["Version"] = whole({{"version", text()}, {"seed", count()}, {"revision", count()}, {"last_event", count()}});
   all["Health"] = whole({{"healthy", flag()}, {"loop_lag_seconds", number()}});
-  all["Ready"] = whole({{"ready", flag()}, {"not_listening", list_of(text())}});
+  all["Ready"] = whole({{"ready", flag()},
+                        {"not_listening", list_of(text())},
+                        {"outputs_not_written", list_of(whole({{"output", text()}, {"error", text()}}))}});
   all["SettingCatalog"] = whole({{"settings", list_of(whole({{"name", text()},
                                                              {"kind", text()},
                                                              {"values", text()},

@@ -4,38 +4,47 @@
 #include <memory>
 #include <utility>
 
+#include "control/file_text.h"
+
 namespace weir::control {
 
 ConfigFile::~ConfigFile() {
-  if (reader_.joinable()) reader_.join();
+  if (parser_.joinable()) parser_.join();
 }
 
 // A defect of ours must not end everybody's sessions, hence the catches.
 void ConfigFile::read_again() {
   if (path_.empty()) return parts_.log.info("SIGHUP: there is no configuration file to read again");
+  // Now, as its writer may begin the next version at any time after the signal: half a file could be one that says
+  // less.
+  auto text = read_text(path_);
+  if (!text) return parts_.log.error(text.error().message + "; nothing was changed");
   if (std::exchange(busy_, true)) {
-    once_more_ = true;  // what is being read may be older than the signal
+    next_ = *std::move(text);
     return;
   }
+  begin(*std::move(text));
+}
+
+void ConfigFile::begin(std::string text) {
+  if (parser_.joinable()) parser_.join();  // it has posted its last word
   try {
-    begin();
+    parser_ = std::thread([this, text = std::move(text)] { parse(text); });
   } catch (const std::exception& error) {
     parts_.log.error(fmt::format("{}: reading it again failed: {}", path_, error.what()));
     busy_ = false;
   }
 }
 
-void ConfigFile::begin() {
-  if (reader_.joinable()) reader_.join();  // it has posted its last word
-  reader_ = std::thread([this] {
-    auto read = std::make_shared<Result<Config>>();
-    try {
-      *read = read_config(path_);
-    } catch (const std::exception& error) {
-      *read = failure(fmt::format("{}: reading it again failed: {}", path_, error.what()));
-    }
-    parts_.loop.post([this, read] { on_read(std::move(*read)); });
-  });
+// On the thread of its own.
+void ConfigFile::parse(const std::string& text) {
+  auto read = std::make_shared<Result<Config>>();
+  try {
+    *read = parse_config(text, path_);
+  } catch (const std::exception& error) {
+    *read = failure(fmt::format("{}: reading it again failed: {}", path_, error.what()));
+  }
+  parts_.loop.post([this, read] { on_read(std::move(*read)); });
 }
 
 void ConfigFile::on_read(Result<Config> config) {
@@ -79,8 +88,8 @@ void ConfigFile::on_done(ConfigChange& change, const syslog::LogSettings& log_be
 }
 
 void ConfigFile::finish() {
+  if (auto next = std::exchange(next_, std::nullopt)) return begin(*std::move(next));
   busy_ = false;
-  if (std::exchange(once_more_, false)) read_again();
 }
 
 }  // namespace weir::control

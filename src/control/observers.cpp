@@ -112,7 +112,7 @@ auto add_observers(const std::vector<ObserverRule>& rules, engine::Engine& engin
     if (!file) return tl::make_unexpected(file.error());
     // It outlives what it serves: whatever its file meets, it comes back.
     view::OutputOptions how{.path = rule.output == "stdout" ? "" : rule.output,
-                            .name = "observer " + rule.output,
+                            .name = std::string(observer_prefix) + rule.output,
                             .mode = observer_mode,
                             .trouble = view::Trouble::passes,
                             .outlives_reader = true,

@@ -51,6 +51,7 @@ struct ObserverRule {
 [[nodiscard]] auto read_observer(const Json& object, const std::string& path) -> tl::expected<ObserverRule, FieldError>;
 
 // The observers' files while they are written to; they go after the engine.
+inline constexpr std::string_view observer_prefix = "observer ";  // of an output's name in messages
 using ObserverOutputs = std::vector<std::unique_ptr<view::Output>>;
 // Opens the files and gives the engine, before it starts, the views. `names` outlives the engine. `say` is told, on an
 // observer's thread, when a file cannot be written to for a time, and when it can again; it outlives the engine too.

@@ -261,8 +261,14 @@ def test_an_observer_of_serve_comes_back(weir_binary, tmp_path):
                 limit_files(serve.process, view.stat().st_size + 10)
                 assert echoes(client)
                 wait_until(lambda: f"observer {view}: File too large (EFBIG)" in serve.stderr(), "it is told")
+                ready = serve.get("/api/v1/ready")
+                assert (ready.status, ready.json["outputs_not_written"]) == (
+                    200, [{"output": str(view), "error": "File too large"}])
+                assert f'weir_observer_output_up{{output="{view}"}} 0' in serve.get("/metrics").text
                 limit_files(serve.process, None)
                 wait_until(lambda: serve.stderr().count("written to again") == 1, "it came back by itself")
+                assert serve.get("/api/v1/ready").json["outputs_not_written"] == []
+                assert f'weir_observer_output_outages_total{{output="{view}"}} 1' in serve.get("/metrics").text
         finally:
             assert serve.stop() == 0, serve.stderr()
         assert events_in(view)[-1]["event"] == "closed"
