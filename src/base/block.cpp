@@ -9,7 +9,8 @@
 namespace weir {
 namespace {
 
-constexpr std::array<std::size_t, 4> class_sizes{4 * 1024, 16 * 1024, 64 * 1024, BlockPool::fill_block_size};
+constexpr std::array<std::size_t, 6> class_sizes{4 * 1024,  16 * 1024,  32 * 1024,
+                                                 64 * 1024, 128 * 1024, BlockPool::fill_block_size};
 
 void destroy(Block* block) {
   block->~Block();
@@ -116,7 +117,8 @@ auto BlockPool::commit(std::size_t n) -> Slice {
 }
 
 auto BlockPool::own_space(std::size_t size) -> std::span<std::byte> {
-  if (own_ != nullptr && own_->capacity < size) recycle(std::exchange(own_, nullptr));
+  // One that was larger than it had to be would be kept whole for the little that is read into it.
+  if (own_ != nullptr && own_->capacity != class_sizes[class_for(size)]) recycle(std::exchange(own_, nullptr));
   if (own_ == nullptr) own_ = acquire(size);
   if (own_ == nullptr) return {};
   return {own_->bytes(), size};

@@ -115,7 +115,7 @@ class BlockPool {
  private:
   friend class Slice;
   friend class BlockFill;
-  static constexpr std::size_t class_count = 4;
+  static constexpr std::size_t class_count = 6;
   static auto class_for(std::size_t size) -> std::size_t;
   auto acquire(std::size_t size) -> Block*;
   void reclaim();              // owner thread: take back what was returned

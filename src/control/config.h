@@ -35,7 +35,8 @@ struct Config {
 // What two parts of it may not say at once: two that listen in one place, an observer of a proxy that is not there.
 // parse_config asks it.
 [[nodiscard]] auto find_conflict(const Config& config) -> std::optional<FieldError>;
-// Whether what it writes to and listens on could be made here: directories and their rights. Makes nothing, and does
+// Whether what it writes to and listens on could be made here: directories and their rights, and that no proxy listens
+// where its API would. Makes nothing, and does
 // not ask whether a port is free, as a running weir may have it.
 [[nodiscard]] auto check_machine(const Config& config) -> Result<void>;
 // Every value in force, as a file that says the same.

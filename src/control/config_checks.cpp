@@ -40,7 +40,6 @@ auto find_collision(const Config& config) -> std::optional<FieldError> {
                         fmt::format("{} is where {} listens: write another address or port; port 0 picks a free one",
                                     listen.text, by)};
     };
-    if (config.api && collide(listen, *config.api)) return taken("the API");
     for (std::size_t before = 0; before < i; ++before) {
       if (!proxies[before].rules.enabled || !collide(listen, proxies[before].rules.listen)) continue;
       return taken(fmt::format("the proxy \"{}\"", proxies[before].name));
@@ -87,6 +86,13 @@ auto find_conflict(const Config& config) -> std::optional<FieldError> {
 }
 
 auto check_machine(const Config& config) -> Result<void> {
+  for (std::size_t i = 0; config.api && i < config.proxies.size(); ++i) {
+    const auto& rules = config.proxies[i].rules;
+    if (!rules.enabled || !collide(rules.listen, *config.api)) continue;
+    return failure(
+        fmt::format("proxies[{}].listen: {} is where the API listens, unless weir serve --api says otherwise", i,
+                    rules.listen.text));
+  }
   const auto can_write = [](const std::string& what, const std::string& path) -> Result<void> {
     const auto checked = check_output(path);
     return checked ? checked : failure(fmt::format("{}: {}: {}", what, path, checked.error().message));

@@ -98,6 +98,7 @@ auto Registry::create(std::string name, proxy::ProxyRules rules, std::shared_ptr
   if (entry.rules.enabled) {
     if (auto opened = open(entry); !opened) {
       engine_.remove_proxy(entry.id);
+      if (names_ != nullptr) names_->remove(entry.id);
       return tl::make_unexpected(opened.error());
     }
   }

@@ -295,7 +295,7 @@ void Server::on_signal() {
     if (info.ssi_signo == SIGHUP) {
       log_.reopen();
       for (const auto& output : *outputs_) output->reopen();
-      config_.read_again();
+      if (!drain_.has_begun()) config_.read_again();
     } else {
       obey(drain_.on_signal(loop_->now(), engine_->live_sessions()));
     }
@@ -305,6 +305,7 @@ void Server::on_signal() {
 void Server::obey(const engine::Drain::Orders& orders) {
   if (orders.stop_accepting) {
     leases_.abandon();  // sessions end as they ran
+    changes_.abandon();
     http_.stop();
     remove_unix_paths();  // now, as a successor may listen there while the sessions drain
     engine_->stop_accepting();

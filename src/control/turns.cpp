@@ -8,6 +8,7 @@ namespace weir::control {
 
 void Turns::add(std::string what, Step step) {
   loop_.assert_on_loop_thread();
+  if (abandoned_) return;
   jobs_.push_back({std::move(what), std::move(step)});
   if (!working_ && !has_turn_) work();
 }

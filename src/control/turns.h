@@ -27,6 +27,11 @@ class Turns final : private net::Rerun {
 
   // If nothing waits, the job begins before this returns, and a short one is done then. `what` it is, for the log.
   void add(std::string what, Step step);
+  // What waits, or is added from now on, is not done. Not from within a job.
+  void abandon() {
+    abandoned_ = true;
+    jobs_.clear();
+  }
   [[nodiscard]] auto waiting() const -> std::size_t { return jobs_.size(); }
 
   static constexpr Nanos longest = std::chrono::milliseconds{1};
@@ -44,6 +49,7 @@ class Turns final : private net::Rerun {
   Log& log_;
   Pace pace_;
   std::deque<Job> jobs_;  // the first is under way
+  bool abandoned_ = false;
   bool working_ = false;
   bool has_turn_ = false;  // the next one is on its way
 };

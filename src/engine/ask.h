@@ -45,6 +45,8 @@ class Asks {
   template <class T>
   void ask(const std::vector<net::EventLoop*>& loops, const Asker& asker, std::function<T(std::size_t)> question,
            std::function<void(Answers<T>)> then);
+  // The same now.
+  void forget() { const auto gone = std::exchange(waiting_, {}); }
   [[nodiscard]] auto under_way() const -> std::size_t { return waiting_.size(); }
 
  private:

@@ -123,6 +123,7 @@ void Engine::ask_counters(const SessionHandle& handle) {
 
 void Engine::stop_accepting() {
   wants_session_ends_.store(true);
+  is_ending_ = true;
   tell_workers([](WorkerThread& each) { each.worker->stop_accepting(); });
   for (auto& [id, proxy] : proxies_) end_listening(proxy);
 }
@@ -200,6 +201,7 @@ auto Engine::stop(std::chrono::milliseconds patience) -> bool {
   running_ = false;
   for (const auto& worker : workers_) worker->loop->stop();
   for (const auto& worker : workers_) worker->thread.join();
+  asks_.forget();  // what waits for an answer may belong to those who go before us
   bool all_shown = true;
   for (const auto& observing : observers_) all_shown = observing.thread->finish(patience) && all_shown;
   for (const auto& thread : leaving_) all_shown = thread->finish(patience) && all_shown;

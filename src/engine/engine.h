@@ -251,6 +251,7 @@ class Engine {
   std::vector<std::unique_ptr<ObserverThread>> leaving_;  // detached; they take what is left for them
   std::uint32_t next_observer_ = 0;
   bool running_ = false;
+  bool is_ending_ = false;  // nothing listens any more
 
   Fd nowhere_;  // what a listener's descriptor names once it listens no more
   std::uint64_t changes_ = 0;

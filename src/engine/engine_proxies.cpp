@@ -76,6 +76,7 @@ auto Engine::create_proxy(ProxySpec spec) -> ProxyId {
 }
 
 auto Engine::bind(ProxyId id, const proxy::ProxyRules& rules) -> Result<Listeners> {
+  if (is_ending_) return failure("this process is ending and listens no more", ECANCELED);
   return make_listeners(rules.listen, proxy_of(id).spec.network_namespace, rules.stream_options());
 }
 
@@ -100,6 +101,7 @@ auto Engine::open_proxy(ProxyId id) -> Result<ListenAddress> {
 }
 
 auto Engine::open_proxy(ProxyId id, Listeners listeners) -> Result<ListenAddress> {
+  if (is_ending_) return failure("this process is ending and listens no more", ECANCELED);
   Proxy& proxy = proxy_of(id);
   proxy.unix_paths = std::move(listeners.unix_paths);
   proxy.listening.clear();
@@ -196,10 +198,14 @@ void Engine::remove_proxy(ProxyId id) {
 }
 
 void Engine::set_faults(ProxyId proxy, const std::shared_ptr<const fault::FaultList>& list) {
-  tell_workers([proxy, list](WorkerThread& each) {
+  const auto& state = proxy_of(proxy).faults;
+  state->expect(list);
+  // The last loop forgets what is gone: until it has taken the list, a session may begin under the one before.
+  const auto left = std::make_shared<std::atomic<std::size_t>>(workers_.size());
+  tell_workers([proxy, list, state, left](WorkerThread& each) {
     if (auto* on_worker = each.worker->find_proxy(index_of(proxy))) each.worker->set_faults(*on_worker, list);
+    if (left->fetch_sub(1, std::memory_order_acq_rel) == 1) state->forget_the_gone();
   });
-  proxy_of(proxy).faults->forget_all_but(*list);
 }
 
 auto Engine::faults(ProxyId proxy) const -> const fault::ProxyFaults& { return *proxies_.at(proxy).faults; }

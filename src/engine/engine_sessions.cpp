@@ -120,8 +120,10 @@ void Engine::traffic(const Asker& asker, std::function<void(Traffic)> then) {
 void Engine::loop_lag(const Asker& asker, std::function<void(Nanos)> then) {
   ask_workers<std::monostate>(
       asker, [](WorkerThread&) { return std::monostate(); },
-      [this, began = clock_.mono(), then = std::move(then)](const Answers<std::monostate>&) {
-        then(clock_.mono() - began);
+      [this, patience = asker.patience, began = clock_.mono(), then = std::move(then)](const auto& answers) {
+        const Nanos lag = clock_.mono() - began;
+        // The patience counts from the beginning of the turn, which is a little earlier.
+        then(answers.partial ? std::max<Nanos>(lag, patience) : lag);
       });
 }
 

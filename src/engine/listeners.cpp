@@ -1,5 +1,7 @@
 #include "engine/listeners.h"
 
+#include <unistd.h>
+
 #include <cerrno>
 
 #include "net/descriptors.h"
@@ -21,6 +23,7 @@ auto bind_all(const ListenAddress& wanted, net::SocketFactory& sockets, const ne
     }
     auto listener = sockets.listen(address, options);
     if (listener && net::is_kept_descriptor(listener->get())) {
+      if (const auto* path = address.unix_path(); path != nullptr && !path->starts_with('@')) ::unlink(path->c_str());
       return failure(
           "too few descriptors are left for another proxy: raise the limit of open files (ulimit -n; "
           "LimitNOFILE= of a unit)",

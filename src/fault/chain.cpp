@@ -190,10 +190,18 @@ void Chain::input_ended(std::size_t at) {
   call(at, [](Stage& stage, StageContext& context) { stage.on_end(context); });
 }
 
+// An end of the session counts more than one of the direction that came before it, and a reset more than both.
+void Chain::note_maker(const SessionFault& fault, End how, bool source_ended) {
+  if (told_to_end_) return;  // by others
+  const bool is_first =
+      how == End::fin ? !end_maker_ && !source_ended : !reset_ && (how != End::session_fin || last_ == End::fin);
+  if (is_first) end_maker_ = fault.spec;
+}
+
 // A slot gives out no more: by its own wish, or as nothing comes in.
 void Chain::ended(std::size_t at, End how) {
   Slot& slot = slots_[at];
-  if (!end_maker_ && (how != End::fin || !slot.input_ended)) end_maker_ = slot.fault->spec;
+  note_maker(*slot.fault, how, slot.input_ended);
   if (how == End::session_reset) {
     if (!std::exchange(reset_, true)) end_ = how;
     out_ended_ = true;  // no FIN after it
@@ -274,6 +282,7 @@ void Chain::on_room(Moment moment) {
 
 void Chain::on_session_end(Moment moment) {
   begin(moment);
+  told_to_end_ = true;
   for (std::size_t at = slots_.size(); at-- > 0;) retire(at);
   input_ended_ = true;
   input_ended(0);
@@ -283,7 +292,10 @@ void Chain::on_session_end(Moment moment) {
 auto Chain::take_released() -> Slice {
   Slice bytes = std::move(released_.front());
   released_.pop_front();
-  if (released_.empty()) count_queues();
+  if (released_.empty()) {
+    if (held_ == 0) fill_.let_go();  // nothing may call again for as long as the session is idle
+    count_queues();
+  }
   return bytes;
 }
 

@@ -107,7 +107,8 @@ class Chain {
   [[nodiscard]] auto alarm() const -> CompactOptional<MonoTime> { return alarm_; }
   // The direction's end has come out, or a stage asked for that of the session.
   [[nodiscard]] auto end() const -> std::optional<End> { return end_; }
-  // The fault that made the first end of this direction; null: its source did, or it has not ended.
+  // The fault that ended the session, or else was the first to end this direction; null: neither, as its source has
+  // finished, or it has not ended.
   [[nodiscard]] auto end_maker() const -> const FaultSpec* { return end_maker_.get(); }
   // Once: a stage found the sink blocked, and is to hear when it is not.
   [[nodiscard]] auto take_wants_room() -> bool { return std::exchange(wants_room_, false); }
@@ -139,6 +140,7 @@ class Chain {
   void call(std::size_t at, Call call);
   [[nodiscard]] auto selection_for(const SessionFault& fault) -> std::unique_ptr<Selection>;
   void input_ended(std::size_t at);
+  void note_maker(const SessionFault& fault, End how, bool source_ended);
   void ended(std::size_t at, End how);
   void enter(std::size_t at);
   void activate(std::size_t at);
@@ -182,6 +184,7 @@ class Chain {
   bool input_ended_ = false;
   bool out_ended_ = false;  // and it was told
   bool reset_ = false;      // a stage asked for RST
+  bool told_to_end_ = false;
 };
 
 }  // namespace weir::fault

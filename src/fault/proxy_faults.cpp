@@ -58,8 +58,14 @@ auto ProxyFaults::counts() const -> std::vector<Count> {
   return all;
 }
 
-void ProxyFaults::forget_all_but(const FaultList& list) {
+void ProxyFaults::expect(std::shared_ptr<const FaultList> list) {
   const std::lock_guard lock(mutex_);
+  newest_ = std::move(list);
+}
+
+void ProxyFaults::forget_the_gone() {
+  const std::lock_guard lock(mutex_);
+  const FaultList& list = *newest_;
   std::erase_if(states_, [&](const auto& each) { return list.find(each.first.first) == nullptr; });
   std::size_t gone = 0;
   std::erase_if(counters_, [&](const auto& each) {

@@ -50,9 +50,11 @@ class ProxyFaults {
   };
   // By name.
   [[nodiscard]] auto counts() const -> std::vector<Count>;
-  // Forgets the shared states of faults that are not in the list, and what was counted of those of them that no
+  // The faults that there are from now on.
+  void expect(std::shared_ptr<const FaultList> list);
+  // Forgets the shared states of faults that are not among them, and what was counted of those of them that no
   // session has: all but the first `gone_counted` names.
-  void forget_all_but(const FaultList& list);
+  void forget_the_gone();
   static constexpr std::size_t gone_counted = 256;
 
   // Client addresses remembered for scope = client; beyond it those that no session uses are forgotten.
@@ -62,6 +64,7 @@ class ProxyFaults {
   std::uint64_t seed_;
   std::string proxy_;
   mutable std::mutex mutex_;
+  std::shared_ptr<const FaultList> newest_ = std::make_shared<FaultList>();
   std::map<std::pair<std::string, std::string>, std::shared_ptr<SharedState>> states_;  // by fault and client
   std::map<std::string, std::shared_ptr<FaultCounters>, std::less<>> counters_;
 };

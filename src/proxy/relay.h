@@ -159,8 +159,10 @@ class Relay {
   bool parked_ = false;
   bool grace_expired_ = false;
   bool half_close_told_ = false;
-  bool ended_by_fault_ = false;     // a fault asked for the session's end
-  bool first_fin_is_made_ = false;  // by a fault: first_fin_'s leg has not finished
+  bool ended_by_fault_ = false;  // a fault asked for the session's end
+  enum class SessionEnder : std::uint8_t { none, upstream, downstream };
+  SessionEnder session_ender_ = SessionEnder::none;  // the pump whose fault did
+  bool first_fin_is_made_ = false;                   // by a fault: first_fin_'s leg has not finished
 };
 
 }  // namespace weir::proxy

@@ -155,14 +155,17 @@ template <Endpoint C, Endpoint S>
 auto Relay<C, S>::end_maker() const -> const fault::FaultSpec* {
   const fault::FaultSpec* up = upstream_.end_maker();
   const fault::FaultSpec* down = downstream_.end_maker();
+  if (session_ender_ != SessionEnder::none) return session_ender_ == SessionEnder::upstream ? up : down;
   const bool up_is_first = down == nullptr || first_fin_ != LegName::server;
   return up != nullptr && up_is_first ? up : down;
 }
 
 template <Endpoint C, Endpoint S>
 auto Relay<C, S>::carry_out_fault_end(MonoTime now) -> bool {
-  for (const auto& end : {upstream_.fault_end(), downstream_.fault_end()}) {
+  for (const SessionEnder pump : {SessionEnder::upstream, SessionEnder::downstream}) {
+    const auto end = pump == SessionEnder::upstream ? upstream_.fault_end() : downstream_.fault_end();
     if (!end || *end == fault::End::fin) continue;
+    if (session_ender_ == SessionEnder::none || *end == fault::End::session_reset) session_ender_ = pump;
     if (*end == fault::End::session_reset) {
       close({.reason = event::CloseReason::fault, .after = age(now)}, true, now);
       return true;

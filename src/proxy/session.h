@@ -100,7 +100,7 @@ class Session final : public net::Disposable, private net::Timer, private net::A
     bool listener_is_full = false;          // the attempt waits for a place in a Unix listener's queue
     std::optional<MonoTime> attempt_since;  // none: none is under way
     std::optional<Address> attempt_from;    // the source address that was asked for
-    net::PromisedDescriptor upstream;
+    std::optional<net::PromisedDescriptor> upstream{std::in_place};  // until the connection has one
   };
 
   [[nodiscard]] auto events() const -> const event::SessionEvents& { return relay_.events(); }

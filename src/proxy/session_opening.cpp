@@ -112,6 +112,7 @@ void Session::carry_out(const Opening::Connect& what) {
       return failed(EACCES, "Weir's own API is no upstream");
     }
     relay_.server() = Leg<LegEnd>{.end = LegEnd(std::move(attempt->fd), upstream_address_.is_ip())};
+    opening_->upstream.reset();
     if (!watch(server_watch_, relay_.server().end.fd())) return failed(ENOMEM, "cannot watch the socket");
     return {attempt->done ? Kind::connected : Kind::in_progress, 0, {}};
   }();
@@ -144,6 +145,7 @@ void Session::drop_attempt() {
   if (server_watch_.watched) worker_.loop().forget(server_watch_.token);
   server_watch_.watched = false;
   relay_.server() = {};
+  opening_->upstream.emplace();
 }
 
 void Session::on_ready_in_opening(LegName leg, std::uint32_t events) {

@@ -401,3 +401,15 @@ def test_each_third_line_is_late(faulty):
     assert session.server.recv(100) == b"1\n2\n"
     assert session.server.recv(100) == b"3\n4\n"
     assert session.age() >= 0.3
+
+
+@pytest.mark.parametrize("faults, speaks, ender", [
+    (("half_close delay=50ms direction=downstream", "reset_peer timeout=400ms direction=upstream"), "client", "reset_peer_upstream"),
+    (("timeout timeout=0 direction=upstream", "limit_data bytes=4 direction=downstream"), "server", "limit_data_downstream"),
+], ids=["a reset after a FIN", "one that is taken away with the session"])
+def test_the_fault_that_ended_the_session_is_named(faulty, faults, speaks, ender):
+    weir, connect = faulty(*faults)
+    through = connect()
+    (through.client if speaks == "client" else through.server).sendall(b"spoken")
+    closed = wait_for_closed(weir)[1].closed
+    assert (closed["cause"], closed["detail"]) == ("fault", ender)

@@ -359,3 +359,23 @@ def test_sockets_go_when_listening_ends_and_not_later(weir_binary, tmp_path, lis
     assert all(path.is_socket() for path in paths)
     assert second.stop() == 0
     assert not any(path.exists() for path in paths)
+
+
+def test_nothing_listens_again_while_sessions_drain(weir_binary, tmp_path, listener):
+    """Neither by a file that is read again nor by changes that wait for their turn."""
+    config = tmp_path / "weir.toml"
+    config.write_text(f'[[proxies]]\nname = "db"\nupstream = "{listener.text}"\n')
+    serve = Serve("--config", config, "--drain", "off", folder=tmp_path)
+    port = int(serve.get("/proxies/db").json["listen"].rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as client, listener.sock.accept()[0] as server:
+        client.sendall(b"x")
+        assert server.recv(1) == b"x"
+        config.write_text(config.read_text() + f'[[proxies]]\nname = "late"\nlisten = "unix:{tmp_path}/late"\nupstream = "x:1"\n')
+        serve.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: "draining" in serve.stderr(), "the drain has begun")
+        serve.process.send_signal(signal.SIGHUP)
+        client.sendall(b"y")
+        assert server.recv(1) == b"y"
+        assert not (tmp_path / "late").exists()
+    assert serve.process.wait(20 * PATIENCE) == 0
+    assert "proxy.created proxy=late" not in serve.stderr() and not (tmp_path / "late").exists()

@@ -116,8 +116,10 @@ TEST(BlockPool, CopiesIntoTheSmallestBlockThatFits) {
   for (const auto& [size, block] : {std::pair<std::size_t, std::size_t>{1, 4096},
                                     {4096, 4096},
                                     {4097, 16'384},
-                                    {16'385, 65'536},
-                                    {65'537, 262'144},
+                                    {16'385, 32'768},
+                                    {32'769, 65'536},
+                                    {65'537, 131'072},
+                                    {131'073, 262'144},
                                     {262'144, 262'144},
                                     {262'145, 262'145},
                                     {1'000'000, 1'000'000}}) {
@@ -226,9 +228,9 @@ TEST(BlockFill, GathersSmallChunks) {
   EXPECT_EQ(charged, 4 * 1024 + sizeof(Block));
   EXPECT_TRUE(std::ranges::all_of(slices, [](const Slice& slice) { return text_of(slice) == "ten bytes."; }));
   slices.push_back(fill.copy(pool, as_bytes(std::string(200, 'y')), 20'000));
-  EXPECT_EQ(charged, 4 * 1024 + 64 * 1024 + 2 * sizeof(Block)) << "a larger one where more is held";
+  EXPECT_EQ(charged, 4 * 1024 + 32 * 1024 + 2 * sizeof(Block)) << "a larger one where more is held";
   slices.clear();
-  EXPECT_EQ(charged, 64 * 1024 + sizeof(Block)) << "the block that is being filled";
+  EXPECT_EQ(charged, 32 * 1024 + sizeof(Block)) << "the block that is being filled";
   fill.let_go();
   EXPECT_EQ(charged, 0U);
 }

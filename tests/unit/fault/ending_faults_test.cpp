@@ -141,6 +141,20 @@ TEST(Faults, AreToldFromTheSourceAsTheMakerOfAnEnd) {
   }
 }
 
+TEST(Faults, ThatEndTheSessionAreNamedBeforeThoseThatEndedADirection) {
+  Path path({"half_close delay=0", "reset_peer timeout=1s"});
+  path.passes(seconds{2});
+  EXPECT_EQ(path.ended(), End::session_reset);
+  ASSERT_NE(path.end_maker(), nullptr);
+  EXPECT_EQ(path.end_maker()->type->type, "reset_peer");
+}
+
+TEST(Faults, ThatAreTakenAwayAtTheSessionsEndHaveNotEndedIt) {
+  Path path({"timeout timeout=0"});
+  path.session_ends();
+  EXPECT_EQ(path.end_maker(), nullptr);
+}
+
 TEST(Faults, WaitForTenYearsAtMost) {
   FaultSpec spec = *make_classic("timeout", "forever", Direction::downstream, 1);
   ASSERT_TRUE(set_classic(spec, "timeout", 9'223'372'036'854).value());  // milliseconds: as a time 292 years from now

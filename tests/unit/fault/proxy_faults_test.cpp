@@ -64,7 +64,8 @@ TEST(ProxyFaults, ShareAStateByScope) {
   EXPECT_EQ(proxy.shared_state(client, one), proxy.shared_state(client, one));
   EXPECT_NE(proxy.shared_state(client, one), proxy.shared_state(client, other));
   const auto kept = proxy.shared_state(client, one);
-  proxy.forget_all_but(FaultList{});
+  proxy.expect(std::make_shared<FaultList>());
+  proxy.forget_the_gone();
   EXPECT_NE(proxy.shared_state(client, one), kept);
 }
 
@@ -135,11 +136,12 @@ TEST(FaultList, IsAValueThatChangesByCopies) {
 TEST(ProxyFaults, CountersOfFaultsThatAreGoneAreBounded) {
   ProxyFaults proxy(7, "web");
   FaultList list = *FaultList().with(spec_of("noop name=zzz"));
+  proxy.expect(std::make_shared<FaultList>(list));
   proxy.counters(*list.find("zzz"))->sessions = 5;
   const auto in_use = proxy.counters(spec_of("noop name=yyy"));
   for (int i = 0; i < 10'000; ++i) {
     (void)proxy.counters(spec_of("noop name=once" + std::to_string(i)));
-    proxy.forget_all_but(list);
+    proxy.forget_the_gone();
   }
   const auto counts = proxy.counts();
   EXPECT_LE(counts.size(), ProxyFaults::gone_counted + 2);
