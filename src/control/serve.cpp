@@ -72,7 +72,7 @@ class Server final : private net::Timer {
         eof_watch_(*loop_, [this] { on_eof_readable(); }),
         news_watch_(*loop_, [this] { on_news(); }) {}
 
-  ~Server() { remove_unix_paths(); }
+  ~Server() override { remove_unix_paths(); }
   Server(const Server&) = delete;
   auto operator=(const Server&) -> Server& = delete;
 

@@ -182,7 +182,7 @@ void Engine::totals(const Asker& asker, std::function<void(Totals)> then) {
           if (own) add(sum, *own);
         }
         add_shared(sum);
-        then(std::move(sum));
+        then(sum);
       });
 }
 

@@ -192,6 +192,7 @@ class Observer {
   // Asked before the observer's thread sleeps.
   [[nodiscard]] virtual auto flush_due() const -> std::optional<Nanos> { return std::nullopt; }
   // Before the first event. `wake` may be called later, from any thread: flush_due() is then asked anew.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): who has a use for it keeps it.
   virtual void set_wake(std::function<void()> /*wake*/) {}
   // The last call: nothing comes any more.
   virtual void on_end() {}

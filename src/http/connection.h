@@ -60,7 +60,7 @@ class Connection final : public net::Disposable,
   struct Place {
     Claim claim = Claim::none_given;
     MonoTime since{};
-    auto operator<=>(const Place&) const = default;
+    auto operator<=>(const Place&) const = default;  // NOLINT(modernize-use-nullptr): clang-tidy 14 mistakes it
   };
   [[nodiscard]] auto place() const -> Place;
   // Of what was read and of what is to be sent.

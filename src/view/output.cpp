@@ -187,7 +187,7 @@ void Output::count_lost(std::uint64_t chunks, std::uint64_t bytes, std::uint64_t
   status_.lost_events += events;
 }
 
-void Output::say(LogLevel level, const std::string& text) {
+void Output::say(LogLevel level, const std::string& text) const {
   if (options_.say) options_.say(level, text);
 }
 

@@ -106,7 +106,7 @@ class Output {
   void failed(int error);
   void try_again();
   void recovered();
-  void say(LogLevel level, const std::string& text);
+  void say(LogLevel level, const std::string& text) const;
 
   OutputOptions options_;
   OutputFile file_;

@@ -61,7 +61,8 @@ auto count_requests(std::string bytes) -> std::size_t {
   std::size_t count = 0;
   while (true) {
     const auto progress = parser.feed(bytes);
-    if (progress == RequestParser::Progress::wants_continue) continue;
+    using enum RequestParser::Progress;
+    if (progress == has_head || progress == wants_continue) continue;
     if (progress != RequestParser::Progress::complete) return count;
     ++count;
     if (!parser.take().keep_alive) return count;

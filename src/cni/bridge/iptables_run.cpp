@@ -152,7 +152,7 @@ auto remove_from_legacy_table(Family family, const Goes& goes) -> Result<bool> {
 auto remove_from_legacy_tables(const std::vector<Family>& families, const Goes& goes) -> Result<bool> {
   bool any = false;
   for (const auto family : families) {
-    const auto removed = remove_from_legacy_table(family, goes);
+    auto removed = remove_from_legacy_table(family, goes);
     if (!removed) return removed;
     any = any || *removed;
   }

@@ -187,7 +187,7 @@ auto Store::release_known(const std::string& owner) -> Result<bool> {
 }
 
 auto Store::release_known(const Attachment& owner) -> Result<bool> {
-  const auto own = release_known(owner_text(owner));
+  auto own = release_known(owner_text(owner));
   if (!own || *own) return own;
   return release_known(owner.container_id);
 }

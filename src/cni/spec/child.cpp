@@ -183,7 +183,7 @@ auto Child::exchange(Outcome& outcome) -> void {
   }
 }
 
-auto Child::has_ended(int& status) -> bool { return ::waitpid(pid_, &status, WNOHANG) == pid_; }
+auto Child::has_ended(int& status) const -> bool { return ::waitpid(pid_, &status, WNOHANG) == pid_; }
 
 auto Child::kill(int& status) -> void {
   (void)::kill(-pid_, SIGKILL);

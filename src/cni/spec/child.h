@@ -44,7 +44,7 @@ class Child {
 
  private:
   Child() = default;
-  [[nodiscard]] auto has_ended(int& status) -> bool;
+  [[nodiscard]] auto has_ended(int& status) const -> bool;
   auto kill(int& status) -> void;
   auto exchange(Outcome& outcome) -> void;
 
