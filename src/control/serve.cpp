@@ -219,8 +219,7 @@ auto Server::apply_first_config() -> Result<void> {
 
 auto Server::output_status() const -> std::vector<view::OutputStatus> {
   std::vector<view::OutputStatus> all;
-  for (const auto& output : *outputs_) all.push_back(output->status());
-  for (auto& each : all) each.name.erase(0, observer_prefix.size());
+  for (const auto& output : *outputs_) all.emplace_back(output->status()).name.erase(0, observer_prefix.size());
   return all;
 }
 
