@@ -72,6 +72,19 @@ def serve(weir_binary, tmp_path):
     assert it.stop() == 0, it.stderr()
 
 
+@pytest.fixture
+def start(weir_binary, tmp_path):
+    """start(*options, ...) -> a running `weir serve`, as Serve takes them; each ends well."""
+    started = []
+
+    def it(*options, **how):
+        started.append(Serve(*options, folder=tmp_path, **how))
+        return started[-1]
+    yield it
+    for each in started:
+        assert each.stop() == 0, each.stderr()
+
+
 @pytest.fixture(scope="session")
 def weir_binary():
     if not BINARY.exists():

@@ -13,18 +13,6 @@ from deadline import PATIENCE, Deadline, wait_until
 from serve_process import Serve
 
 
-@pytest.fixture
-def start(weir_binary, tmp_path):
-    started = []
-
-    def it(*options):
-        started.append(Serve(*options, folder=tmp_path))
-        return started[-1]
-    yield it
-    for each in started:
-        assert each.stop() == 0, each.stderr()
-
-
 DEEP = '{"a":' * 70_000 + "[" * 200_000 + "]" * 200_000 + "}" * 70_000  # 960 kB
 WIDE = "{" + ",".join(f'"{number:x}":0' for number in range(95_000)) + "}"
 

@@ -5,24 +5,9 @@ import signal
 import socket
 import threading
 
-import pytest
-
 from deadline import PATIENCE, wait_until
-from serve_process import Serve
 
 MANY = 3000
-
-
-@pytest.fixture
-def start(weir_binary, tmp_path):
-    started = []
-
-    def it(*options):
-        started.append(Serve(*options, folder=tmp_path))
-        return started[-1]
-    yield it
-    for each in started:
-        assert each.stop() == 0, each.stderr()
 
 
 def proxies(count, upstream="127.0.0.1:1", prefix="p"):

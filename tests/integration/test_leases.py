@@ -11,21 +11,8 @@ import time
 import pytest
 
 from deadline import PATIENCE, wait_until
-from serve_process import Serve
 from test_native_api import CONFIG, read_events
 from weir_process import BINARY, run_weir
-
-
-@pytest.fixture
-def start(weir_binary, tmp_path):
-    started = []
-
-    def it(*options, **how):
-        started.append(Serve(*options, folder=tmp_path, **how))
-        return started[-1]
-    yield it
-    for each in started:
-        assert each.stop() == 0, each.stderr()
 
 
 class Lease:

@@ -1,6 +1,5 @@
 """Our own API: /api/v1, its rules of access, events, and the configuration file."""
 
-import contextlib
 import json
 import os
 import signal
@@ -11,18 +10,6 @@ import pytest
 from deadline import PATIENCE, wait_until
 from serve_process import Serve
 from weir_process import run_weir
-
-
-@pytest.fixture
-def start(weir_binary, tmp_path):
-    started = []
-
-    def it(*options, **how):
-        started.append(Serve(*options, folder=tmp_path, **how))
-        return started[-1]
-    yield it
-    for each in started:
-        assert each.stop() == 0, each.stderr()
 
 
 def test_a_proxy_with_its_faults_is_made_at_once(start):

@@ -4,27 +4,12 @@ import json
 import signal
 import socket
 
-import pytest
-
 from deadline import wait_until
 from echo import connect, echo_server, echoes
-from serve_process import Serve
 from weir_process import run_weir
 
 # Another value than the default of each kind, as the API takes it.
 ANOTHER = {"upstream": "127.0.0.1:1", "flag": False, "count": 2, "size": "1MiB", "duration": "123s"}
-
-
-@pytest.fixture
-def start(weir_binary, tmp_path):
-    started = []
-
-    def it(*options):
-        started.append(Serve(*options, folder=tmp_path))
-        return started[-1]
-    yield it
-    for each in started:
-        assert each.stop() == 0, each.stderr()
 
 
 def nested(name, value):
