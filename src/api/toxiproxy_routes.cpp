@@ -140,6 +140,10 @@ auto ToxiproxyRoutes::takes_turns(const http::Request& request) const -> bool {
 
 void ToxiproxyRoutes::handle(const http::Request& request, http::Responder responder) {
   if (takes_turns(request)) {
+    // Who asks again and again, and does not wait for what it asked before, would have us keep all of it.
+    if (request.method == "POST" && changes_.waiting() >= control::Turns::most_asked_for) {
+      return responder.answer(refusal(503, "too many changes wait for their turn: ask again later"));
+    }
     const SharedResponder shared = share(std::move(responder));
     if (request.method == "GET") return list(shared);
     return split_path(request.path)[0] == "reset" ? reset(shared) : populate(request, shared);

@@ -34,6 +34,7 @@ class Turns final : private net::Rerun {
   }
   [[nodiscard]] auto waiting() const -> std::size_t { return jobs_.size(); }
 
+  static constexpr std::size_t most_asked_for = 64;  // that wait, before a client's is refused
   static constexpr Nanos longest = std::chrono::milliseconds{1};
 
  private:

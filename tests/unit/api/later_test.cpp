@@ -175,6 +175,17 @@ TEST_F(InTurns, AListOfManyMeetsWhatStaysWhileOthersComeAndGo) {
   EXPECT_FALSE(names.contains("p00299"));
 }
 
+TEST_F(InTurns, AsManyWaitAndNoMore) {
+  std::vector<std::unique_ptr<test::Client>> clients;
+  clients.push_back(begin("POST", "/populate", many(400)));
+  while (clients.size() < control::Turns::most_asked_for) clients.push_back(begin("POST", "/reset"));
+  const auto refused = begin("POST", "/populate", many(1));
+  ASSERT_TRUE(refused->has_response());
+  EXPECT_EQ(refused->status(), 503);
+  for (const auto& each : clients) ASSERT_TRUE(comes(*each));
+  EXPECT_EQ(ask("POST", "/reset")->status(), 204) << "there is room again";
+}
+
 TEST_F(InTurns, APopulationStopsAtTheFirstThatCannotBeMade) {
   make_proxy("there");
   Json all = Json::parse(many(3));
