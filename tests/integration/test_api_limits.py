@@ -88,8 +88,8 @@ def test_answers_that_nobody_reads_are_bounded(start):
         for _ in range(3 * 256 * 1024 * 1024 // (2 * size)):  # half as much again
             client = stack.enter_context(socket.create_connection(("127.0.0.1", serve.port), timeout=10 * PATIENCE))
             client.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        refused = wait_until(lambda: (answer := serve.get("/metrics")).status == 503 and answer, "there are enough")
-        assert "256 MiB of answers wait" in refused.text
+        # A slow machine may refuse one because its turn did not come: that is another 503.
+        wait_until(lambda: "256 MiB of answers wait" in serve.get("/metrics").text, "there are enough")
     wait_until(lambda: serve.get("/metrics").status == 200, "those who left made room")
 
 

@@ -213,7 +213,7 @@ TEST_F(InTurns, APopulationLeavesAloneWhatIsThereAndMakesAnewWhatIsElsewhere) {
   const auto stays = proxy("p00000")->id;
   const auto goes = proxy("p00001")->id;
   Json all = Json::parse(many(2));
-  for (int i : {0, 1}) all[i]["listen"] = proxy(fmt::format("p{:05}", i))->listen;
+  for (std::size_t i = 0; i < 2; ++i) all[i]["listen"] = proxy(fmt::format("p{:05}", i))->listen;
   all[1]["upstream"] = "y:1";  // its address has to be free for that
   EXPECT_EQ(ask("POST", "/populate", all.dump())->status(), 201);
   EXPECT_EQ(proxy("p00000")->id, stays);
