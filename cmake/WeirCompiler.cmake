@@ -9,6 +9,10 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 # stands; scripts/tidy does so, and finds the #include that a file lacks.
 option(WEIR_PCH "Precompile the headers of libraries" ON)
 
+# Files of the tests and of the rooms that handle JSON are compiled several at once (WeirRoom.cmake). Off, each file
+# stands alone, as scripts/tidy wants it.
+option(WEIR_BUNDLES "Compile tests and JSON's rooms in bundles of files" ON)
+
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER sh ${PROJECT_SOURCE_DIR}/cmake/compile-cached)

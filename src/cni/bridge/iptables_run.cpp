@@ -15,7 +15,7 @@
 namespace weir::cni::bridge {
 namespace {
 
-constexpr int most_tries = 5;
+constexpr int most_runs = 5;
 
 auto program(Family family, std::string_view what) -> std::string {
   return text({family == Family::v4 ? "iptables-" : "ip6tables-", what});
@@ -86,7 +86,7 @@ auto finish_addition(Family family, const NatWish& wish, Child started, const Ho
   auto outcome = started.finish();
   // A chain that is there belongs to another interface of this container, or to one that was never deleted.
   // Others may change the table between our look and our change: then look again.
-  for (int tries = 0; !outcome.good() && !outcome.timed_out && tries < most_tries; ++tries) {
+  for (int tries = 0; !outcome.good() && !outcome.timed_out && tries < most_runs; ++tries) {
     const auto now = read_nat(family);
     if (!now) break;  // whatever is wrong is wrong with all of iptables: the first complaint says it
     const bool there = now->has_chain(iptables_chain(wish.network, wish.container));
@@ -130,7 +130,7 @@ namespace {
 
 auto remove_from_legacy_table(Family family, const Goes& goes) -> Result<bool> {
   Result<bool> result;
-  for (int tries = 0; tries < most_tries; ++tries) {
+  for (int tries = 0; tries < most_runs; ++tries) {
     const auto now = read_legacy_table(family);
     if (!now) return Failure(now.error());
     const auto input = removal_nat_input(*now, goes);

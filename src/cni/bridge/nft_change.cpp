@@ -9,7 +9,7 @@ namespace weir::cni::bridge {
 
 namespace {
 
-constexpr int most_tries = 20;
+constexpr int most_changes_tried = 20;
 
 // A transaction loses against another that touches the same things; it is then built and sent again.
 auto is_race(const Refusal& refusal) -> bool {
@@ -25,7 +25,7 @@ auto failed(std::string_view what, const Refusal& refusal) -> Failure {
 
 auto change(NetlinkSocket& socket, std::string_view what, const Make& make) -> Result<void> {
   Refusal last;
-  for (int tries = 0; tries < most_tries; ++tries) {
+  for (int tries = 0; tries < most_changes_tried; ++tries) {
     auto messages = make(last);
     if (!messages && messages.error().code == EINTR) {
       (void)::poll(nullptr, 0, tries + 1);  // ms: others change more often than a long list can be read

@@ -20,7 +20,7 @@ namespace weir::cni {
 namespace {
 
 constexpr std::size_t most_output = 16U << 20U;
-constexpr int most_tries = 6;
+constexpr int most_execs = 6;
 constexpr std::int64_t last_words_ms = 1000;
 
 struct Pipe {
@@ -122,7 +122,7 @@ auto Child::start(const std::string& path, const std::vector<std::string>& words
                         .inherited = inherited};
   Child child;
   volatile int error = ETXTBSY;
-  for (int tries = 0; tries < most_tries && error == ETXTBSY; ++tries) {
+  for (int tries = 0; tries < most_execs && error == ETXTBSY; ++tries) {
     if (tries > 0) ::sleep(1);
     error = 0;
     child.pid_ = spawn(program, error);

@@ -17,7 +17,7 @@ auto escaped_unit(std::string_view text, std::size_t at) -> std::optional<unsign
   return unit;
 }
 
-auto is_between(unsigned value, unsigned least, unsigned most) -> bool { return value >= least && value <= most; }
+auto is_between(unsigned value, unsigned first, unsigned last) -> bool { return value >= first && value <= last; }
 
 }  // namespace
 

@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstring>
 
+#include "base/addresses.h"
+
 namespace weir {
 namespace {
 
@@ -17,8 +19,6 @@ using testing::ElementsAre;
 using testing::EndsWith;
 using testing::HasSubstr;
 
-auto ip(std::string_view host, std::uint16_t port) -> Address { return Address::parse_ip(host, port).value(); }
-auto unix_socket(std::string path) -> Address { return Address(Address::Unix{std::move(path)}); }
 
 // Through the kernel's form and back.
 auto round_trip(const Address& address) -> Address {

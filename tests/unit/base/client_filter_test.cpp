@@ -3,11 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/addresses.h"
+
 namespace weir {
 namespace {
-
-auto ip(std::string_view host, std::uint16_t port) -> Address { return Address::parse_ip(host, port).value(); }
-auto unix_socket(std::string path) -> Address { return Address(Address::Unix{std::move(path)}); }
 
 auto matches(std::string_view filter, const Address& client) -> bool {
   return ClientFilter::parse(filter).value().matches(client);

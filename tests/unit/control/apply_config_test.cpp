@@ -33,34 +33,34 @@ class ApplyConfig : public testing::Test {
   Config now_;
 };
 
-constexpr std::string_view first = R"([[proxies]]
+constexpr std::string_view first_text = R"([[proxies]]
 name = "db"
 upstream = "127.0.0.1:1"
 )";
 
 TEST_F(ApplyConfig, AChangedTimeoutLeavesTheListenerAlone) {
-  apply(first);
+  apply(first_text);
   const auto port = rules().listen.addresses[0].port();
-  apply(std::string(first) + "timeouts = { idle = \"2s\" }");
+  apply(std::string(first_text) + "timeouts = { idle = \"2s\" }");
   EXPECT_EQ(rules().timeouts[event::TimeoutName::idle], std::chrono::seconds{2});
   EXPECT_EQ(rules().listen.addresses[0].port(), port) << "the port that the kernel picked";
 }
 
 TEST_F(ApplyConfig, WhatTheApiChangedStaysUnlessTheFileChangesIt) {
-  apply(first);
+  apply(first_text);
   auto by_api = rules();
   by_api.max_sessions = 7;
   by_api.on_connect_failure = proxy::OnConnectFailure::close;
   ASSERT_TRUE(registry_.change("db", by_api));
-  apply(std::string(first) + "on_connect_failure = \"reset\"\ntimeouts = { idle = \"2s\" }");
+  apply(std::string(first_text) + "on_connect_failure = \"reset\"\ntimeouts = { idle = \"2s\" }");
   EXPECT_EQ(rules().max_sessions, 7u);
   EXPECT_EQ(rules().on_connect_failure, proxy::OnConnectFailure::close) << "the file says what it said before";
-  apply(std::string(first) + "max_sessions = 9");
+  apply(std::string(first_text) + "max_sessions = 9");
   EXPECT_EQ(rules().max_sessions, 9u);
 }
 
 TEST_F(ApplyConfig, AFileThatSaysTheSameInOtherWordsChangesNothing) {
-  apply(std::string(first) + "timeouts = { idle = \"60s\" }\nlisten = \"0\"");
+  apply(std::string(first_text) + "timeouts = { idle = \"60s\" }\nlisten = \"0\"");
   told_.clear();
   apply(
       "[[proxies]]\nlisten = \"127.0.0.1:0\"\nname = \"db\"\nupstream = \"127.0.0.1:1\"\ntimeouts = { idle = \"1m\" }");
@@ -68,14 +68,14 @@ TEST_F(ApplyConfig, AFileThatSaysTheSameInOtherWordsChangesNothing) {
 }
 
 TEST_F(ApplyConfig, TheProcessDrainTimeIsNoChangeOfAProxy) {
-  apply(first);
+  apply(first_text);
   told_.clear();
-  apply("[timeouts]\ndrain = \"1s\"\n" + std::string(first));
+  apply("[timeouts]\ndrain = \"1s\"\n" + std::string(first_text));
   EXPECT_TRUE(told_.empty());
 }
 
 TEST_F(ApplyConfig, ANameThatTheApiTookLeavesEverythingAsItIs) {
-  apply(first);
+  apply(first_text);
   proxy::ProxyRules rules;
   rules.upstream = *UpstreamAddress::parse("127.0.0.1:1");
   ASSERT_TRUE(registry_.create("taken", rules));
@@ -93,7 +93,7 @@ TEST_F(ApplyConfig, ANameThatTheApiTookLeavesEverythingAsItIs) {
 }
 
 TEST_F(ApplyConfig, ANameThatTheApiTakesMeanwhileIsToldAndTriedAgain) {
-  const std::string both = std::string(first) + "[[proxies]]\nname = \"late\"\nupstream = \"127.0.0.1:1\"";
+  const std::string both = std::string(first_text) + "[[proxies]]\nname = \"late\"\nupstream = \"127.0.0.1:1\"";
   ConfigChange change(now_, *parse_config(both, "f"), registry_, log_);
   while (registry_.find("db") == nullptr) ASSERT_TRUE(change.step());
   proxy::ProxyRules rules;

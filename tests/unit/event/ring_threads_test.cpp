@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr EventMask everything = EventKind::chunk_read | EventKind::session_closed;
+constexpr EventMask watched = EventKind::chunk_read | EventKind::session_closed;
 
 // A worker and an observer on two threads, with a ring so small that both wait for each other again
 // and again. A lost wake-up on either side hangs; ThreadSanitizer sees the rest.
@@ -23,7 +23,7 @@ TEST_P(TwoThreads, LoseNothingAndSleepThroughNothing) {
   constexpr std::uint64_t count = 40'000;
   const auto signal = std::make_shared<ConsumerSignal>();
   BlockPool blocks;
-  EventRing ring({.policy = GetParam(), .mask = everything, .slots = 16, .payload_limit = 4096}, signal);
+  EventRing ring({.policy = GetParam(), .mask = watched, .slots = 16, .payload_limit = 4096}, signal);
   std::atomic<bool> room{false};
   ring.set_on_room([&] {
     room.store(true);

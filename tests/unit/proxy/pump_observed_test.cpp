@@ -15,8 +15,6 @@ using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr std::size_t KiB = 1024;
-constexpr std::size_t MiB = 1024 * KiB;
 
 TEST(Observed, TellsWhatWasReadAndWrittenInOrder) {
   World world;

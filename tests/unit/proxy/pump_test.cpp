@@ -17,8 +17,6 @@ using testing::Each;
 using testing::ElementsAre;
 using testing::Le;
 
-constexpr std::size_t KiB = 1024;
-constexpr std::size_t MiB = 1024 * KiB;
 
 TEST(Pump, PassesARequestAndItsAnswer) {
   World world;

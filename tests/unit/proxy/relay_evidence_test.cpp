@@ -16,7 +16,6 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using What = TransmitStamp::What;
 
-constexpr std::size_t KiB = 1024;
 
 TEST(Evidence, StampsAreToldOfTheDirectionWhoseBytesTheLegTakes) {
   World world;

@@ -12,8 +12,6 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr std::size_t KiB = 1024;
-constexpr std::size_t MiB = 1024 * KiB;
 
 auto reason(World<>& world) -> std::string { return std::string(event::to_string(world.relay().cause())); }
 

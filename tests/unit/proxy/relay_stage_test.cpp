@@ -14,7 +14,6 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr std::size_t KiB = 1024;
 
 template <class Stage, class... Arguments>
 void put_stage(World<>& world, Direction direction, Arguments&&... arguments) {

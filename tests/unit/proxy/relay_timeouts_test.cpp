@@ -14,7 +14,6 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr Nanos moment{1};
-constexpr std::size_t KiB = 1024;
 
 // A world in which only the named clocks run.
 struct Clocks : World<> {

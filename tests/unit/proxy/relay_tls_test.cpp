@@ -10,8 +10,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t KiB = 1024;
-constexpr std::size_t MiB = 1024 * KiB;
 
 using TlsClient = World<TlsLeg, PlainLeg>;
 using TlsServer = World<PlainLeg, TlsLeg>;

@@ -15,6 +15,9 @@
 
 namespace weir::proxy::scripted {
 
+inline constexpr std::size_t KiB = 1024;
+inline constexpr std::size_t MiB = 1024 * KiB;
+
 // A leg as a test chooses it: plain, or with the fake TLS layer over it.
 struct PlainLeg {
   using End = ScriptedEnd;

@@ -13,7 +13,6 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-auto text() -> ViewOptions { return {.kind = ViewKind::text, .utf8 = true}; }
 
 TEST(Utf8Text, IsShownAsItIsInAUtf8Locale) {
   Scene scene(text());

@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/addresses.h"
 #include "base/block.h"
 #include "base/fd.h"
 #include "view/view.h"
@@ -25,8 +26,9 @@ using namespace std::chrono_literals;
 using namespace std::string_literals;
 using namespace std::string_view_literals;
 
-inline auto ip(std::string_view host, std::uint16_t port) -> Address { return Address::parse_ip(host, port).value(); }
-inline auto unix_socket(std::string path) -> Address { return Address(Address::Unix{std::move(path)}); }
+// The text view as a UTF-8 terminal has it.
+inline auto text() -> ViewOptions { return {.kind = ViewKind::text, .utf8 = true}; }
+
 
 // Local times in the tests are those of UTC unless a test says otherwise.
 inline void set_zone(const char* tz) {

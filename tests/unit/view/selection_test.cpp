@@ -12,7 +12,6 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-auto text() -> ViewOptions { return {.kind = ViewKind::text, .utf8 = true}; }
 
 TEST(Only, LeavesOutTheOtherDirectionsChunksAndKeepsSessionLines) {
   auto options = text();

@@ -9,7 +9,6 @@ namespace {
 
 using testing::HasSubstr;
 
-auto text() -> ViewOptions { return {.kind = ViewKind::text, .utf8 = true}; }
 
 TEST(TextView, ShowsASessionFromItsOpeningToItsEnd) {
   Scene scene(text());
