@@ -16,7 +16,6 @@ namespace weir::engine {
 Engine::Engine(const EngineOptions& options)
     : clock_(*options.clock),
       seed_(options.seed),
-      handshakes_(options.handshakes),
       fault_budget_(options.fault_bytes),
       news_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       nowhere_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {}

@@ -31,7 +31,6 @@ struct EngineOptions {
   std::uint64_t seed = 0;                             // of all that faults draw
   std::uint64_t fault_bytes = default_fault_bytes();  // of memory, that all faults together may hold
   const Clock* clock = &SystemClock::instance();
-  std::vector<proxy::HandshakeInfo> handshakes{};  // that a proxy may name; Weir has none of its own yet
 };
 
 struct ObserverSpec {
@@ -217,7 +216,6 @@ class Engine {
 
   const Clock& clock_;
   std::uint64_t seed_;
-  std::vector<proxy::HandshakeInfo> handshakes_;
   fault::ByteBudget fault_budget_;
   Fd news_;
   std::atomic<bool> wants_session_ends_{false};  // a wake-up per session costs more than a small session

@@ -24,8 +24,6 @@ auto Engine::make_settings(ProxyId id, const ProxySpec& spec) const -> std::shar
   settings->id = id;
   settings->name = spec.name;
   settings->rules = spec.rules;
-  const auto named = std::ranges::find(handshakes_, spec.handshake, &proxy::HandshakeInfo::name);
-  if (named != handshakes_.end()) settings->make_handshake = named->make;
   settings->accept_limit = spec.accept_limit;
   settings->forbidden = spec.forbidden;
   return settings;
@@ -82,9 +80,6 @@ auto Engine::bind(ProxyId id, const proxy::ProxyRules& rules) -> Result<Listener
 
 auto Engine::open_proxy(ProxyId id) -> Result<ListenAddress> {
   Proxy& proxy = proxy_of(id);
-  if (!proxy.spec.handshake.empty() && !proxy.settings->make_handshake) {
-    return failure(fmt::format("there is no handshake \"{}\"", proxy.spec.handshake));
-  }
   // A given socket is the acceptors' alone, so that it closes with the last of them; it opens once.
   if (proxy.spec.given_listener) {
     Listeners given;

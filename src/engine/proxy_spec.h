@@ -17,8 +17,6 @@ namespace weir::engine {
 struct ProxySpec {
   std::string name = "tap";
   proxy::ProxyRules rules;
-  // What is said before the stream, by its name in EngineOptions::handshakes; empty: nothing.
-  std::string handshake{};
   // A listening socket that exists already, in place of rules.listen: inherited from the parent (systemd), or
   // received over a Unix socket. Another process may hold it too.
   std::shared_ptr<const Fd> given_listener;

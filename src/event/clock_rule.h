@@ -57,6 +57,7 @@ inline constexpr ClockFacts moved_on_by_pauses{ClockFact::connected, ClockFact::
 
 // The part of Weir's work in which a clock runs, and so who runs it.
 enum class ClockPhase : std::uint8_t {
+  opening,                  // a session before its stream: what is said before the upstream is chosen
   resolving,                // a session's opening
   connecting,               // a session's opening
   session,                  // all of a session, from accept on

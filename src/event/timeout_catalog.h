@@ -8,6 +8,9 @@
 namespace weir::event {
 
 inline constexpr std::array<TimeoutInfo, timeout_count> timeout_rows{{
+    {TimeoutName::handshake, "handshake", std::chrono::seconds{10}, true,
+     "total: accept to the end of what the client has to say before the stream, if the proxy's `handshake` says so",
+     ClockPhase::opening, Blame::client},
     {TimeoutName::resolve, "resolve", std::chrono::seconds{5}, true, "total: one lookup of the upstream's name",
      ClockPhase::resolving, Blame::neither},
     {TimeoutName::connect, "connect", std::chrono::seconds{5}, true,

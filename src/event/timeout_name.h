@@ -15,6 +15,7 @@ namespace weir::event {
 // ("closed by idle.client after 30.0s"). Total: from one moment to another. Inactivity: since the
 // last progress.
 enum class TimeoutName : std::uint8_t {
+  handshake,
   resolve,
   connect,
   connect_attempt,
@@ -32,7 +33,7 @@ enum class TimeoutName : std::uint8_t {
   tcp_keepalive_idle,
   tcp_keepalive_interval,
 };
-inline constexpr std::size_t timeout_count = 16;
+inline constexpr std::size_t timeout_count = 17;
 
 struct TimeoutInfo {
   TimeoutName name;

@@ -83,9 +83,10 @@ class Handshake {
 // Called on workers' threads, once a session.
 using HandshakeFactory = std::function<std::unique_ptr<Handshake>()>;
 
-// A handshake that a proxy's rule can name.
+// A handshake that a proxy's rules can name; a row of handshake_catalog().
 struct HandshakeInfo {
-  std::string name;
+  std::string name;  // "proxy_protocol"
+  std::string doc;   // what the client has to say, in a few words
   HandshakeFactory make;
 };
 

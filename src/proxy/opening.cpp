@@ -50,8 +50,9 @@ void Opening::begin(MonoTime now) {
 }
 
 void Opening::after_accept() {
-  if (!rules_.settings->make_handshake) return connect(std::nullopt, std::nullopt);
-  handshake_ = rules_.settings->make_handshake();
+  const HandshakeInfo* handshake = rules_.settings->rules.handshake;
+  if (handshake == nullptr) return connect(std::nullopt, std::nullopt);
+  handshake_ = handshake->make();
   phase_ = OpeningPhase::handshake;
   handshake_->on_accepted(*this);
   after_handshake_call();

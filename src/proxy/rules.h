@@ -12,6 +12,8 @@
 
 namespace weir::proxy {
 
+struct HandshakeInfo;
+
 // What the client feels when the upstream cannot be reached.
 enum class OnConnectFailure : std::uint8_t {
   reset,  // RST, as a direct connect would have been refused
@@ -27,6 +29,7 @@ struct ProxyRules {
   ListenAddress listen = {.addresses = {*Address::parse_ip("127.0.0.1", 0)}, .text = "127.0.0.1:0"};
   UpstreamAddress upstream;
   bool enabled = true;
+  const HandshakeInfo* handshake = nullptr;  // a row of handshake_catalog(), or another that outlives the proxy
   OnConnectFailure on_connect_failure = OnConnectFailure::reset;
   std::optional<std::uint64_t> max_sessions;                     // live at a time, over all workers; none: no limit
   std::uint64_t fault_queue_limit = fault::default_queue_limit;  // bytes that faults may hold in one direction

@@ -31,7 +31,7 @@ auto Session::phase() const -> SessionPhase { return opening_ ? phase_of(opening
 void Session::begin() {
   Accepted accepted{.number = number(), .time = accepted_, .client = ClientAddress(client_address_)};
   const int fd = relay_.client().end.fd();
-  if (settings_->make_handshake) {
+  if (settings_->rules.handshake != nullptr) {
     if (auto local = net::local_address(fd)) accepted.local = LocalAddress(*std::move(local));
     if (auto original = net::original_destination(fd)) {
       accepted.original_destination = OriginalDestination(*std::move(original));
@@ -56,7 +56,7 @@ auto Session::opening_rules() const -> OpeningRules {
 void Session::carry_on_opening() {
   while (opening_) {
     send_for_handshake();
-    if (settings_->make_handshake) show_client(opening_->machine.client().address);
+    if (settings_->rules.handshake != nullptr) show_client(opening_->machine.client().address);
     if (auto command = opening_->machine.next_command()) {
       std::visit([this](auto&& what) { carry_out(std::forward<decltype(what)>(what)); }, *std::move(command));
     } else if (!read_for_handshake(LegName::client) && !read_for_handshake(LegName::server)) {

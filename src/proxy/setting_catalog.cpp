@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/duration.h"
+#include "proxy/handshake_catalog.h"
 
 namespace weir::proxy {
 namespace {
@@ -11,6 +12,13 @@ namespace {
 using event::TimeoutName;
 
 constexpr std::string_view timeouts_group = "timeouts.";
+
+// "none", and those of the catalog in its order.
+auto names_of_handshakes() -> std::vector<std::string_view> {
+  std::vector<std::string_view> names{no_handshake};
+  for (const HandshakeInfo& each : handshake_catalog()) names.push_back(each.name);
+  return names;
+}
 
 // Rows of proxies' own settings; the timeouts have theirs in event/timeout_name.cpp.
 auto own_settings() -> std::vector<SettingInfo> {
@@ -26,6 +34,14 @@ auto own_settings() -> std::vector<SettingInfo> {
        .doc = "Where sessions are connected to: host:port or unix:/path; a name is looked up for each session",
        .required = true},
       {"enabled", flag, reopening, &ProxyRules::enabled, "Whether it listens; false closes its sessions too"},
+      {.name = "handshake",
+       .kind = word,
+       .takes_effect = new_sessions,
+       .place = &ProxyRules::handshake,
+       .doc =
+           "What a client has to say before the stream: none, or proxy_protocol (who is behind it, by a PROXY header "
+           "of version 1 or 2; it is taken off)",
+       .words = names_of_handshakes()},
       {.name = "on_connect_failure",
        .kind = word,
        .takes_effect = new_sessions,
@@ -76,6 +92,7 @@ auto takes_effect(event::ClockPhase phase) -> TakesEffect {
     case session:
     case relaying:
     case delivering_before_reset: return TakesEffect::open_sessions;
+    case opening:
     case resolving:
     case connecting:
     case stopping:

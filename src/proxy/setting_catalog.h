@@ -37,7 +37,7 @@ enum class TakesEffect : std::uint8_t {
 // Where its value stands in the rules: a field, or one of the timeouts.
 using SettingPlace = std::variant<ListenAddress ProxyRules::*, UpstreamAddress ProxyRules::*, bool ProxyRules::*,
                                   OnConnectFailure ProxyRules::*, std::optional<std::uint64_t> ProxyRules::*,
-                                  std::uint64_t ProxyRules::*, event::TimeoutName>;
+                                  std::uint64_t ProxyRules::*, const HandshakeInfo * ProxyRules::*, event::TimeoutName>;
 
 struct SettingInfo {
   std::string_view name;  // "max_sessions"; "timeouts.idle": of a group, which is an object in JSON and TOML

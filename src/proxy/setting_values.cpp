@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "base/duration.h"
+#include "proxy/handshake_catalog.h"
 #include "proxy/setting_catalog.h"
 
 namespace weir::proxy {
@@ -80,6 +81,14 @@ auto read(const SettingInfo& setting, const Written& value, OnConnectFailure& wh
   return {};
 }
 
+auto read(const SettingInfo& setting, const Written& value, const HandshakeInfo*& where) -> Result<void> {
+  const auto* text = std::get_if<std::string>(&value);
+  const HandshakeInfo* found = text == nullptr ? nullptr : find_handshake(*text);
+  if (found == nullptr && value != Written{std::string(no_handshake)}) return instead_of(setting, value);
+  where = found;
+  return {};
+}
+
 auto read(const SettingInfo& setting, const Written& value, std::optional<std::uint64_t>& where) -> Result<void> {
   if (setting.may_be_off && is_off(value)) {
     where.reset();
@@ -110,6 +119,9 @@ auto show(const SettingInfo&, const UpstreamAddress& value) -> Written { return 
 auto show(const SettingInfo&, bool value) -> Written { return value; }
 auto show(const SettingInfo& setting, OnConnectFailure value) -> Written {
   return std::string(setting.words[static_cast<std::size_t>(value)]);
+}
+auto show(const SettingInfo&, const HandshakeInfo* value) -> Written {
+  return value == nullptr ? std::string(no_handshake) : value->name;
 }
 auto show(const SettingInfo&, std::optional<std::uint64_t> value) -> Written {
   return value ? Written{static_cast<std::int64_t>(*value)} : Written{};

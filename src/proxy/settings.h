@@ -9,7 +9,6 @@
 #include "base/address.h"
 #include "base/ids.h"
 #include "event/ring.h"
-#include "proxy/handshake.h"
 #include "proxy/rules.h"
 
 namespace weir::proxy {
@@ -20,7 +19,6 @@ struct ProxySettings {
   ProxyId id{};
   std::string name;
   ProxyRules rules;
-  HandshakeFactory make_handshake;            // empty: none
   std::optional<std::uint64_t> accept_limit;  // accepted in all, then the listener closes (--once)
   std::optional<Address> forbidden;           // never connected to: Weir's own API, whatever name leads there
 };

@@ -271,6 +271,23 @@ def hole():
     it.close()
 
 
+PROXY_HEADER = "PROXY%20TCP4%20203.0.113.9%20198.51.100.1%208080%20443%0d%0a"
+
+
+@fires("handshake")
+def test_handshake_ends_a_session_whose_client_does_not_say_who_it_is(scene):
+    scene.open("--handshake", "proxy_protocol", *timeouts(handshake="300ms"))
+    scene.play(client="connect say:PROXY hangup")
+    closed_by(scene, "closed by handshake after 300ms", after=0.3)
+
+
+@misses("handshake")
+def test_handshake_is_over_once_the_client_has_said_who_it_is(scene):
+    scene.open("--handshake", "proxy_protocol", *timeouts(handshake="600ms"))
+    scene.play(client=f"connect pause:300 say:{PROXY_HEADER} pause:900 fin read", server="accept read fin")
+    ended_in_order(scene)
+
+
 @fires("connect")
 def test_connect_gives_up_on_an_upstream_that_does_not_answer(scene, hole):
     scene.open(*timeouts(connect="300ms"), upstream=hole.text)

@@ -8,9 +8,10 @@ from ._text import Duration, Size, as_duration
 
 Made = TypeVar("Made", covariant=True)
 
-Timeout = Literal["resolve", "connect", "connect.attempt", "first_byte.client", "first_byte.server",
-                  "idle", "idle.client", "idle.server", "write_stall", "half_close", "max_duration",
-                  "reset_grace", "tcp.user_timeout", "tcp.keepalive.idle", "tcp.keepalive.interval"]
+Timeout = Literal["handshake", "resolve", "connect", "connect.attempt", "first_byte.client",
+                  "first_byte.server", "idle", "idle.client", "idle.server", "write_stall",
+                  "half_close", "max_duration", "reset_grace", "tcp.user_timeout",
+                  "tcp.keepalive.idle", "tcp.keepalive.interval"]
 
 
 class ProxyMethod(Generic[Made]):
@@ -20,6 +21,7 @@ class ProxyMethod(Generic[Made]):
         raise NotImplementedError
 
     def proxy(self, name: str, upstream: str, *, listen: str = "127.0.0.1:0", enabled: bool = True,
+              handshake: Literal["none", "proxy_protocol"] = "none",
               on_connect_failure: Literal["reset", "close"] = "reset",
               max_sessions: Optional[int] = None, fault_queue_limit: Size = "32MiB",
               keepalive_count: Optional[int] = None,
@@ -29,6 +31,8 @@ class ProxyMethod(Generic[Made]):
         listen: Where clients connect: 8888, :8888, host:port or unix:/path; port 0 picks one.
         upstream: Where sessions are connected to: host:port or unix:/path; a name is looked up for each session.
         enabled: Whether it listens; false closes its sessions too.
+        handshake: What a client has to say before the stream: none, or proxy_protocol (who is behind it, by a PROXY
+            header of version 1 or 2; it is taken off).
         on_connect_failure: What a client gets when the upstream cannot be reached: reset (RST, as from a refused
             connect) or close (FIN, as toxiproxy does).
         max_sessions: Sessions at a time; further clients wait to be accepted; off: as many as there are descriptors
@@ -43,6 +47,7 @@ class ProxyMethod(Generic[Made]):
             "listen": listen,
             "upstream": upstream,
             "enabled": enabled,
+            "handshake": handshake,
             "on_connect_failure": on_connect_failure,
             "fault_queue_limit": fault_queue_limit,
         }

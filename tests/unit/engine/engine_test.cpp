@@ -31,10 +31,11 @@ class ByteHandshake final : public proxy::Handshake {
   }
 };
 
-TEST_F(Listening, AHandshakeThatTheSpecNamesComesBeforeTheStream) {
-  make({.handshakes = {{"byte", [] { return std::make_unique<ByteHandshake>(); }}}});
+TEST_F(Listening, AHandshakeThatTheRulesNameComesBeforeTheStream) {
+  const proxy::HandshakeInfo byte{"byte", "a byte", [] { return std::make_unique<ByteHandshake>(); }};
+  make();
   ProxySpec named = spec();
-  named.handshake = "byte";
+  named.rules.handshake = &byte;
   const std::string where = add(std::move(named));
   engine_->start();
   const Peer client = Peer::connected_to(where);
@@ -42,15 +43,6 @@ TEST_F(Listening, AHandshakeThatTheSpecNamesComesBeforeTheStream) {
   EXPECT_EQ(client.read(), "!");
   const Peer server = this->server();
   EXPECT_EQ(server.read(), "question");
-}
-
-TEST_F(Listening, AHandshakeThatIsNotThereIsRefusedByName) {
-  make();
-  ProxySpec named = spec();
-  named.handshake = "byte";
-  const auto where = engine_->add_proxy(std::move(named));
-  ASSERT_FALSE(where);
-  EXPECT_EQ(where.error().message, "there is no handshake \"byte\"");
 }
 
 TEST_F(Listening, APortAloneIsThisMachineOnlyAndPort0PicksOne) {

@@ -57,9 +57,10 @@ class Toy final : public Handshake {
 
 class OpeningHandshake : public Scene {
  protected:
-  OpeningHandshake() {
-    settings_.make_handshake = [] { return std::make_unique<Toy>(); };
-  }
+  OpeningHandshake() { settings_.rules.handshake = &toy_; }
+
+ private:
+  const HandshakeInfo toy_{"toy", "please", [] { return std::make_unique<Toy>(); }};
 };
 
 TEST_F(OpeningHandshake, ComesBeforeTheUpstreamIsConnected) {

@@ -15,7 +15,6 @@ using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-
 TEST(Observed, TellsWhatWasReadAndWrittenInOrder) {
   World world;
   world.is_watched();

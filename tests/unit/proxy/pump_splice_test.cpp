@@ -11,7 +11,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-
 TEST(Splice, TakesOverAfterTwoFullReads) {
   World world;
   world.starts();

@@ -17,7 +17,6 @@ using testing::Each;
 using testing::ElementsAre;
 using testing::Le;
 
-
 TEST(Pump, PassesARequestAndItsAnswer) {
   World world;
   world.starts();

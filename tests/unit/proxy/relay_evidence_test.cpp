@@ -16,7 +16,6 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using What = TransmitStamp::What;
 
-
 TEST(Evidence, StampsAreToldOfTheDirectionWhoseBytesTheLegTakes) {
   World world;
   world.is_watched({.mask = EventKind::sent | EventKind::acknowledged});

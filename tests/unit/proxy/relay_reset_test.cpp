@@ -12,7 +12,6 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-
 auto reason(World<>& world) -> std::string { return std::string(event::to_string(world.relay().cause())); }
 
 TEST(RelayReset, IsPassedOnInBothDirections) {

@@ -14,7 +14,6 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-
 template <class Stage, class... Arguments>
 void put_stage(World<>& world, Direction direction, Arguments&&... arguments) {
   world.has_stage(direction, std::make_unique<Stage>(std::forward<Arguments>(arguments)...));

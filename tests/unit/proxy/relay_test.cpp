@@ -11,7 +11,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-
 TEST(Relay, EndsWhenTheClientEndsAndThenTheServer) {
   World world;
   world.starts();

@@ -10,7 +10,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-
 using TlsClient = World<TlsLeg, PlainLeg>;
 using TlsServer = World<PlainLeg, TlsLeg>;
 

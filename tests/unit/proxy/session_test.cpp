@@ -140,8 +140,12 @@ class Handshaking : public live::SessionScene {
  protected:
   Handshaking() { set_handshake(); }
   void set_handshake(bool silent = true) {
-    settings_->make_handshake = [silent] { return std::make_unique<live::LineHandshake>(silent); };
+    line_.make = [silent] { return std::make_unique<live::LineHandshake>(silent); };
+    settings_->rules.handshake = &line_;
   }
+
+ private:
+  HandshakeInfo line_{"line", "a line", {}};
 };
 
 TEST_F(Handshaking, TheUpstreamIsNotAskedBeforeItIsComplete) {
@@ -316,7 +320,8 @@ class MaxDuration : public live::SessionScene {
 };
 
 TEST_F(MaxDuration, InTheHandshake) {
-  settings_->make_handshake = [] { return std::make_unique<live::LineHandshake>(); };
+  const HandshakeInfo line{"line", "a line", [] { return std::make_unique<live::LineHandshake>(); }};
+  settings_->rules.handshake = &line;
   Peer client = this->client();
   expect_it_fires_from(SessionPhase::handshake);
   EXPECT_TRUE(feels(client, Felt::reset));
