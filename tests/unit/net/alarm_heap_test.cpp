@@ -15,7 +15,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr MonoTime start{1000s};
+constexpr MonoTime epoch{1000s};
 
 class Probe final : public Alarm {
  public:
@@ -33,15 +33,15 @@ class Probe final : public Alarm {
 TEST(AlarmHeap, RingsToTheNanosecondAndOnce) {
   AlarmHeap heap;
   Probe probe;
-  heap.set(probe, start + 41ns);
-  EXPECT_EQ(heap.next(), start + 41ns);
-  heap.advance(start + 40ns);
+  heap.set(probe, epoch + 41ns);
+  EXPECT_EQ(heap.next(), epoch + 41ns);
+  heap.advance(epoch + 40ns);
   EXPECT_EQ(probe.rung, 0);
-  heap.advance(start + 41ns);
+  heap.advance(epoch + 41ns);
   EXPECT_EQ(probe.rung, 1);
   EXPECT_FALSE(probe.is_set());
   EXPECT_EQ(heap.next(), std::nullopt);
-  heap.advance(start + 1h);
+  heap.advance(epoch + 1h);
   EXPECT_EQ(probe.rung, 1);
 }
 
@@ -51,24 +51,24 @@ TEST(AlarmHeap, RingsInOrderOfTimeWhateverTheOrderOfSetting) {
   std::vector<std::unique_ptr<Probe>> probes;
   for (const int at : {5, 1, 4, 2, 3}) {
     probes.push_back(std::make_unique<Probe>([&order, at] { order.push_back(at); }));
-    heap.set(*probes.back(), start + at * 1ms);
+    heap.set(*probes.back(), epoch + at * 1ms);
   }
-  heap.advance(start + 1s);
+  heap.advance(epoch + 1s);
   EXPECT_EQ(order, (std::vector<int>{1, 2, 3, 4, 5}));
 }
 
 TEST(AlarmHeap, AnAlarmThatSetsItselfToThePastStarvesNobody) {
   AlarmHeap heap;
   Probe* self = nullptr;
-  Probe greedy([&] { heap.set(*self, start - 1h); });
+  Probe greedy([&] { heap.set(*self, epoch - 1h); });
   self = &greedy;
   Probe patient;
-  heap.set(greedy, start);
-  heap.set(patient, start);
-  heap.advance(start);
+  heap.set(greedy, epoch);
+  heap.set(patient, epoch);
+  heap.advance(epoch);
   EXPECT_EQ(greedy.rung, 1) << "its next time is the next turn";
   EXPECT_EQ(patient.rung, 1);
-  heap.advance(start);
+  heap.advance(epoch);
   EXPECT_EQ(greedy.rung, 2);
 }
 
@@ -79,26 +79,26 @@ TEST(AlarmHeap, ACallbackMayClearMoveAndDestroyOthersThatAreDueToo) {
   auto destroyed = std::make_unique<Probe>();
   Probe first([&] {
     heap.clear(cleared);
-    heap.set(moved, start + 1s);
+    heap.set(moved, epoch + 1s);
     destroyed.reset();
   });
-  heap.set(first, start);
-  heap.set(cleared, start + 1ns);
-  heap.set(moved, start + 2ns);
-  heap.set(*destroyed, start + 3ns);
-  heap.advance(start + 1ms);
+  heap.set(first, epoch);
+  heap.set(cleared, epoch + 1ns);
+  heap.set(moved, epoch + 2ns);
+  heap.set(*destroyed, epoch + 3ns);
+  heap.advance(epoch + 1ms);
   EXPECT_EQ(first.rung, 1);
   EXPECT_EQ(cleared.rung, 0);
   EXPECT_EQ(moved.rung, 0);
   EXPECT_FALSE(cleared.is_set());
-  heap.advance(start + 1s);
+  heap.advance(epoch + 1s);
   EXPECT_EQ(moved.rung, 1);
 }
 
 TEST(AlarmHeap, ADestroyedHeapLetsGoEvenOfThoseThatAreRinging) {
   auto heap = std::make_unique<AlarmHeap>();
   Probe waits;
-  heap->set(waits, start);
+  heap->set(waits, epoch);
   heap.reset();
   EXPECT_FALSE(waits.is_set());
 }
@@ -167,7 +167,7 @@ class Story {
   AlarmHeap heap_;
   Model model_;
   std::vector<std::pair<MonoTime, int>> expected_;
-  MonoTime now_ = start;
+  MonoTime now_ = epoch;
   int in_callback_ = -1;
 };
 
