@@ -220,6 +220,22 @@ def test_block_lets_the_traffic_go_when_its_reader_is_gone(db, watch):
     os.close(read_end)
 
 
+@pytest.mark.slow  # for the 30 s that a connection may take nothing
+def test_block_lets_the_traffic_go_when_its_reader_has_taken_nothing_for_long(db, watch):
+    view, read_end = view_into_pipe(watch, db, "--show", "raw", "--when-slow", "block", "--only", "upstream")
+    total = 150_000_000
+    with connect(db) as client:
+        client.settimeout(60 * PATIENCE)
+        flood = Flood(client, total)
+        wait_until(lambda: flood.received > 7_000_000, "what the ring holds passes")
+        flood.join()
+    reader = PipeReader(read_end)
+    assert view.process.wait(Deadline(20.0).left()) == 1
+    one_sentence(view.process.stderr.read(), "ended the view")
+    reader.join()
+    assert len(reader.data) < total
+
+
 def test_its_reader_leaves(db, watch):
     view, read_end = view_into_pipe(watch, db)
     os.close(read_end)

@@ -68,6 +68,22 @@ TEST_F(ClocksTest, WhoTakesNothing) {
   closes_after(peer, Limits{}.write_timeout);
 }
 
+TEST_F(ClocksTest, WhoTakesNothingOfAStream) {
+  struct Chatty final : BodyStream {
+    auto begin(std::function<void()>) -> std::string override { return std::string(100, 'x'); }
+    auto more(std::size_t room) -> std::string override { return std::string(room, 'x'); }
+  };
+  world_.at_once = [](const Request&, Responder responder) {
+    responder.answer({.stream = std::make_unique<Chatty>()});
+  };
+  auto& peer = world_.connect();
+  peer.send_buffer = 10;
+  peer.stops_reading();
+  peer.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
+  world_.run();
+  closes_after(peer, Limits{}.write_timeout);
+}
+
 TEST_F(ClocksTest, WhoTakesALittleNowAndThenMayTakeAsLongAsItLikes) {
   auto& peer = world_.connect();
   peer.send_buffer = 10;
