@@ -52,6 +52,8 @@ auto apply_proxy(const ProxyDefinition* before, const ProxyDefinition& wanted, R
   if (other_rules) {
     const auto changed = registry.change(name, changed_rules(*entry, before->rules, wanted.rules));
     done = changed.has_value() || tell(changed.error());
+    // It made way and cannot go on: it stays where it was, unless another has come there.
+    if (!done && !entry->listening) (void)registry.change(name, entry->rules);
   }
   if (other_faults) put_faults(registry, *entry, wanted);
   return done;
@@ -77,7 +79,13 @@ ConfigChange::ConfigChange(const Config& before, Config after, Registry& registr
       registry_(registry),
       log_(log),
       proxies_before_(by_name(before_)),
-      proxies_after_(by_name(after_)) {}
+      proxies_after_(by_name(after_)) {
+  for (const ProxyDefinition& proxy : after_.proxies) {
+    const ProxyDefinition* former = find_in(proxies_before_, proxy.name);
+    const bool listened = former != nullptr && former->rules.enabled && former->rules.listen == proxy.rules.listen;
+    if (proxy.rules.enabled && !listened) newcomers_.push_back(&proxy);
+  }
+}
 
 auto ConfigChange::step() -> bool {
   switch (phase_) {
@@ -90,9 +98,16 @@ auto ConfigChange::step() -> bool {
       break;
     case Phase::removing:
       if (at_ == before_.proxies.size()) {
-        next_phase(Phase::applying);
+        next_phase(Phase::making_way);
       } else {
         remove(before_.proxies[at_++]);
+      }
+      break;
+    case Phase::making_way:
+      if (at_ == after_.proxies.size()) {
+        next_phase(Phase::applying);
+      } else {
+        make_way(after_.proxies[at_++]);
       }
       break;
     case Phase::applying:
@@ -124,6 +139,19 @@ void ConfigChange::remove(const ProxyDefinition& proxy) {
   const ProxyEntry* entry = registry_.find(proxy.name);
   if (entry == nullptr || entry->mark.owner != Owner::config) return;
   if (find_in(proxies_after_, proxy.name) == nullptr) registry_.remove(proxy.name);
+}
+
+// A proxy that leaves its address leaves it before another comes there, whichever of them stands first in the file: two
+// may swap theirs.
+void ConfigChange::make_way(const ProxyDefinition& proxy) {
+  const ProxyDefinition* former = find_in(proxies_before_, proxy.name);
+  const ProxyEntry* entry = registry_.find(proxy.name);
+  if (former == nullptr || entry == nullptr || entry->mark.owner != Owner::config || !entry->listening) return;
+  const bool leaves = !proxy.rules.enabled || former->rules.listen != proxy.rules.listen;
+  const bool is_waited_for = std::ranges::any_of(newcomers_, [&](const ProxyDefinition* other) {
+    return other != &proxy && collide(other->rules.listen, entry->rules.listen);
+  });
+  if (leaves && is_waited_for) registry_.make_way(proxy.name);
 }
 
 void ConfigChange::apply(ProxyDefinition& proxy) {

@@ -32,6 +32,8 @@ struct Config {
 // `file` names the text in errors: "weir.toml:12: proxies[0].lisen: there is no key ...".
 [[nodiscard]] auto parse_config(std::string_view text, const std::string& file) -> Result<Config>;
 [[nodiscard]] auto read_config(const std::string& path) -> Result<Config>;
+// Whether no two sockets could listen on one and the other.
+[[nodiscard]] auto collide(const ListenAddress& one, const ListenAddress& other) -> bool;
 // What two parts of it may not say at once: two that listen in one place, an observer of a proxy that is not there.
 // parse_config asks it.
 [[nodiscard]] auto find_conflict(const Config& config) -> std::optional<FieldError>;
@@ -62,9 +64,10 @@ class ConfigChange {
 
  private:
   using ByName = std::unordered_map<std::string_view, const ProxyDefinition*>;
-  enum class Phase : std::uint8_t { checking, removing, applying, done };
+  enum class Phase : std::uint8_t { checking, removing, making_way, applying, done };
   [[nodiscard]] auto check(const ProxyDefinition& proxy) -> bool;
   void remove(const ProxyDefinition& proxy);
+  void make_way(const ProxyDefinition& proxy);
   void apply(ProxyDefinition& proxy);
   void next_phase(Phase phase);
 
@@ -74,6 +77,7 @@ class ConfigChange {
   Log& log_;
   ByName proxies_before_;
   ByName proxies_after_;
+  std::vector<const ProxyDefinition*> newcomers_;  // of `after_`: each will listen where it does not yet
   std::vector<ProxyDefinition> applied_;
   std::optional<Error> refused_;
   Phase phase_ = Phase::checking;

@@ -15,19 +15,12 @@ auto is_any(const Address::Ip& ip) -> bool {
   return std::ranges::all_of(ip.bytes, [](std::uint8_t byte) { return byte == 0; });
 }
 
-// Could not both be bound.
-auto collide(const Address& one, const Address& other) -> bool {
+auto exclude_each_other(const Address& one, const Address& other) -> bool {
   if (!one.is_ip() || !other.is_ip()) return one == other;
   const auto& a = *one.ip();
   const auto& b = *other.ip();
   if (a.v6 != b.v6 || a.port != b.port || a.port == 0) return false;
   return one == other || is_any(a) || is_any(b);
-}
-
-auto collide(const ListenAddress& one, const ListenAddress& other) -> bool {
-  return std::ranges::any_of(one.addresses, [&](const Address& a) {
-    return std::ranges::any_of(other.addresses, [&](const Address& b) { return collide(a, b); });
-  });
 }
 
 auto find_collision(const Config& config) -> std::optional<FieldError> {
@@ -79,6 +72,12 @@ auto check_output(const std::string& path) -> Result<void> {
 }
 
 }  // namespace
+
+auto collide(const ListenAddress& one, const ListenAddress& other) -> bool {
+  return std::ranges::any_of(one.addresses, [&](const Address& a) {
+    return std::ranges::any_of(other.addresses, [&](const Address& b) { return exclude_each_other(a, b); });
+  });
+}
 
 auto find_conflict(const Config& config) -> std::optional<FieldError> {
   if (auto collision = find_collision(config)) return collision;

@@ -170,6 +170,13 @@ auto Registry::change_as_toxiproxy(std::string_view name, proxy::ProxyRules rule
   return &entry;
 }
 
+void Registry::make_way(std::string_view name) {
+  thread_.check("control::Registry");
+  ProxyEntry& entry = proxies_.find(name)->second;
+  close(entry, moved_text);
+  entry.kept_port.let_go();
+}
+
 void Registry::remove(std::string_view name) {
   thread_.check("control::Registry");
   const auto found = proxies_.find(name);

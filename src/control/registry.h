@@ -110,6 +110,8 @@ class Registry {
   // closed with what was wished.
   [[nodiscard]] auto change_as_toxiproxy(std::string_view name, proxy::ProxyRules rules) -> Outcome<const ProxyEntry*>;
   void remove(std::string_view name);
+  // Stops listening for another that is to listen there; the next change listens again.
+  void make_way(std::string_view name);
 
   // Puts a list in force for a proxy that is there.
   void set_faults(std::string_view name, fault::FaultList list, const Change& change);

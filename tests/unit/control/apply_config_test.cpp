@@ -1,6 +1,8 @@
 // A file that is read again: what changed in it is put in force, and nothing else is touched.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "control/config.h"
 #include "control/registry.h"
 
@@ -109,6 +111,72 @@ TEST_F(ApplyConfig, ANameThatTheApiTakesMeanwhileIsToldAndTriedAgain) {
   apply(both);
   ASSERT_NE(registry_.find("late"), nullptr);
   EXPECT_EQ(registry_.find("late")->mark.owner, Owner::config);
+}
+
+// Two ports that are free, and proxies that listen there.
+class MovingProxies : public ApplyConfig {
+ protected:
+  MovingProxies() {
+    apply(one("a", "0") + one("b", "0"));
+    a_ = where("a");
+    b_ = where("b");
+    apply(one("a", a_) + one("b", b_));
+    log_.said.clear();
+  }
+  static auto one(const std::string& name, const std::string& listen, const std::string& more = "") -> std::string {
+    return "[[proxies]]\nname = \"" + name + "\"\nlisten = \"" + listen + "\"\nupstream = \"127.0.0.1:1\"\n" + more;
+  }
+  [[nodiscard]] auto where(const std::string& name) const -> std::string {
+    const ProxyEntry* entry = registry_.find(name);
+    return entry != nullptr && entry->listening ? entry->listen : "nowhere";
+  }
+  std::string a_, b_;
+};
+
+TEST_F(MovingProxies, TwoSwapTheirPorts) {
+  apply(one("a", b_) + one("b", a_));
+  EXPECT_EQ(log_.said, "");
+  EXPECT_EQ(where("a"), b_);
+  EXPECT_EQ(where("b"), a_);
+}
+
+TEST_F(MovingProxies, OneTakesThePlaceOfAnotherThatMovesOn) {
+  apply(one("a", b_) + one("b", "127.0.0.1:0"));
+  EXPECT_EQ(where("a"), b_);
+  EXPECT_NE(where("b"), "nowhere");
+  EXPECT_EQ(log_.said, "");
+}
+
+TEST_F(MovingProxies, ANewOneTakesThePlaceOfOneThatIsDisabled) {
+  apply(one("new", b_) + one("a", a_) + one("b", b_, "enabled = false\n"));
+  EXPECT_EQ(where("new"), b_);
+  EXPECT_EQ(where("b"), "nowhere");
+  EXPECT_EQ(where("a"), a_);
+  EXPECT_EQ(log_.said, "");
+}
+
+TEST_F(MovingProxies, AWildcardTakesThePlaceOfAnAddress) {
+  apply(one("a", "0.0.0.0" + b_.substr(b_.rfind(':'))) + one("b", a_));
+  EXPECT_EQ(where("b"), a_);
+  EXPECT_EQ(where("a"), "0.0.0.0" + b_.substr(b_.rfind(':')));
+  EXPECT_EQ(log_.said, "");
+}
+
+TEST_F(MovingProxies, WhoCannotGoStaysUnlessItsPlaceIsTaken) {
+  // The address is nobody's here (TEST-NET-1, RFC 5737).
+  apply(one("b", "192.0.2.1:1") + one("a", b_));
+  EXPECT_EQ(where("b"), b_) << "it came first and went back";
+  EXPECT_EQ(where("a"), a_);
+  EXPECT_NE(log_.said.find("proxy b: cannot listen on 192.0.2.1:1"), std::string::npos) << log_.said;
+  apply(one("a", b_) + one("b", "192.0.2.1:1"));
+  EXPECT_EQ(where("a"), b_);
+  EXPECT_EQ(where("b"), "nowhere");
+}
+
+TEST_F(MovingProxies, WhereNobodyComesNobodyMakesWay) {
+  apply(one("b", "192.0.2.1:1") + one("a", a_));
+  EXPECT_EQ(where("b"), b_);
+  EXPECT_EQ(std::ranges::count(told_, "proxy.changed"), 2) << "what the scene changed";
 }
 
 }  // namespace
