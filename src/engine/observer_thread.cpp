@@ -33,6 +33,7 @@ auto ObserverThread::drain() -> bool {
   for (const auto& ring : rings_) {
     count += ring->drain([&](event::Event& event) {
       if (!deaf) observer_->on_event(event, wall_offset);
+      taken_.store(taken_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     });
   }
   if (deaf) return count > 0;
@@ -70,26 +71,29 @@ void ObserverThread::run() {
 }
 
 auto ObserverThread::finish(std::chrono::milliseconds patience) -> bool {
-  const auto deadline = std::chrono::steady_clock::now() + patience;
-  // What did not fit into the rings follows as the observer makes room.
-  const auto all_given = [this] {
-    bool all = true;
+  const auto now = [] { return std::chrono::steady_clock::now(); };
+  const auto limit = now() + most_patience * patience;
+  auto deadline = now() + patience;
+  std::uint64_t seen = taken_.load();
+  std::unique_lock lock(mutex_);
+  while (!ended_.load()) {
+    // What did not fit into the rings follows as the observer makes room.
+    bool all_given = true;
     for (const auto& ring : rings_) {
       ring->publish();
-      all = all && ring->producer_is_empty();
+      all_given = all_given && ring->producer_is_empty();
     }
-    return all;
-  };
-  while (!all_given() && std::chrono::steady_clock::now() < deadline) {
-    std::unique_lock lock(mutex_);
+    if (all_given && !stopping_.exchange(true)) signal_->wake();
     ended_signal_.wait_for(lock, std::chrono::milliseconds{5});
-  }
-  stopping_.store(true);
-  signal_->wake();
-  std::unique_lock lock(mutex_);
-  if (!ended_signal_.wait_until(lock, deadline, [this] { return ended_.load(); })) {
-    thread_.detach();
-    return false;
+    if (const auto taken = taken_.load(); taken != seen) {
+      seen = taken;
+      deadline = now() + patience;
+    }
+    if (!ended_.load() && (now() >= deadline || now() >= limit)) {
+      stopping_.store(true);
+      thread_.detach();
+      return false;
+    }
   }
   lock.unlock();
   thread_.join();

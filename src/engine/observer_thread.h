@@ -35,8 +35,10 @@ class ObserverThread {
   // The thread has nothing more to do: finish() and the destructor return at once. Any thread.
   [[nodiscard]] auto has_ended() const -> bool { return ended_.load(); }
   // After the workers have stopped (the caller is then the rings' only producer): gives it what is
-  // left and ends the thread. False: the observer did not take it within `patience`, as its output
-  // is stuck; the thread is left behind and the process should end without unwinding it.
+  // left and ends the thread. False: its output is stuck, as the observer took no event for `patience`, or so slow that
+  // `most_patience` times that was too little; the thread is left behind and the process should end without unwinding
+  // it.
+  static constexpr int most_patience = 5;
   [[nodiscard]] auto finish(std::chrono::milliseconds patience) -> bool;
 
  private:
@@ -52,6 +54,7 @@ class ObserverThread {
   std::atomic<bool> stopping_{false};
   std::atomic<bool> deaf_{false};
   std::atomic<bool> ended_{false};
+  std::atomic<std::uint64_t> taken_{0};  // events
   std::mutex mutex_;
   std::condition_variable ended_signal_;
   std::thread thread_;

@@ -26,13 +26,13 @@ def test_the_bytes_are_the_same_on_both_sides_in_every_view(scene):
     scene.play(client=CLIENT, server=SERVER)
     assert scene.server.received == scene.client.sent == random_bytes("client", TWO_MEGABYTES)
     assert scene.client.received == scene.server.sent == random_bytes("server", TWO_MEGABYTES)
-    assert scene.weir.stop() == 0
+    assert scene.weir.stop() == 0, scene.weir.stderr()
 
 
 @pytest.mark.parametrize("scene", [*LINE_VIEWS, "json"], indirect=True)
 def test_the_view_gives_both_streams_back(scene):
     scene.play(client=CLIENT, server=SERVER)
-    assert scene.weir.stop() == 0
+    assert scene.weir.stop() == 0, scene.weir.stderr()
     output = scene.weir.output()
     streams = read_json_view(output) if scene.view == "json" else read_line_view(scene.view, output)
     assert list(streams) == [1]
@@ -45,14 +45,14 @@ def test_the_view_gives_both_streams_back(scene):
 def test_raw_is_the_stream_itself(scene, direction):
     scene.open("--only", direction)
     scene.play(client=CLIENT, server=SERVER)
-    assert scene.weir.stop() == 0
+    assert scene.weir.stop() == 0, scene.weir.stderr()
     assert scene.weir.output() == (scene.client.sent if direction == "upstream" else scene.server.sent)
 
 
 @pytest.mark.parametrize("scene", ["none"], indirect=True)
 def test_none_prints_no_byte_of_the_stream(scene):
     scene.play(client="connect send:1k read:1k fin read", server="accept echo:1k read fin")
-    assert scene.weir.stop() == 0
+    assert scene.weir.stop() == 0, scene.weir.stderr()
     assert bytes(scene.client.sent[:16]) not in scene.weir.output()
     assert not CHUNK_HEADER.search(scene.weir.output())
 
@@ -65,7 +65,7 @@ def test_many_sessions_are_told_apart(scene, make_peer):
         server = make_peer(f"server {n}", "accept read send:3k fin", listener=scene.listener)
         client = make_peer(f"client {n}", "connect send:2k fin read", address=scene.weir.address)
         pairs.append((client.finish(), server.finish()))  # one after another, so that numbers are known
-    assert scene.weir.stop() == 0
+    assert scene.weir.stop() == 0, scene.weir.stderr()
     output = scene.weir.output()
     streams = read_json_view(output) if scene.view == "json" else read_line_view(scene.view, output)
     for number, (client, server) in enumerate(pairs, 1):
@@ -80,7 +80,7 @@ HOSTILE_TEXT = ("%07%1b[2J%1b]0;owned%07%0d%08%7f%c2%9b31m%e2%80%ae%20plain%20%2
 @pytest.mark.parametrize("scene", [*LINE_VIEWS, "json"], indirect=True)
 def test_control_characters_of_a_peer_never_reach_the_terminal(scene):
     scene.play(client=f"connect say:{HOSTILE_TEXT} fin read", server=f"accept read say:{HOSTILE_TEXT} fin")
-    assert scene.weir.stop() == 0
+    assert scene.weir.stop() == 0, scene.weir.stderr()
     output = scene.weir.output()
     assert control_characters(output) == []
     if scene.view != "json":
@@ -185,7 +185,7 @@ def test_limit_cuts_what_is_shown_and_says_how_much(scene):
 def test_filter_client_shows_the_sessions_of_one_address(scene, make_peer, address, shown):
     scene.open("--filter-client", address)
     scene.play(client="connect send:10 read:10 fin read", server="accept echo:10 read fin")
-    assert scene.weir.stop() == 0
+    assert scene.weir.stop() == 0, scene.weir.stderr()
     assert bool(read_sessions(scene.weir.events())) is shown
     assert scene.client.received == scene.client.sent
 
@@ -227,7 +227,7 @@ def test_when_slow_block_slows_the_traffic_and_loses_nothing(scene):
     scene.board.raise_flag("go")
     reader.start()
     scene.finish()
-    assert scene.weir.stop() == 0
+    assert scene.weir.stop() == 0, scene.weir.stderr()
     events = [json.loads(line) for line in reader.all_it_read().splitlines()]
     assert not [event for event in events if event["event"] == "gap"]
     assert read_sessions(events)[1].streams["upstream"] == scene.client.sent == scene.server.received
@@ -243,7 +243,7 @@ def test_when_slow_drop_keeps_the_traffic_going_and_prints_the_gap(scene):
     scene.finish()  # to its end, although nobody has read a byte of the view
     assert len(scene.server.received) == total and scene.server.received == scene.client.sent
     reader.start()
-    assert scene.weir.stop() == 0
+    assert scene.weir.stop() == 0, scene.weir.stderr()
     events = [json.loads(line) for line in reader.all_it_read().splitlines()]
     gaps = [event for event in events if event["event"] == "gap"]
     chunks = [event for event in events if event["event"] == "chunk"]

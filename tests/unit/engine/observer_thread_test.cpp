@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <future>
+#include <thread>
 
 namespace weir::engine {
 namespace {
@@ -79,6 +80,51 @@ TEST(ObserverThread, SleepsNoLongerThanItsObserverMay) {
   thread.add_ring({});
   thread.start();
   EXPECT_EQ(flushed.get_future().wait_for(20s), std::future_status::ready);
+}
+
+// Takes each event after a while, or only when it is let go.
+class Slow final : public event::Observer {
+ public:
+  Slow(std::chrono::milliseconds each, std::shared_future<void> until) : each_(each), until_(std::move(until)) {}
+  void on_event(const event::Event&, Nanos) override {
+    if (until_.valid()) until_.wait();
+    std::this_thread::sleep_for(each_);  // an output that is slow
+  }
+  auto flush() -> bool override { return true; }
+
+ private:
+  std::chrono::milliseconds each_;
+  std::shared_future<void> until_;
+};
+
+void publish_events(ObserverThread& thread, int count) {
+  auto& ring = *thread.rings()[0];
+  for (int i = 0; i < count; ++i) {
+    ASSERT_TRUE(ring.reserve(1, 0));
+    ring.push(event::Event{}, event::EventKind::chunk_read);
+  }
+  ring.publish();
+}
+
+TEST(ObserverThread, IsWaitedForAsLongAsItGoesOn) {
+  ObserverThread thread(std::make_unique<Slow>(100ms, std::shared_future<void>()), SystemClock::instance(), [] {});
+  thread.add_ring({.mask = ~event::EventMask{}});
+  thread.start();
+  publish_events(thread, 12);
+  EXPECT_TRUE(thread.finish(1s)) << "1.2 s in all, never a second without an event";
+}
+
+TEST(ObserverThread, IsNotWaitedForWhenItsOutputIsStuck) {
+  std::promise<void> let_go;
+  // It is left behind with all that it uses, as by a process that ends.
+  static ObserverThread* thread;
+  thread = new ObserverThread(std::make_unique<Slow>(0ms, let_go.get_future().share()), SystemClock::instance(), [] {});
+  thread->add_ring({.mask = ~event::EventMask{}});
+  thread->start();
+  publish_events(*thread, 1);
+  EXPECT_FALSE(thread->finish(50ms));
+  let_go.set_value();
+  while (!thread->has_ended()) std::this_thread::yield();
 }
 
 }  // namespace
