@@ -38,6 +38,13 @@ def files(page: Path) -> Dict[str, str]:
     return found
 
 
+def test_no_example_is_left_out() -> None:
+    run = {"stock.py", "test_with_weir.py", "test_with_toxiproxy.py", "test_marked.py", "async_story.py"}
+    assert set(files(PAGE)) == run
+    for language, text in blocks(PAGE):
+        assert language == "pycon" or text in files(PAGE).values(), f"no test runs:\n{text}"
+
+
 def test_the_examples_at_the_prompt(echo: Echo) -> None:
     text = "".join(text for language, text in blocks(PAGE) if language == "pycon")
     test = doctest.DocTestParser().get_doctest(text, {"upstream": echo.address}, PAGE.name, str(PAGE), 0)
