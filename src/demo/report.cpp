@@ -97,9 +97,9 @@ void add_story(std::string& out, const DemoReport& report) {
   const auto is_naive = [](const ReportRow& row) { return row.kind == RowKind::naive; };
   if (std::none_of(report.rows.begin(), report.rows.end(), is_naive)) return;
   out += fmt::format(
-      "\nThe naive relay reads {} bytes at a time and sleeps nowhere. Its second write of a\n"
-      "query waits until the first is acknowledged (Nagle's algorithm), and the other\n"
-      "side's kernel delays that by 40 ms. The reply goes the same way back.\n"
+      "\nThe naive relay reads {} bytes at a time and sleeps nowhere. Its second write\n"
+      "of a query waits until the first is acknowledged (Nagle's algorithm), and the\n"
+      "other side's kernel delays that by 40 ms. The reply goes the same way back.\n"
       "Weir sets TCP_NODELAY on both sides, always.\n",
       naive_read_size);
 }

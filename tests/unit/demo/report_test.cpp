@@ -40,9 +40,9 @@ Bars: each further block is twice the time.
 Each page was run 9 times, in turn; shown is the one of median total.
 * measured on 80 queries, which took 7.04s, and scaled to 1,000.
 
-The naive relay reads 128 bytes at a time and sleeps nowhere. Its second write of a
-query waits until the first is acknowledged (Nagle's algorithm), and the other
-side's kernel delays that by 40 ms. The reply goes the same way back.
+The naive relay reads 128 bytes at a time and sleeps nowhere. Its second write
+of a query waits until the first is acknowledged (Nagle's algorithm), and the
+other side's kernel delays that by 40 ms. The reply goes the same way back.
 Weir sets TCP_NODELAY on both sides, always.
 
 The stream, as weir tap shows it:
