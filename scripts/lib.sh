@@ -48,6 +48,11 @@ build() {
   if [ -t 1 ]; then "${command[@]}"; else quietly "build/logs/build-$preset.log" "${command[@]}"; fi
 }
 
+# steps_to_build PRESET [TARGET...]: how many are left; a file of this tree is one, and takes a second or a few.
+steps_to_build() {
+  ninja -C "build/$1" -n "${@:2}" | grep -c '^\[' || true
+}
+
 # Tests against a clock, other processes and the kernel can fail because a shared machine stood still.
 # The two below run what failed once more, by itself, if it is little, and name it in the summary as unsteady: a test
 # that keeps failing fails, and one that is unsteady is seen, and listed in tests/unsteady.md until its cause is
