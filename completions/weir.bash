@@ -35,14 +35,14 @@ _weir() {
     case $each in
       =) ;;
       -*) case "$path:$each" in
-          'weir tap:-s'|'weir tap:--show'|'weir tap:-o'|'weir tap:--output'|'weir tap:--rotate-size'|'weir tap:--rotate-every'|'weir tap:--only'|'weir tap:--limit'|'weir tap:--color'|'weir tap:--filter-client'|'weir tap:--when-slow'|'weir tap:--grep'|'weir tap:-c'|'weir tap:--count'|'weir tap:-t'|'weir tap:--timeout'|'weir tap:--handshake'|'weir tap:--on-connect-failure'|'weir tap:--max-sessions'|'weir tap:--fault-queue-limit'|'weir tap:--keepalive-count'|'weir tap:--fault'|'weir tap:--seed'|'weir tap:--workers'|'weir tap:--for'|'weir tap:--log'|'weir tap:--log-level'|'weir tap:--log-format'|'weir tap:--ready-fd'|'weir demo:--color'|'weir demo:--naive-relay'|'weir check:-c'|'weir check:--config'|'weir serve:-c'|'weir serve:--config'|'weir serve:--api'|'weir serve:--seed'|'weir serve:--workers'|'weir serve:--drain'|'weir serve:--log'|'weir serve:--log-level'|'weir serve:--log-format'|'weir serve:--ready-fd'|'weir serve:--exit-on-eof'|'weir proxy list:--url'|'weir proxy show:--url'|'weir proxy add:--url'|'weir proxy set:--url'|'weir proxy remove:--url'|'weir proxy enable:--url'|'weir proxy disable:--url'|'weir ls:--url'|'weir fault catalog:--url'|'weir fault list:--url'|'weir fault add:--url'|'weir fault set:--url'|'weir fault clear:--url'|'weir fault remove:--url'|'weir watch:--url'|'weir watch:-s'|'weir watch:--show'|'weir watch:-o'|'weir watch:--output'|'weir watch:--rotate-size'|'weir watch:--rotate-every'|'weir watch:--only'|'weir watch:--limit'|'weir watch:--color'|'weir watch:--filter-client'|'weir watch:--when-slow'|'weir watch:--session'|'weir sessions:--url'|'weir sessions:--proxy'|'weir session list:--url'|'weir session close:--url'|'weir events:--url'|'weir events:--after') option=$each ;;
+          'weir tap:-s'|'weir tap:--show'|'weir tap:-o'|'weir tap:--output'|'weir tap:--rotate-size'|'weir tap:--rotate-every'|'weir tap:--only'|'weir tap:--limit'|'weir tap:--color'|'weir tap:--filter-client'|'weir tap:--when-slow'|'weir tap:--grep'|'weir tap:-c'|'weir tap:--count'|'weir tap:-t'|'weir tap:--timeout'|'weir tap:--on-connect-failure'|'weir tap:--max-sessions'|'weir tap:--fault-queue-limit'|'weir tap:--keepalive-count'|'weir tap:--fault'|'weir tap:--seed'|'weir tap:--workers'|'weir tap:--for'|'weir tap:--log'|'weir tap:--log-level'|'weir tap:--log-format'|'weir tap:--ready-fd'|'weir demo:--color'|'weir demo:--naive-relay'|'weir check:-c'|'weir check:--config'|'weir serve:-c'|'weir serve:--config'|'weir serve:--api'|'weir serve:--seed'|'weir serve:--workers'|'weir serve:--drain'|'weir serve:--log'|'weir serve:--log-level'|'weir serve:--log-format'|'weir serve:--ready-fd'|'weir serve:--exit-on-eof'|'weir proxy list:--url'|'weir proxy show:--url'|'weir proxy add:--url'|'weir proxy set:--url'|'weir proxy remove:--url'|'weir proxy enable:--url'|'weir proxy disable:--url'|'weir ls:--url'|'weir fault catalog:--url'|'weir fault list:--url'|'weir fault add:--url'|'weir fault set:--url'|'weir fault clear:--url'|'weir fault remove:--url'|'weir watch:--url'|'weir watch:-s'|'weir watch:--show'|'weir watch:-o'|'weir watch:--output'|'weir watch:--rotate-size'|'weir watch:--rotate-every'|'weir watch:--only'|'weir watch:--limit'|'weir watch:--color'|'weir watch:--filter-client'|'weir watch:--when-slow'|'weir watch:--session'|'weir sessions:--url'|'weir sessions:--proxy'|'weir top:--url'|'weir top:--proxy'|'weir session list:--url'|'weir session close:--url'|'weir events:--url'|'weir events:--after') option=$each ;;
           *) option='' ;;
         esac ;;
       *) if [[ -n $option ]]; then
           option=''
         else
           case "$path $each" in
-            'weir tap'|'weir demo'|'weir check'|'weir serve'|'weir proxy'|'weir proxy list'|'weir proxy show'|'weir proxy add'|'weir proxy set'|'weir proxy remove'|'weir proxy enable'|'weir proxy disable'|'weir ls'|'weir fault'|'weir fault catalog'|'weir fault list'|'weir fault add'|'weir fault set'|'weir fault clear'|'weir fault remove'|'weir watch'|'weir sessions'|'weir session'|'weir session list'|'weir session close'|'weir events'|'weir syslog'|'weir syslog pri'|'weir syslog parse'|'weir help') path="$path $each" ;;
+            'weir tap'|'weir demo'|'weir check'|'weir serve'|'weir proxy'|'weir proxy list'|'weir proxy show'|'weir proxy add'|'weir proxy set'|'weir proxy remove'|'weir proxy enable'|'weir proxy disable'|'weir ls'|'weir fault'|'weir fault catalog'|'weir fault list'|'weir fault add'|'weir fault set'|'weir fault clear'|'weir fault remove'|'weir watch'|'weir sessions'|'weir top'|'weir session'|'weir session list'|'weir session close'|'weir events'|'weir syslog'|'weir syslog pri'|'weir syslog parse'|'weir help') path="$path $each" ;;
             *) arguments+=("$each") ;;
           esac
         fi ;;
@@ -57,8 +57,7 @@ _weir() {
     'weir tap:--only') _weir_words 'upstream downstream' ;;
     'weir tap:--color') _weir_words 'auto always never' ;;
     'weir tap:--when-slow') _weir_words 'block drop' ;;
-    'weir tap:-t'|'weir tap:--timeout') _weir_words 'handshake= resolve= connect= connect.attempt= first_byte.client= first_byte.server= idle= idle.client= idle.server= write_stall= half_close= max_duration= reset_grace= drain= tcp.user_timeout= tcp.keepalive.idle= tcp.keepalive.interval=' ;;
-    'weir tap:--handshake') _weir_words 'none proxy_protocol' ;;
+    'weir tap:-t'|'weir tap:--timeout') _weir_words 'resolve= connect= connect.attempt= first_byte.client= first_byte.server= idle= idle.client= idle.server= write_stall= half_close= max_duration= reset_grace= drain= tcp.user_timeout= tcp.keepalive.idle= tcp.keepalive.interval=' ;;
     'weir tap:--on-connect-failure') _weir_words 'reset close' ;;
     'weir tap:--fault') _weir_words 'latency bandwidth slow_close timeout reset_peer slicer limit_data noop stall loss packet_loss corrupt first_byte_delay half_close accept_delay connect_delay refuse' ;;
     'weir tap:--workers') _weir_words 'auto' ;;
@@ -77,12 +76,13 @@ _weir() {
     'weir watch:--color') _weir_words 'auto always never' ;;
     'weir watch:--when-slow') _weir_words 'block drop' ;;
     'weir sessions:--proxy') _weir_live proxy list ;;
+    'weir top:--proxy') _weir_live proxy list ;;
     esac
     return 0
   fi
   case "$path" in
-    'weir') if [[ $word == -* ]]; then _weir_words '-V --version -h --help'; else _weir_words 'tap demo check serve proxy ls fault watch sessions session events syslog help'; fi ;;
-    'weir tap') if [[ $word == -* ]]; then _weir_words '-h --help -s --show -o --output --overwrite --rotate-size --rotate-every --only --limit --color --filter-client --when-slow --grep -c --count -t --timeout --handshake --on-connect-failure --max-sessions --fault-queue-limit --keepalive-count --fault --seed --workers --once --for --log --log-level --log-format -q --quiet --ready-fd'; fi ;;
+    'weir') if [[ $word == -* ]]; then _weir_words '-V --version -h --help'; else _weir_words 'tap demo check serve proxy ls fault watch sessions top session events syslog help'; fi ;;
+    'weir tap') if [[ $word == -* ]]; then _weir_words '-h --help -s --show -o --output --overwrite --rotate-size --rotate-every --only --limit --color --filter-client --when-slow --grep -c --count -t --timeout --on-connect-failure --max-sessions --fault-queue-limit --keepalive-count --fault --seed --workers --once --for --log --log-level --log-format -q --quiet --ready-fd'; fi ;;
     'weir demo') if [[ $word == -* ]]; then _weir_words '-h --help --color --naive-relay'; fi ;;
     'weir check') if [[ $word == -* ]]; then _weir_words '-h --help -c --config'; fi ;;
     'weir serve') if [[ $word == -* ]]; then _weir_words '-h --help -c --config --api --seed --workers --drain --compat-open --log --log-level --log-format -q --quiet --ready-fd --exit-on-eof'; fi ;;
@@ -90,7 +90,7 @@ _weir() {
     'weir proxy list') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
     'weir proxy show') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
     'weir proxy add') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
-    'weir proxy set') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; *) _weir_words 'listen= upstream= enabled= handshake= on_connect_failure= max_sessions= fault_queue_limit= keepalive_count= timeouts.handshake= timeouts.resolve= timeouts.connect= timeouts.connect.attempt= timeouts.first_byte.client= timeouts.first_byte.server= timeouts.idle= timeouts.idle.client= timeouts.idle.server= timeouts.write_stall= timeouts.half_close= timeouts.max_duration= timeouts.reset_grace= timeouts.tcp.user_timeout= timeouts.tcp.keepalive.idle= timeouts.tcp.keepalive.interval=' ;; esac; fi ;;
+    'weir proxy set') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; *) _weir_words 'listen= upstream= enabled= on_connect_failure= max_sessions= fault_queue_limit= keepalive_count= timeouts.resolve= timeouts.connect= timeouts.connect.attempt= timeouts.first_byte.client= timeouts.first_byte.server= timeouts.idle= timeouts.idle.client= timeouts.idle.server= timeouts.write_stall= timeouts.half_close= timeouts.max_duration= timeouts.reset_grace= timeouts.tcp.user_timeout= timeouts.tcp.keepalive.idle= timeouts.tcp.keepalive.interval=' ;; esac; fi ;;
     'weir proxy remove') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
     'weir proxy enable') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
     'weir proxy disable') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
@@ -104,6 +104,7 @@ _weir() {
     'weir fault remove') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; 1) _weir_live fault list "${arguments[0]}" ;; esac; fi ;;
     'weir watch') if [[ $word == -* ]]; then _weir_words '-h --help --url -s --show -o --output --overwrite --rotate-size --rotate-every --only --limit --color --filter-client --when-slow --session -q --quiet'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;
     'weir sessions') if [[ $word == -* ]]; then _weir_words '-h --help --url --json --proxy --watch'; fi ;;
+    'weir top') if [[ $word == -* ]]; then _weir_words '-h --help --url --json --proxy'; fi ;;
     'weir session') if [[ $word == -* ]]; then _weir_words '-h --help'; else _weir_words 'list close'; fi ;;
     'weir session list') if [[ $word == -* ]]; then _weir_words '-h --help --url --json'; fi ;;
     'weir session close') if [[ $word == -* ]]; then _weir_words '-h --help --url'; else case ${#arguments[@]} in 0) _weir_live proxy list ;; esac; fi ;;

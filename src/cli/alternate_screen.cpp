@@ -1,15 +1,12 @@
 #include "cli/alternate_screen.h"
 
-#include <fmt/format.h>
+#include <termios.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <string_view>
-
-#include "cli/terminal_width.h"
 
 namespace weir::cli {
 namespace {
@@ -21,8 +18,20 @@ constexpr std::string_view leave_sequence = "\x1b[?25h\x1b[?1049l";
 // Async-signal-safe.
 void put(std::string_view text) { (void)!::write(STDOUT_FILENO, text.data(), text.size()); }
 
+// stdin's modes before and while keys are read. Written before the handlers are set.
+bool has_keys = false;
+termios cooked{};
+termios raw{};
+
+// Async-signal-safe. In the background the terminal is another's: its modes were restored when this was stopped.
+void set_modes(const termios& modes) {
+  const pid_t foreground = ::tcgetpgrp(STDIN_FILENO);  // -1: it is no controlling terminal, and stops nobody
+  if (has_keys && (foreground < 0 || foreground == ::getpgrp())) ::tcsetattr(STDIN_FILENO, TCSANOW, &modes);
+}
+
 void on_end(int number) {
   put(leave_sequence);
+  set_modes(cooked);
   if (number == SIGINT || number == SIGTERM) ::_exit(0);
   ::signal(number, SIG_DFL);
   ::raise(number);
@@ -31,12 +40,14 @@ void on_end(int number) {
 void on_stop(int number) {
   const int error = errno;
   put(leave_sequence);
+  set_modes(cooked);
   ::signal(number, SIG_DFL);
   ::raise(number);  // here it stands still, until SIGCONT
   struct sigaction again {};
   again.sa_handler = on_stop;
   again.sa_flags = SA_NODEFER | SA_RESTART;
   ::sigaction(number, &again, nullptr);
+  set_modes(raw);
   put(enter_sequence);
   errno = error;
 }
@@ -45,14 +56,27 @@ constexpr int ending_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};  // NOLINT(
 
 }  // namespace
 
-AlternateScreen::AlternateScreen() {
+AlternateScreen::AlternateScreen(bool with_keys) {
   std::fflush(stdout);
+  has_keys = with_keys && ::tcgetattr(STDIN_FILENO, &cooked) == 0;
+  if (has_keys) {
+    raw = cooked;
+    raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO | IEXTEN);
+    raw.c_iflag &= ~static_cast<tcflag_t>(ICRNL | IXON);  // Ctrl-S would hold the program up in a write
+    raw.c_cc[VMIN] = 1;
+    raw.c_cc[VTIME] = 0;
+  }
   struct sigaction action {};
   action.sa_handler = on_end;
   for (const int number : ending_signals) ::sigaction(number, &action, nullptr);
   action.sa_handler = on_stop;
   action.sa_flags = SA_NODEFER | SA_RESTART;
   ::sigaction(SIGTSTP, &action, nullptr);
+  // Another size interrupts the wait for a key.
+  action.sa_handler = [](int) {};
+  action.sa_flags = 0;
+  ::sigaction(SIGWINCH, &action, nullptr);
+  set_modes(raw);
   put(enter_sequence);
 }
 
@@ -60,28 +84,19 @@ void AlternateScreen::leave() {
   if (left_) return;
   left_ = true;
   put(leave_sequence);
+  set_modes(cooked);
   for (const int number : ending_signals) ::signal(number, SIG_DFL);
   ::signal(SIGTSTP, SIG_DFL);
+  ::signal(SIGWINCH, SIG_DFL);
 }
 
-void AlternateScreen::show(const std::string& text) {
-  // Line by line over what stands there, so that nothing flickers. A line is cleared before it is written: behind one
-  // that is as wide as the terminal, its last character would go.
-  std::string screen = "\x1b[H\x1b[K";
-  for (const char c : fit_rows(text, terminal_size().rows)) screen += c == '\n' ? "\r\n\x1b[K" : std::string(1, c);
-  screen += "\x1b[J";
+void AlternateScreen::show(const std::vector<std::string>& rows) {
+  // Row by row over what stands there, so that nothing flickers. A row is cleared before it is written: behind one that
+  // is as wide as the terminal, its last character would go.
+  std::string screen = "\x1b[H";
+  for (std::size_t i = 0; i < rows.size(); ++i) screen += (i == 0 ? "\x1b[K" : "\r\n\x1b[K") + rows[i];
   std::fputs(screen.c_str(), stdout);
   std::fflush(stdout);
-}
-
-auto fit_rows(const std::string& text, std::size_t rows) -> std::string {
-  const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
-  // The last row stays free: a newline there would move the first one out.
-  const std::size_t room = std::max<std::size_t>(rows, 3) - 1;
-  if (lines <= room) return text;
-  std::size_t end = 0;
-  for (std::size_t i = 0; i + 1 < room; ++i) end = text.find('\n', end) + 1;
-  return text.substr(0, end) + fmt::format("... and {} more lines\n", lines - (room - 1));
 }
 
 }  // namespace weir::cli

@@ -6,8 +6,8 @@
 #include <thread>
 
 #include "base/duration.h"
-#include "cli/alternate_screen.h"
 #include "cli/api_command.h"
+#include "cli/session_terminal.h"
 #include "http/percent.h"
 
 namespace weir::cli {
@@ -52,27 +52,6 @@ auto sessions_text(const Json& answer) -> std::string {
 
 void show_sessions(const Json& answer) { std::fputs(sessions_text(answer).c_str(), stdout); }
 
-// On a terminal, until a signal or an error ends it.
-auto watch_on_terminal(const ApiCommand& api, const std::string& path) -> int {
-  AlternateScreen screen;
-  while (true) {
-    const auto answer = api.fetch("GET", path, {});
-    std::string problem = answer ? "" : answer.error().message;
-    int code = answer ? exit_ok : answer.error().code;
-    try {
-      if (answer) screen.show(sessions_text(answer->json));
-    } catch (const Json::exception&) {
-      problem = not_weir(api.url());
-      code = exit_failure;
-    }
-    if (!problem.empty()) {
-      screen.leave();
-      return complain(problem, code);
-    }
-    std::this_thread::sleep_for(std::chrono::seconds{1});
-  }
-}
-
 auto run_sessions(const ApiCommand& api, const std::string& proxy, bool watch) -> int {
   const std::string path = "/sessions" + (proxy.empty() ? "" : "?proxy=" + http::percent_encode(proxy));
   // A rate is what came since one has asked before.
@@ -81,7 +60,7 @@ auto run_sessions(const ApiCommand& api, const std::string& proxy, bool watch) -
       code != exit_ok)
     return code;
   std::this_thread::sleep_for(rate_window);
-  if (watch && !api.json() && ::isatty(STDOUT_FILENO) == 1) return watch_on_terminal(api, path);
+  if (watch && !api.json() && ::isatty(STDOUT_FILENO) == 1) return run_session_screen(api, path);
   while (true) {
     const int code = api.ask("GET", path, {}, show_sessions);
     std::fflush(stdout);
@@ -156,11 +135,21 @@ void add_sessions(Command app, int& exit_code) {
   words->api.add_options(sessions);
   sessions.footer(
       "Examples:\n"
-      "  weir sessions --watch                  what goes on now, once a second\n"
+      "  weir sessions --watch                  what goes on now, once a second: weir top\n"
       "  weir sessions --proxy db --json        of one proxy, for scripts");
   sessions.add_option("--proxy", words->proxy, "Of this proxy only").type_name("NAME");
   sessions.add_flag("--watch", words->watch, "Again every second, until it is ended");
   sessions.callback([words, &exit_code] { exit_code = run_sessions(words->api, words->proxy, words->watch); });
+  Command top = app.add_subcommand("top", "Watch the live sessions full screen, close them and add faults");
+  words->api.add_options(top);
+  top.footer(
+      "The keys stand in the bottom row, and ? explains them: sort by bytes, rate, age or silence, select a session,\n"
+      "close it, add a fault to its proxy. Without a terminal it prints a table each second, as weir sessions "
+      "--watch.\n"
+      "\nExample:\n"
+      "  weir top --proxy db                    the sessions of one proxy");
+  top.add_option("--proxy", words->proxy, "Of this proxy only").type_name("NAME");
+  top.callback([words, &exit_code] { exit_code = run_sessions(words->api, words->proxy, true); });
 }
 
 void add_session(Command app, int& exit_code) {

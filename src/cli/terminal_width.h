@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace weir::cli {
@@ -15,5 +16,8 @@ struct TerminalSize {
 
 // How many columns UTF-8 text takes: two for East Asian wide characters and emoji, none for combining marks.
 [[nodiscard]] auto display_width(std::string_view text) -> std::size_t;
+
+// The text if it takes at most so many columns; else as much of its beginning as leaves room for a ">".
+[[nodiscard]] auto fit_columns(const std::string& text, std::size_t columns) -> std::string;
 
 }  // namespace weir::cli

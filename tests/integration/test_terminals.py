@@ -20,7 +20,7 @@ from weir_process import BINARY, run_weir
 pytestmark = pytest.mark.usefixtures("weir_binary")
 
 COMMANDS = ["", "tap", "demo", "check", "serve", "proxy", "proxy add", "proxy set", "fault", "fault add", "watch",
-            "sessions", "session", "session close", "events", "syslog", "syslog parse", "ls", "help"]
+            "sessions", "top", "session", "session close", "events", "syslog", "syslog parse", "ls", "help"]
 
 
 class Terminal:
@@ -28,12 +28,17 @@ class Terminal:
 
     def __init__(self, *words, columns=80, rows=24, environment=None):
         self.master, slave = pty.openpty()
+        self.modes = termios.tcgetattr(self.master)
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.process = subprocess.Popen([BINARY, *map(str, words)], stdin=slave, stdout=slave, stderr=slave,
-                                        start_new_session=True,
+                                        start_new_session=True,  # and Ctrl-C is a signal of this terminal:
+                                        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
                                         env={**os.environ, "TERM": "xterm", "NO_COLOR": "1", **(environment or {})})
         os.close(slave)
         self.seen = b""
+
+    def type(self, keys):
+        os.write(self.master, keys.encode())
 
     def read(self, seconds=0.05):
         while select.select([self.master], [], [], seconds)[0]:
@@ -136,39 +141,109 @@ def test_a_table_on_a_pipe_is_as_it_was(db):
 ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_watching_leaves_the_first_screen_as_it_was(db, terminal, number):
-    watch = terminal("sessions", "--watch", "--url", db.url)
-    wait_until(lambda: "PROXY" in watch.read(), "the table is shown")
+
+def frames(text):
+    """What stood on the screen at each time that it was drawn, as lists of rows."""
+    return [re.sub(r"\x1b\[[0-9]*[KJ]|\r", "", part).partition("\x1b[")[0].split("\n")
+            for part in text.split("\x1b[H\x1b[K")[1:]]
+
+
+def shows(screen, pattern):
+    """Waits until the newest frame matches."""
+    def newest():
+        drawn = frames(screen.read())
+        return re.search(pattern, "\n".join(drawn[-1]), re.MULTILINE) if drawn else None
+    return wait_until(newest, f"the screen shows {pattern}")
+
+
+def modes(screen):
+    return termios.tcgetattr(screen.master)
+
+
+@pytest.mark.parametrize("words", [("sessions", "--watch"), ("top",)])
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, "q", "\x03"])
+def test_watching_leaves_the_first_screen_as_it_was(db, terminal, words, end):
+    watch = terminal(*words, "--url", db.url)
+    shows(watch, "PROXY")
     assert watch.read().startswith(ENTER)
-    watch.process.send_signal(number)
+    if isinstance(end, str):
+        watch.type(end)
+    else:
+        watch.process.send_signal(end)
     code, text = watch.wait()
     assert code == 0
     assert text.endswith(LEAVE), "the first screen is back"
     assert "\x1b[2J" not in text
+    assert modes(watch) == watch.modes, "what is typed is shown again"
 
 
 def test_an_error_is_told_on_the_first_screen(db, terminal):
-    watch = terminal("sessions", "--watch", "--url", db.url)
-    wait_until(lambda: "PROXY" in watch.read(), "the table is shown")
+    watch = terminal("top", "--url", db.url)
+    shows(watch, "PROXY")
     assert db.stop() == 0
     code, text = watch.wait()
     assert code == 1
     left = text.partition(LEAVE)[2]
     assert left.startswith("weir: ") and ENTER not in left
+    assert modes(watch) == watch.modes
 
 
-def test_more_sessions_than_rows_leave_the_head_in_sight(db, terminal):
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (40, 10)])
+def test_no_row_is_wider_than_the_terminal(db, terminal, columns, rows):
+    upstream = db.get("/api/v1/proxies/db").json["upstream"]
+    long = "a-proxy-with-a-name-that-is-longer-than-a-row"
+    assert db.post("/api/v1/proxies", {"name": long, "upstream": upstream}).status == 201
     with contextlib.ExitStack() as clients:
-        for _ in range(30):
-            assert echoes(clients.enter_context(connect(db)))
-        watch = terminal("sessions", "--watch", "--url", db.url, rows=10, columns=160)
-        wait_until(lambda: "more lines" in watch.read(), "the table is shown")
-        shown = re.split(r"\x1b\[H", watch.read())[2]
-        shown = re.sub(r"\x1b\[[0-9]*[KJ]", "", shown)
-        lines = shown.splitlines()
-        assert lines[0].startswith("PROXY") and len(lines) == 9
-        assert "... and " in lines[-1]
+        for name in [long, *["db"] * 30]:
+            assert echoes(clients.enter_context(connect(db, name)))
+        top = terminal("top", "--url", db.url, columns=columns, rows=rows)
+        shows(top, "PROXY")
+        top.type("?")
+        shows(top, "sort by rate")
+        top.type(" ")
+        shows(top, "PROXY")
+        top.type("f")
+        shows(top, "fault for proxy")
+        top.type("\x1b")
+        shows(top, "quit")
+        drawn = frames(top.read())
+        assert {len(lines) for lines in drawn} == {rows}
+        assert max(len(line) for lines in drawn for line in lines) <= columns
+        assert drawn[-1][1].split()[0] == "PROXY" and "31 sessions" in drawn[-1][0]
+
+
+def test_keys_sort_select_and_close(db, terminal):
+    with connect(db) as quiet, connect(db) as busy:
+        assert echoes(quiet) and echoes(busy)
+        busy.sendall(b"x" * 1000)
+        top = terminal("top", "--url", db.url)
+        shows(top, r"^>db +1 ")
+        top.type("b")
+        shows(top, r"by bytes")
+        shows(top, r"PROXY.*\n.db +2 .*\n.db +1 ")
+        top.type("\x1b[A")
+        shows(top, r"^>db +2 ")
+        top.type("x")
+        shows(top, r"close session 2 of db\?")
+        top.type("n")
+        shows(top, r"quit$")
+        top.type("xy")
+        shows(top, r"^session 2 of db is closing$")
+        shows(top, r"^1 session,")
+        assert echoes(quiet)
+
+
+def test_a_fault_is_typed_into_the_screen(db, terminal):
+    with connect(db) as client:
+        assert echoes(client)
+        top = terminal("top", "--url", db.url, columns=120)
+        shows(top, r"^>db +1 ")
+        top.type("flatency\r")
+        shows(top, r"latency: without latency it is no such fault")
+        top.type("flatency latency=10ms jutter=1\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\r")
+        shows(top, r"is added to db")
+        faults = db.get("/api/v1/proxies/db/faults").json["faults"]
+        assert [fault["type"] for fault in faults] == ["latency"]
 
 
 # -- text of other languages -------------------------------------------------------------------------
