@@ -30,7 +30,7 @@ class Memory(Row):
         for block in range(self.repeats if session.pairs >= 20 else 1):
             for position, subject in enumerate(self.subjects(session)):
                 session.progress.line(f"memory, run {block + 1}: {subject.name}")
-                self._measure(session, cell, subject, count, block, position)
+                self.measure_one(session, cell, subject, count, block, position)
                 session.progress.advance(self.each)
         self.claim(cell.medians("bytes"), cell)
         self.notes.append("Pss of the whole process tree with all sessions held, less the Pss after one session, "
@@ -47,7 +47,8 @@ class Memory(Row):
         claim.note = ", ".join(f"{name} {report.number(value)} B" for name, value in medians.items() if name != "weir")
         self.claims.append(claim)
 
-    def _measure(self, session, cell, subject, count, block, position):
+    def measure_one(self, session, cell, subject, count, block, position):
+        """One run: a fresh relay, its memory with one session and with `count`; a slice of `cell`."""
         with session.peer() as peer, session.started([subject], peer.address, self.notes) as up:
             if not up:
                 return
