@@ -147,7 +147,7 @@ auto view_problem(const view::Output& output) -> std::optional<std::string> {
 auto end_tap(engine::Engine& engine, const TapPlan& plan, const engine::LifecycleOptions& life, view::Output& output,
              syslog::TargetLog& log) -> int {
   const auto ending = engine::run_to_end(engine, life);
-  log.info(engine::summary(ending.totals));
+  log.info(engine::summary(ending.totals, ending.dropped));
   log.flush(log_patience);
   if (ending.output_stuck) {
     // Its thread is stuck in a write that nobody reads; unwinding would wait for it for ever.
@@ -176,13 +176,16 @@ auto run_tap(const TapArguments& arguments) -> int {
   view.color = view::resolve_color(plan->view.color, place->fd.get());
   view.utf8 = view::is_utf8_locale();
   plan->view.output.say = [&log](LogLevel level, const std::string& line) { log.write(level, line, {}); };
+  // A terminal is stopped by Ctrl-S, or by a hand on its scroll bar: that must not stall a service.
+  const auto when_slow = plan->view.when_slow.value_or(::isatty(place->fd.get()) == 1 ? event::FullPolicy::drop
+                                                                                      : event::FullPolicy::block);
   view::Output output(std::move(place->fd), plan->view.output);
 
   auto engine = engine::Engine::create({.workers = plan->workers, .seed = plan->seed});
   if (!engine) return complain(engine.error().message, exit_failure);
   if (shows) {
-    auto attached = (*engine)->attach(
-        {.observer = view::make_view(view, output), .ring = view::ring_options(view, plan->view.when_slow)});
+    auto attached =
+        (*engine)->attach({.observer = view::make_view(view, output), .ring = view::ring_options(view, when_slow)});
     if (!attached) return complain(attached.error().message, exit_failure);
   }
   const auto drain = plan->proxy.rules.timeouts[event::TimeoutName::drain];
@@ -198,6 +201,7 @@ auto run_tap(const TapArguments& arguments) -> int {
                                 .why_deaf = {},
                                 .until_sessions_end = arguments.once,
                                 .say = {},
+                                .tells_lag = true,
                                 .on_hangup = {}};
   life.why_deaf = [&] { return output.closed() ? "the view's output was closed" : "all chunks of -c were shown"; };
   life.say = [&](std::string_view line) { log.info(line); };
@@ -247,7 +251,7 @@ void add_tap(Command app, int& exit_code) {
   const Option upstream = tap.add_option(
       "UPSTREAM", arguments->upstream,
       "host:port, 5432 (of localhost), [v6]:port or unix:/path; a name is resolved when a client connects");
-  add_view_options(tap, arguments->view, "block");
+  add_view_options(tap, arguments->view, "");
   add_chunk_options(tap, arguments->view);
   add_relay_options(tap, *arguments);
   offer_tap_choices(tap);

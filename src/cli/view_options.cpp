@@ -50,7 +50,7 @@ void add_view_options(Command command, ViewArguments& arguments, const std::stri
           "When the view's reader is slower than the traffic: block (slow the traffic, lose nothing) or drop (count "
           "what is not shown)")
       .type_name("POLICY")
-      .default_as_it_is();
+      .default_str(when_slow.empty() ? "drop on a terminal, else block" : when_slow);
   offer_choices(command.option("--show"), {"text", "hex", "dump", "json", "raw", "none"});
   offer_choices(command.option("--only"), {"upstream", "downstream"});
   offer_choices(command.option("--color"), {"auto", "always", "never"});
@@ -154,9 +154,11 @@ auto parse_view(const ViewArguments& arguments) -> Result<ViewChoice> {
     if (!filter) return tl::make_unexpected(filter.error());
     choice.view.filter.client = *filter;
   }
-  const auto when_slow = view::parse_full_policy(arguments.when_slow);
-  if (!when_slow) return failure(fmt::format("--when-slow {}: {}", arguments.when_slow, when_slow.error().message));
-  choice.when_slow = *when_slow;
+  if (!arguments.when_slow.empty()) {
+    const auto when_slow = view::parse_full_policy(arguments.when_slow);
+    if (!when_slow) return failure(fmt::format("--when-slow {}: {}", arguments.when_slow, when_slow.error().message));
+    choice.when_slow = *when_slow;
+  }
   const auto pattern = in_option("--grep", parse_pattern(arguments.grep));
   if (!pattern) return tl::make_unexpected(pattern.error());
   choice.view.grep = *pattern;

@@ -28,12 +28,12 @@ struct ViewArguments {
   // No file was named; "-" is standard output, as everywhere.
   [[nodiscard]] auto to_stdout() const -> bool { return output.empty() || output == "-"; }
 };
-// `when_slow`: what it is when nobody says.
+// `when_slow`: what it is when nobody says; empty: drop on a terminal, else block.
 void add_view_options(Command command, ViewArguments& arguments, const std::string& when_slow);
 
 struct ViewChoice {
   view::ViewOptions view;
-  event::FullPolicy when_slow{};
+  std::optional<event::FullPolicy> when_slow{};  // none: as the view's place is a terminal or not
   view::ColorMode color = view::ColorMode::automatic;
   view::OutputOptions output{};
 };

@@ -140,6 +140,8 @@ void add_worker(Totals& sum, proxy::Worker& worker) {
   sum.sessions += counters.sessions;
   sum.connect_failures += counters.connect_failures;
   sum.watchdog_trips += counters.watchdog_trips;
+  sum.held_up += counters.held_up;
+  sum.longest_held_up = std::max(sum.longest_held_up, counters.longest_held_up);
   sum.connect_times.merge(counters.connect_times);
   for (std::size_t i = 0; i < sum.bytes.size(); ++i) sum.bytes[i] += counters.bytes[i];
   worker.each_session([&sum](const proxy::Session& session) {
@@ -152,6 +154,8 @@ void add(Totals& sum, const Totals& more) {
   sum.sessions += more.sessions;
   sum.connect_failures += more.connect_failures;
   sum.watchdog_trips += more.watchdog_trips;
+  sum.held_up += more.held_up;
+  sum.longest_held_up = std::max(sum.longest_held_up, more.longest_held_up);
   sum.connect_times.merge(more.connect_times);
   for (std::size_t i = 0; i < sum.bytes.size(); ++i) sum.bytes[i] += more.bytes[i];
 }

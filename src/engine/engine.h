@@ -51,8 +51,17 @@ struct Totals {
   std::uint64_t connect_failures = 0;
   std::uint64_t refused_accepts = 0;
   std::uint64_t watchdog_trips = 0;
+  std::uint64_t held_up = 0;  // ended sessions that stood still for an observer with policy block
+  Nanos longest_held_up{};
   Histogram connect_times;
   bool partial = false;  // a loop was late: its share is missing
+};
+
+// How far observers are behind: what those that are there were not told, and whom they hold up now.
+struct ObserverLag {
+  event::EventRing::Dropped dropped;
+  std::size_t held_up = 0;  // sessions
+  SessionNumber first{};    // one of them, which has waited longest on its worker
 };
 
 // What one proxy did since it was created, over all workers, live sessions included.
@@ -113,6 +122,7 @@ class Engine {
   // It is given what happened until now and then destroyed, on the control thread, by take_news(). Sessions that it
   // kept waiting go on.
   void detach(ObserverId id);
+  [[nodiscard]] auto observer_lag() const -> ObserverLag;
   static constexpr std::size_t most_observers = event::Fanout::most_rings;
 
   // Binds at once; sessions begin with start(). Returns where it listens, with the real port. The listening

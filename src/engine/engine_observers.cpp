@@ -48,4 +48,21 @@ void Engine::detach(ObserverId id) {
   observers_.erase(found);
 }
 
+auto Engine::observer_lag() const -> ObserverLag {
+  ObserverLag lag;
+  for (const auto& observing : observers_) {
+    for (const auto& ring : observing.thread->rings()) {
+      const auto dropped = ring->dropped();
+      lag.dropped.chunks += dropped.chunks;
+      lag.dropped.bytes += dropped.bytes;
+    }
+  }
+  for (const auto& worker : workers_) {
+    const auto parked = worker->worker->parked();
+    if (lag.held_up == 0) lag.first = parked.first;
+    lag.held_up += parked.sessions;
+  }
+  return lag;
+}
+
 }  // namespace weir::engine

@@ -10,6 +10,7 @@
 
 #include "base/duration.h"
 #include "engine/drain.h"
+#include "engine/lag_report.h"
 
 namespace weir::engine {
 namespace {
@@ -57,6 +58,7 @@ auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
   const Fd signals = open_signals(set);
   const SystemClock& clock = SystemClock::instance();
   Drain drain(options.drain);
+  LagReport lag;
   auto over = options.end_after ? std::optional(clock.mono() + *options.end_after) : std::nullopt;
   const auto obey = [&](const Drain::Orders& orders) {
     if (orders.stop_accepting) engine.stop_accepting();
@@ -66,6 +68,10 @@ auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
   while (true) {
     auto end = drain.deadline();
     if (over && (!end || *over < *end)) end = over;
+    if (options.tells_lag) {
+      const MonoTime look_again = clock.mono() + std::chrono::seconds{1};
+      end = end ? std::min(*end, look_again) : look_again;
+    }
     const int wait = end ? poll_timeout(*end - clock.mono()) : -1;
     std::array<pollfd, 2> waiting{{{.fd = signals.get(), .events = POLLIN, .revents = 0},
                                    {.fd = engine.news_fd(), .events = POLLIN, .revents = 0}}};
@@ -85,6 +91,9 @@ auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
       over.reset();
       obey(drain.end(fmt::format("its time of {} is over", format_duration(*options.end_after))));
     }
+    if (options.tells_lag) {
+      if (const auto said = lag.look(clock.mono(), engine.observer_lag())) options.say(*said);
+    }
     obey(drain.on_time(clock.mono()));
     const bool once_done = options.until_sessions_end && news.accept_limit_reached;
     if (drain.is_over(news.all_sessions_ended) || (once_done && news.all_sessions_ended)) break;
@@ -93,10 +102,11 @@ auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
   Ending ending_report;
   ending_report.output_stuck = !engine.stop(std::chrono::milliseconds{2000});
   ending_report.totals = engine.totals();
+  ending_report.dropped = engine.observer_lag().dropped;
   return ending_report;
 }
 
-auto summary(const Totals& totals) -> std::string {
+auto summary(const Totals& totals, const event::EventRing::Dropped& dropped) -> std::string {
   std::string text = fmt::format("{} (peak {}), {} upstream, {} downstream", counted(totals.sessions, "session"),
                                  totals.peak, format_size(totals.bytes[0]), format_size(totals.bytes[1]));
   if (totals.connect_times.count() > 0) {
@@ -106,6 +116,14 @@ auto summary(const Totals& totals) -> std::string {
   if (totals.connect_failures > 0) text += ", " + counted(totals.connect_failures, "upstream failure");
   if (totals.refused_accepts > 0) text += ", accepting paused " + counted(totals.refused_accepts, "time");
   if (totals.watchdog_trips > 0) text += ", watchdog tripped " + counted(totals.watchdog_trips, "time");
+  if (dropped.chunks > 0) {
+    text += fmt::format(", {} ({}) not shown as the view was too slow", counted(dropped.chunks, "chunk"),
+                        format_size(dropped.bytes));
+  }
+  if (totals.held_up > 0) {
+    text += fmt::format(", {} held up by the view (longest {})", counted(totals.held_up, "session"),
+                        format_duration(totals.longest_held_up));
+  }
   return text;
 }
 

@@ -17,12 +17,14 @@ struct LifecycleOptions {
   std::function<std::string()> why_deaf{};
   bool until_sessions_end = false;            // --once: end when the accepted sessions have
   std::function<void(std::string_view)> say;  // a line for people, without a newline
+  bool tells_lag = false;                     // and say, while it happens, that a view is slower than the traffic
   std::function<void()> on_hangup{};          // none: SIGHUP does what it does; else block_signals(true) first
 };
 
 struct Ending {
   Totals totals;
-  bool output_stuck = false;  // see Engine::stop
+  event::EventRing::Dropped dropped;  // what was not shown, by policy drop
+  bool output_stuck = false;          // see Engine::stop
 };
 
 // For poll(2): in milliseconds rounded up, at least 0 and at most an hour, as an int holds 24.8 days. Who waits for
@@ -41,6 +43,6 @@ void block_signals(bool hangup = false);
 [[nodiscard]] auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending;
 
 // "weir: 3 sessions (peak 2), 1.20 MB up, 41.5 kB down, connect p50 60us p99 80us"
-[[nodiscard]] auto summary(const Totals& totals) -> std::string;
+[[nodiscard]] auto summary(const Totals& totals, const event::EventRing::Dropped& dropped = {}) -> std::string;
 
 }  // namespace weir::engine

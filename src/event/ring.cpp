@@ -63,6 +63,8 @@ void EventRing::count_lost(const Event& event) {
   if (const auto* chunk = std::get_if<ChunkRead>(&event.what)) {
     ++lost_.chunks;
     lost_.bytes += chunk->bytes.size();
+    dropped_chunks_.fetch_add(1, std::memory_order_relaxed);
+    dropped_bytes_.fetch_add(chunk->bytes.size(), std::memory_order_relaxed);
   } else {
     ++lost_.events;
   }

@@ -88,6 +88,16 @@ class EventRing {
   // Closed, and all was drained.
   [[nodiscard]] auto ended() const -> bool { return closed_.load(std::memory_order_acquire) && empty(); }
 
+  // --- any thread ---
+  // Chunks that were not delivered so far, by policy drop.
+  struct Dropped {
+    std::uint64_t chunks = 0;
+    std::uint64_t bytes = 0;
+  };
+  [[nodiscard]] auto dropped() const -> Dropped {
+    return {dropped_chunks_.load(std::memory_order_relaxed), dropped_bytes_.load(std::memory_order_relaxed)};
+  }
+
   static constexpr std::size_t overflow_limit = 1024;
 
  private:
@@ -126,6 +136,8 @@ class EventRing {
   std::atomic<std::uint64_t> bytes_out_{0};
   alignas(64) std::atomic<bool> parked_{false};
   std::atomic<bool> closed_{false};
+  std::atomic<std::uint64_t> dropped_chunks_{0};
+  std::atomic<std::uint64_t> dropped_bytes_{0};
 };
 
 }  // namespace weir::event

@@ -6,6 +6,12 @@
 #include "proxy/setting_catalog.h"
 
 namespace weir::proxy {
+namespace {
+
+// As the views tell it in a session's last line: less is the ordinary pace of an observer.
+constexpr Nanos least_held_up = std::chrono::milliseconds{1};
+
+}  // namespace
 
 ProxyOnWorker::~ProxyOnWorker() = default;
 
@@ -142,11 +148,18 @@ void Worker::ended(Session& session) {
   if (session.next_ != nullptr) session.next_->previous_ = session.previous_;
   if (first_ == &session) first_ = session.next_;
   session.next_ = session.previous_ = nullptr;
-  if (session.parked_listed_) std::erase(parked_, &session);
+  if (session.parked_listed_) {
+    std::erase(parked_, &session);
+    count_parked();
+  }
 
   const auto totals = session.relay().totals();
   for (std::size_t i = 0; i < totals.size(); ++i) counters_.bytes[i] += totals[i].bytes;
   counters_.watchdog_trips += session.watchdog_trips();
+  if (const Nanos held = session.relay().waited_for_observers(); held >= least_held_up) {
+    ++counters_.held_up;
+    counters_.longest_held_up = std::max(counters_.longest_held_up, held);
+  }
 
   ProxyOnWorker& proxy = session.proxy();
   proxy.counters.add(totals);
@@ -164,6 +177,12 @@ void Worker::park(Session& session) {
   if (session.parked_listed_) return;
   session.parked_listed_ = true;
   parked_.push_back(&session);
+  count_parked();
+}
+
+void Worker::count_parked() {
+  if (!parked_.empty()) first_parked_.store(parked_.front()->number(), std::memory_order_relaxed);
+  parked_count_.store(parked_.size(), std::memory_order_relaxed);
 }
 
 void Worker::resume_parked() {
@@ -172,6 +191,7 @@ void Worker::resume_parked() {
   // and leave the list while another resumes, so each is looked for again.
   std::vector<Session*> waiting;
   waiting.swap(parked_);
+  count_parked();
   for (Session* session : waiting) session->parked_listed_ = false;
   for (Session* session : waiting) loop_.run_again(*session);
   for (const auto& [index, proxy] : proxies_) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -24,6 +25,8 @@ struct WorkerCounters {
   std::array<std::uint64_t, 2> bytes{};  // of ended sessions, by Direction
   std::uint64_t connect_failures = 0;
   std::uint64_t watchdog_trips = 0;
+  std::uint64_t held_up = 0;  // ended sessions that stood still for an observer with policy block
+  Nanos longest_held_up{};
   Histogram connect_times;
 };
 
@@ -111,6 +114,14 @@ class Worker {
   void end_all(const event::CloseCause& cause, const std::string& detail);
   // An observer's ring has room again: goes on with what was parked.
   void resume_parked();
+  // Sessions that stand still now, as an observer's ring is full; from any thread, each value by itself.
+  struct Parked {
+    std::size_t sessions = 0;
+    SessionNumber first{};  // the one that has waited longest; if there are any
+  };
+  [[nodiscard]] auto parked() const -> Parked {
+    return {parked_count_.load(std::memory_order_relaxed), first_parked_.load(std::memory_order_relaxed)};
+  }
 
   // Null if it has ended.
   [[nodiscard]] auto find_session(const SessionHandle& handle) -> Session*;
@@ -148,7 +159,10 @@ class Worker {
   std::vector<std::shared_ptr<event::EventRing>> rings_;
   std::vector<std::shared_ptr<event::EventRing>> leaving_rings_;  // their last events wait for room
   std::unordered_map<std::size_t, std::unique_ptr<ProxyOnWorker>> proxies_;
+  void count_parked();
   std::vector<Session*> parked_;
+  std::atomic<std::size_t> parked_count_{0};
+  std::atomic<SessionNumber> first_parked_{};
   std::unordered_map<std::uint64_t, Session*> lookups_;
   std::uint64_t next_ticket_ = 0;
   std::function<void(Session&)> end_newcomer_;  // after end_all

@@ -7,13 +7,15 @@ import pty
 import re
 import select
 import signal
+import socket
 import struct
 import subprocess
 import termios
+import threading
 
 import pytest
 
-from deadline import Deadline, wait_until
+from deadline import PATIENCE, Deadline, wait_until
 from echo import connect, echo_server, echoes
 from weir_process import BINARY, run_weir
 
@@ -281,3 +283,62 @@ def test_resets_stand_out(terminal, listener, make_peer, ends, coloured):
     make_peer("client", f"connect send:10 {ends}", address=("127.0.0.1", int(where[1]))).finish()
     line = wait_until(lambda: re.search(r"^.*closed by.*$", tap.read(), re.MULTILINE), "its end is shown")[0]
     assert ("\x1b[1;31m" in line) is coloured
+
+
+# -- a terminal that is stopped, as by Ctrl-S ----------------------------------------------------------
+
+
+def flood(port, total):
+    """Sends so much through an echo and takes it back; None if that comes to a halt."""
+    got = 0
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.settimeout(5 * PATIENCE)
+        threading.Thread(target=send_all, args=(client, b"y" * total), daemon=True).start()
+        try:
+            while got < total:
+                got += len(client.recv(1 << 20))
+        except TimeoutError:
+            return None
+    return got
+
+
+def send_all(client, data):
+    with contextlib.suppress(OSError):  # its other side gives up
+        client.sendall(data)
+
+
+def log_of(path):
+    return path.read_text() if path.exists() else ""
+
+
+def test_a_terminal_that_is_stopped_stalls_no_service(terminal, tmp_path):
+    log, total = tmp_path / "log", 48_000_000
+    with echo_server() as upstream:
+        tap = terminal("tap", "--log", f"file:{log}", "0", upstream)
+        port = int(wait_until(lambda: re.search(r"listening on 127\.0\.0\.1:(\d+)", log_of(log)), "it listens")[1])
+        assert flood(port, total) == total, "nobody reads the terminal, and the traffic goes on"
+        wait_until(lambda: "not shown so far" in log_of(log), "it is told while it happens")
+        tap.process.send_signal(signal.SIGTERM)
+        tap.wait()
+    assert re.search(r"chunks? \([0-9.]+ MB\) not shown as the view was too slow", log_of(log))
+
+
+def test_block_on_a_terminal_tells_whom_it_holds_up(terminal, tmp_path):
+    log = tmp_path / "log"
+    with echo_server() as upstream:
+        tap = terminal("tap", "--when-slow", "block", "--log", f"file:{log}", "0", upstream)
+        port = int(wait_until(lambda: re.search(r"listening on 127\.0\.0\.1:(\d+)", log_of(log)), "it listens")[1])
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.settimeout(0)
+            wait_until(lambda: stuffed(client) and "holds up session 1, for" in log_of(log), "it is told", 30.0)
+        tap.process.send_signal(signal.SIGTERM)
+        tap.wait()
+    assert "1 session held up by the view (longest " in log_of(log)
+
+
+def stuffed(client):
+    """Sends what the socket takes, and takes what there is."""
+    for call in (lambda: client.send(b"y" * 1_000_000), lambda: client.recv(1 << 20)):
+        with contextlib.suppress(BlockingIOError):
+            call()
+    return True

@@ -148,11 +148,16 @@ TEST(Summary, IsOneLineWithWhatHappened) {
   EXPECT_EQ(summary(totals), "3 sessions (peak 2), 1.20 MB upstream, 41.5 kB downstream");
   for (int i = 0; i < 100; ++i) totals.connect_times.add(60us);
   EXPECT_THAT(summary(totals), HasSubstr(", connect p50 6"));
+  EXPECT_THAT(summary(totals, {.chunks = 2, .bytes = 300}),
+              HasSubstr(", 2 chunks (300 B) not shown as the view was too slow"));
   totals.sessions = 1;
   totals.connect_failures = 4;
   totals.refused_accepts = 5;
   totals.watchdog_trips = 6;
   EXPECT_THAT(summary(totals), testing::StartsWith("1 session (peak 2), "));
+  totals.held_up = 1;
+  totals.longest_held_up = std::chrono::milliseconds{1500};
+  EXPECT_THAT(summary(totals), HasSubstr(", 1 session held up by the view (longest 1.50s)"));
   EXPECT_THAT(summary(totals), HasSubstr(", 4 upstream failures, accepting paused 5 times, watchdog tripped 6 times"));
   totals.connect_failures = totals.refused_accepts = totals.watchdog_trips = 1;
   EXPECT_THAT(summary(totals), HasSubstr(", 1 upstream failure, accepting paused 1 time, watchdog tripped 1 time"));

@@ -1,0 +1,29 @@
+#include "engine/lag_report.h"
+
+#include "base/duration.h"
+
+namespace weir::engine {
+
+auto LagReport::look(MonoTime now, const ObserverLag& lag) -> std::optional<std::string> {
+  if (lag.held_up == 0) {
+    held_since_.reset();
+  } else if (!held_since_) {
+    held_since_ = now;
+  }
+  if (said_at_ && now - *said_at_ < say_at_most) return std::nullopt;
+  if (held_since_ && now - *held_since_ >= least_hold) {
+    said_at_ = now;
+    const std::string who = lag.held_up == 1 ? fmt::format("session {}", static_cast<std::uint64_t>(lag.first))
+                                             : fmt::format("{} sessions, session {} first", lag.held_up,
+                                                           static_cast<std::uint64_t>(lag.first));
+    return fmt::format("the view's reader is too slow and holds up {}, for {} so far; --when-slow drop would not", who,
+                       format_duration(now - *held_since_));
+  }
+  if (lag.dropped.chunks == told_chunks_) return std::nullopt;
+  said_at_ = now;
+  told_chunks_ = lag.dropped.chunks;
+  return fmt::format("the view's reader is too slow: {} chunk{} ({}) not shown so far", lag.dropped.chunks,
+                     lag.dropped.chunks == 1 ? "" : "s", format_size(lag.dropped.bytes));
+}
+
+}  // namespace weir::engine
