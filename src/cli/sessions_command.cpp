@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <thread>
 
@@ -9,6 +10,7 @@
 #include "cli/api_command.h"
 #include "cli/session_terminal.h"
 #include "http/percent.h"
+#include "view/wall_stamp.h"
 
 namespace weir::cli {
 namespace {
@@ -77,6 +79,20 @@ auto id_of(const std::string& text) -> Json {
   return error == std::errc{} && end == text.data() + text.size() ? Json(number) : Json(text);
 }
 
+// RFC 3339 in UTC; "-" for a time that is none.
+auto time_text(const Json& data) -> std::string {
+  const auto found = data.find("time");
+  constexpr double year_10000 = 253'402'300'800.0;
+  if (found == data.end() || !found->is_number()) return "-";
+  const auto seconds = found->get<double>();
+  if (!(seconds >= 0 && seconds < year_10000)) return "-";
+  // A double holds microseconds of our days, and the stamp rounds down.
+  const std::chrono::microseconds micros{std::llround(seconds * 1e6)};
+  view::UtcStamp stamp;
+  stamp.set(WallTime{micros});
+  return std::string(stamp.text());
+}
+
 // One event: "id: 12", "event: proxy.created", "data: {...}", an empty line.
 auto run_events(const ApiCommand& api, bool follow, std::optional<std::uint64_t> after) -> int {
   const auto client = api.client();
@@ -97,8 +113,10 @@ auto run_events(const ApiCommand& api, bool follow, std::optional<std::uint64_t>
       Json whole{{"id", id_of(id)}, {"event", type}, {"data", std::move(data)}};
       print_json(whole);
     } else {
-      std::string text = fmt::format("{:<16}", type);
-      for (const auto& [key, value] : data.items()) text += fmt::format(" {}={}", key, bare(value));
+      std::string text = fmt::format("{:<27} {:<16}", time_text(data), type);
+      for (const auto& [key, value] : data.items()) {
+        if (key != "time") text += fmt::format(" {}={}", key, bare(value));
+      }
       std::puts(text.c_str());
     }
     std::fflush(stdout);

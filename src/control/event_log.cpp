@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
 #include "http/event_stream.h"
 
 namespace weir::control {
@@ -58,7 +59,11 @@ class EventLog::Follower final : public http::BodyStream {
 
 void EventLog::add(std::string type, const Json& data) {
   thread_.check("control::EventLog");
-  entries_.push_back({++last_id_, std::move(type), data.dump(-1, ' ', true, Json::error_handler_t::replace)});
+  Json timed = data;
+  if (!timed.contains("time")) {
+    timed["time"] = std::chrono::duration<double>(SystemClock::instance().wall().time_since_epoch()).count();
+  }
+  entries_.push_back({++last_id_, std::move(type), timed.dump(-1, ' ', true, Json::error_handler_t::replace)});
   if (entries_.size() > remembered) entries_.pop_front();
   for (const Follower* follower : followers_) follower->wake();
 }

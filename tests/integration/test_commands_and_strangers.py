@@ -72,6 +72,14 @@ def test_events_of_strangers_end_the_command(body, options):
         assert ran.returncode == 1 and ("is not weir's API" in ran.stderr or "nested deeper" in ran.stderr), ran
 
 
+@pytest.mark.parametrize(("time", "shown"), [("1778328187.25", "2026-05-09T12:03:07.250000Z"), ("1e300", "-"),
+                                             ("-1", "-"), ('"x"', "-"), ("null", "-")])
+def test_an_event_begins_with_its_time(time, shown):
+    with stranger(f'id: 1\nevent: x\ndata: {{"a":1,"time":{time}}}\n\n'.encode()) as url:
+        ran = run_weir("events", "--url", url)
+        assert ran.returncode == 0 and ran.stdout.split() == [shown, "x", "a=1"], ran
+
+
 def test_an_event_id_that_is_no_number_is_shown_as_it_is():
     with stranger(b'id: 99999999999999999999999\nevent: x\ndata: {"a":1}\n\n') as url:
         ran = run_weir("events", "--json", "--url", url)

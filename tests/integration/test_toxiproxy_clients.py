@@ -1,6 +1,7 @@
 """Programs made for toxiproxy, unmodified; and Weir under toxiproxy's own names."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -184,7 +185,9 @@ def test_weirs_own_client(serve, weir_binary):
     run("proxy", "disable", "db")
     assert "\tdisabled\t1" in run("proxy", "list")
     assert run("sessions") == ""
-    assert "proxy.created" in run("events")
+    events = run("events")
+    assert "proxy.created" in events
+    assert all(re.match(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z ", line) for line in events.splitlines()), events
     assert run("fault", "set", "db", "nope", "latency=1s", code=1) == 'weir: this proxy has no fault "nope"\n'
     run("fault", "remove", "db", "latency_downstream")
     run("proxy", "remove", "db")

@@ -9,15 +9,22 @@ namespace {
 
 TEST(EventLog, AStreamResumesAfterTheLastItSaw) {
   EventLog log;
-  for (int i = 1; i <= 3; ++i) log.add("test", {{"i", i}});
+  for (int i = 1; i <= 3; ++i) log.add("test", {{"i", i}, {"time", 7}});
   const auto stream = log.follow(1);
   int woken = 0;
   (void)stream->begin([&] { ++woken; });
-  EXPECT_EQ(stream->more(1000), "id: 2\nevent: test\ndata: {\"i\":2}\n\nid: 3\nevent: test\ndata: {\"i\":3}\n\n");
+  EXPECT_EQ(stream->more(1000),
+            "id: 2\nevent: test\ndata: {\"i\":2,\"time\":7}\n\nid: 3\nevent: test\ndata: {\"i\":3,\"time\":7}\n\n");
   EXPECT_EQ(stream->more(1000), "");
-  log.add("test", {{"i", 4}});
+  log.add("test", {{"i", 4}, {"time", 7}});
   EXPECT_EQ(woken, 1);
-  EXPECT_EQ(stream->more(1000), "id: 4\nevent: test\ndata: {\"i\":4}\n\n");
+  EXPECT_EQ(stream->more(1000), "id: 4\nevent: test\ndata: {\"i\":4,\"time\":7}\n\n");
+}
+
+TEST(EventLog, AnEventWithoutATimeGetsOne) {
+  EventLog log;
+  log.add("test", {{"i", 1}});
+  EXPECT_TRUE(log.so_far(0).starts_with("id: 1\nevent: test\ndata: {\"i\":1,\"time\":")) << log.so_far(0);
 }
 
 TEST(EventLog, WhatIsForgottenIsAGapThatIsCountedOnce) {
