@@ -6,30 +6,11 @@
 
 #include "base/nearest.h"
 #include "fault/catalog.h"
+#include "fault/missing_attribute.h"
 
 namespace weir::cli {
 
 namespace {
-
-// The attributes without one of which a fault is no fault, and what to write. Others have a default that means
-// something, such as reset_peer's "at once".
-struct Needed {
-  std::string_view type;
-  std::vector<std::string_view> one_of;
-  std::string_view example;
-};
-auto needed() -> const std::vector<Needed>& {
-  static const std::vector<Needed> all{{"latency", {"latency", "jitter"}, "latency=100ms"},
-                                       {"bandwidth", {"rate"}, "rate=100KB/s"},
-                                       {"slow_close", {"delay"}, "delay=2s"},
-                                       {"slicer", {"average_size"}, "average_size=64"},
-                                       {"limit_data", {"bytes"}, "bytes=64KiB"},
-                                       {"accept_delay", {"delay"}, "delay=2s"},
-                                       {"connect_delay", {"delay"}, "delay=2s"},
-                                       {"first_byte_delay", {"delay"}, "delay=2s"},
-                                       {"loss", {"rate"}, "rate=0.02"}};
-  return all;
-}
 
 auto words_of(const std::string& text) -> std::vector<std::string> {
   std::vector<std::string> words;
@@ -69,13 +50,8 @@ auto check_fault_words(const std::vector<std::string>& words) -> Result<void> {
       return failure(fmt::format("{}: there is no field \"{}\"; did you mean {}?", type, key, *near));
     }
   }
-  const auto need = std::ranges::find(needed(), type, &Needed::type);
-  if (need == needed().end()) return {};
-  const bool has = std::ranges::any_of(
-      given, [&](const std::string& key) { return std::ranges::find(need->one_of, key) != need->one_of.end(); });
-  if (has) return {};
-  return failure(fmt::format("{}: without {} it is no such fault: write it, such as {} {}", type, need->one_of.front(),
-                             type, need->example));
+  const std::string missing = fault::missing_attribute(type, given);
+  return missing.empty() ? Result<void>() : failure(missing);
 }
 
 auto parse_faults(const std::vector<std::string>& texts) -> Result<std::shared_ptr<const fault::FaultList>> {

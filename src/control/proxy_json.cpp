@@ -1,6 +1,7 @@
 #include "control/proxy_json.h"
 
 #include "control/registry.h"
+#include "fault/missing_attribute.h"
 
 namespace weir::control {
 namespace {
@@ -51,6 +52,10 @@ auto read_fault(const Json& object, const std::string& path) -> Read<fault::Faul
   if (!fields) return tl::make_unexpected(fields.error());
   auto spec = fault::make_fault(*fields);
   if (!spec) return bad(path, spec.error().message);
+  std::vector<std::string> given;
+  for (const auto& [key, value] : object.items()) given.push_back(key);
+  if (const auto missing = fault::missing_attribute(spec->type->type, given); !missing.empty())
+    return bad(path, missing);
   if (const auto problem = name_problem(spec->name); !problem.empty()) return bad(path + ".name", problem);
   return *std::move(spec);
 }

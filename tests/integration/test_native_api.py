@@ -34,6 +34,7 @@ def test_a_proxy_with_its_faults_is_made_at_once(start):
     ({"name": "x", "upstream": "y:1", "enabled": "yes"}, "enabled", "write true or false"),
     ({"name": "x", "upstream": "y:1", "timeouts": {"idel": "1s"}}, "timeouts.idel", 'did you mean "idle"?'),
     ({"name": "x", "upstream": "y:1", "faults": [{"type": "latency", "latency": "soon"}]}, "faults[0]", "soon"),
+    ({"name": "x", "upstream": "y:1", "faults": [{"type": "latency"}]}, "faults[0]", "without latency"),
     ({"name": "a/b", "upstream": "y:1"}, "name", "slash"),
 ])
 def test_what_is_wrong_is_named_and_nothing_is_made(start, body, field, part):

@@ -1,6 +1,6 @@
 #include "control/config.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 namespace weir::control {
 namespace {
@@ -42,6 +42,8 @@ TEST(Config, ErrorsNameFileLineAndKey) {
             "f:2: proxies[0].upstream: it is missing: write host:port or unix:/path, as a text");
   EXPECT_TRUE(error("[[proxies]]\nname=\"a\"\nupstream=\"x:1\"\n[[proxies]]\nname=\"a\"\nupstream=\"x:1\"")
                   .starts_with("f:5: proxies[1].name: there is a proxy \"a\" already"));
+  EXPECT_THAT(error("[[proxies]]\nname=\"a\"\nupstream=\"x:1\"\n[[proxies.faults]]\ntype=\"loss\""),
+              testing::HasSubstr("loss: without rate it is no such fault: write it, such as loss rate=0.02"));
   EXPECT_TRUE(error("[[proxies]]\nname=\"a\"\nupstream=\"x:1\"\n[[proxies.faults]]\ntype=\"latency\"\nlatency=\"soon\"")
                   .starts_with("f:"));
   EXPECT_TRUE(error("a = = 1").starts_with("f:1: "));
