@@ -13,6 +13,7 @@ namespace weir::http {
 namespace {
 
 constexpr int reads_per_turn = 4;
+constexpr std::size_t write_per_turn = 256UL << 10U;
 using Status = IoResult::Status;
 
 auto plain(int status, std::string_view sentence) -> Response {
@@ -54,6 +55,7 @@ void Connection::end() {
   phase_ = Phase::ended;
   stop_waiting();
   count_waiting(0);
+  release_shared();
   transport_->unwatch(server_.loop);
   server_.loop.wheel().disarm(*this);
   server_.loop.cancel(*this);
@@ -95,6 +97,8 @@ void Connection::on_ready(std::uint32_t events) {
 void Connection::on_rerun() {
   if (phase_ == Phase::streaming) {
     feed_stream();
+  } else if (phase_ == Phase::writing) {
+    flush();
   } else {
     digest();
   }
@@ -208,9 +212,26 @@ void Connection::count_waiting(std::size_t bytes) {
   counted_ = bytes;
 }
 
+void Connection::share(std::shared_ptr<const std::string> body) {
+  if (++server_.sharers[body.get()] == 1) server_.waiting_bytes += body->size();
+  shared_ = std::move(body);
+}
+
+void Connection::release_shared() {
+  if (!shared_) return;
+  const auto found = server_.sharers.find(shared_.get());
+  if (--found->second == 0) {
+    server_.waiting_bytes -= shared_->size();
+    server_.sharers.erase(found);
+  }
+  shared_.reset();
+}
+
 void Connection::send_response(Response response) {
   const Limits& limits = server_.limits;
-  if (server_.waiting_bytes > 0 && server_.waiting_bytes + response.body.size() > limits.waiting_bytes) {
+  const bool is_there = response.shared_body && server_.sharers.contains(response.shared_body.get());
+  const std::size_t more = is_there ? 0 : response.text().size();
+  if (server_.waiting_bytes > 0 && server_.waiting_bytes + more > limits.waiting_bytes) {
     response = {.status = 503};
     response.body = fmt::format("{} MiB of answers wait for who asked for them: read them, or ask again later\n",
                                 limits.waiting_bytes >> 20U);
@@ -223,11 +244,13 @@ void Connection::send_response(Response response) {
   if (response.stream) {
     keep_alive_ = false;  // as it is with GET
   } else if (has_body) {
-    out_ += fmt::format("Content-Length: {}\r\n", response.body.size());
+    out_ += fmt::format("Content-Length: {}\r\n", response.text().size());
   }
   if (!keep_alive_) out_ += "Connection: close\r\n";
   out_ += "\r\n";
-  if (has_body && !head_) {
+  if (has_body && !head_ && response.shared_body) {
+    share(std::move(response.shared_body));
+  } else if (has_body && !head_) {
     out_.reserve(out_.size() + response.body.size());  // or a body of megabytes would take twice as much
     out_ += response.body;
   }
@@ -270,20 +293,30 @@ void Connection::feed_stream() {
   }
 }
 
+auto Connection::rest() const -> std::string_view {
+  if (sent_ < out_.size() || !shared_) return std::string_view(out_).substr(sent_);
+  return std::string_view(*shared_).substr(sent_ - out_.size());
+}
+
 void Connection::flush() {
-  bool moved = false;
-  while (sent_ < out_.size()) {
-    const IoResult took = transport_->write(std::string_view(out_).substr(sent_));
+  std::size_t moved = 0;
+  while (!rest().empty()) {
+    // A peer that reads as fast as we write would keep the loop to itself.
+    if (moved >= write_per_turn) {
+      server_.loop.run_again(*this);
+      break;
+    }
+    const IoResult took = transport_->write(rest().substr(0, write_per_turn));
     if (took.status == Status::would_block) break;
     if (took.status != Status::moved) return end();
     sent_ += took.bytes;
-    moved = true;
+    moved += took.bytes;
   }
-  if (sent_ == out_.size()) return all_is_sent();
+  if (rest().empty()) return all_is_sent();
   if (phase_ == Phase::streaming && sent_ >= server_.limits.stream_bytes) {
     out_.erase(0, std::exchange(sent_, 0));  // a reader that never catches up would make it grow for ever
   }
-  if (moved && (phase_ == Phase::writing || phase_ == Phase::streaming)) {
+  if (moved > 0 && (phase_ == Phase::writing || phase_ == Phase::streaming)) {
     idle_since_ = server_.loop.now();
     arm(server_.limits.write_timeout);
   }
@@ -294,6 +327,7 @@ void Connection::all_is_sent() {
   out_.shrink_to_fit();  // an answer may have had megabytes
   sent_ = 0;
   count_waiting(0);
+  release_shared();
   if (phase_ == Phase::streaming) {
     return stream_->filler().empty() ? server_.loop.wheel().disarm(*this) : arm(server_.limits.stream_silence);
   }

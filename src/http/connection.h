@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,7 +25,8 @@ struct ServerContext {
   Gate gate;  // or none
   Limits limits;
   std::function<void(Connection&)> on_end;  // once for each; the connection must live to the end of the turn
-  std::size_t waiting_bytes = 0;            // of responses that are not sent yet
+  std::size_t waiting_bytes = 0;            // of responses that are not sent yet; a body that many share counts once
+  std::map<const std::string*, std::size_t> sharers{};  // how many send each shared body
   bool stopping = false;
 };
 
@@ -63,7 +65,7 @@ class Connection final : public net::Disposable,
     auto operator<=>(const Place&) const = default;  // NOLINT(modernize-use-nullptr): clang-tidy 14 mistakes it
   };
   [[nodiscard]] auto place() const -> Place;
-  // Of what was read and of what is to be sent.
+  // Of what was read and of what is to be sent; what is shared with others is not in it.
   [[nodiscard]] auto held_bytes() const -> std::size_t { return in_.capacity() + out_.capacity(); }
 
  private:
@@ -87,6 +89,9 @@ class Connection final : public net::Disposable,
   void flush();
   void all_is_sent();
   void count_waiting(std::size_t bytes);
+  void share(std::shared_ptr<const std::string> body);
+  void release_shared();
+  [[nodiscard]] auto rest() const -> std::string_view;
   void arm(Nanos timeout);
 
   ServerContext& server_;
@@ -102,8 +107,9 @@ class Connection final : public net::Disposable,
   std::string what_;         // of the request that is handled, for the log: "GET /proxies"
   std::string in_;           // read and not parsed
   std::string out_;
-  std::size_t sent_ = 0;     // of out_
-  std::size_t counted_ = 0;  // of out_, in the server's sum
+  std::shared_ptr<const std::string> shared_;  // is sent after out_; or null
+  std::size_t sent_ = 0;                       // of out_ and what is shared
+  std::size_t counted_ = 0;                    // of out_, in the server's sum
   std::unique_ptr<BodyStream> stream_;
 };
 

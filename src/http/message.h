@@ -49,7 +49,10 @@ struct Response {
   int status = 200;
   std::vector<std::pair<std::string, std::string>> headers{};  // beside Content-Length and Connection
   std::string body{};
-  std::unique_ptr<BodyStream> stream{};  // instead of the body
+  std::unique_ptr<BodyStream> stream{};                 // instead of the body
+  std::shared_ptr<const std::string> shared_body = {};  // instead of the body, for an answer that many get
+
+  [[nodiscard]] auto text() const -> std::string_view { return shared_body ? *shared_body : body; }
 
   void set(std::string name, std::string value);
 };

@@ -162,6 +162,52 @@ TEST(HttpServer, AResponseLargerThanTheBoundIsGivenWhenNothingElseWaits) {
   EXPECT_EQ(responses_in(peer.received())->front().status, 200);
 }
 
+TEST(HttpServer, ABodyThatManyGetIsKeptAndCountedOnce) {
+  ScriptedWorld world({.waiting_bytes = 3UL << 20U});
+  auto body = std::make_shared<const std::string>(2UL << 20U, 'x');
+  world.at_once = [&](const Request&, Responder responder) { responder.answer({.shared_body = body}); };
+  std::vector<ScriptedPeer*> crowd;
+  for (int i = 0; i < 8; ++i) {
+    crowd.push_back(&world.connect());
+    crowd.back()->stops_reading();
+    crowd.back()->sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
+  }
+  world.run();
+  EXPECT_EQ(body.use_count(), 9) << "nobody has a copy";
+  EXPECT_LT(world.server.held_bytes(), 1UL << 20U);
+  for (int i = 1; i < 8; ++i) crowd[i]->reads_on();
+  crowd[0]->resets();
+  world.run();
+  for (int i = 1; i < 8; ++i) {
+    const auto seen = responses_in(crowd[i]->received());
+    ASSERT_TRUE(seen && seen->size() == 1);
+    EXPECT_EQ(seen->front().status, 200);
+    EXPECT_EQ(seen->front().body, *body);
+  }
+  EXPECT_EQ(body.use_count(), 1) << "who has it, or has left, keeps it no longer";
+  body = std::make_shared<const std::string>(3UL << 20U, 'y');
+  crowd[1]->sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
+  world.run();
+  EXPECT_EQ(responses_in(crowd[1]->received())->back().body, *body) << "nor does it count any longer";
+}
+
+TEST(HttpServer, WhoReadsAsFastAsWeWriteLetsOthersThrough) {
+  ScriptedWorld world;
+  world.at_once = [](const Request& request, Responder responder) {
+    responder.answer({.body = std::string(request.path == "/big" ? 8UL << 20U : 1, 'x')});
+  };
+  auto& big = world.connect();
+  auto& small = world.connect();
+  big.sends("GET /big HTTP/1.1\r\nHost: w\r\n\r\n");
+  big.deliver();
+  small.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
+  small.deliver();
+  EXPECT_FALSE(small.received().empty());
+  EXPECT_LT(big.received().size(), 1UL << 20U);
+  world.run();
+  EXPECT_EQ(responses_in(big.received())->front().body.size(), 8UL << 20U);
+}
+
 TEST(HttpServer, StoppingEndsIdleConnectionsAndAnswersTheOthers) {
   ScriptedWorld world;
   auto& idle = world.connect();
