@@ -21,6 +21,16 @@ void WhenSettled::answer(const SharedResponder& responder, http::Response respon
                 });
 }
 
+void WhenSettled::answer(const std::shared_ptr<SharedAnswers::Batch>& batch, http::Response response,
+                         const std::function<void(http::Response&)>& complete) const {
+  registry_.engine().settle(
+      {loop_, control::loop_patience},
+      [this, batch, complete, held = std::make_shared<http::Response>(std::move(response))](bool) {
+        registry_.look_at_openings();
+        batch->answer(std::move(*held), complete);
+      });
+}
+
 ListText::ListText(std::string_view key) : text_(fmt::format("{{\"{}\":[", key)) {}
 
 void ListText::add(const Json& each) {

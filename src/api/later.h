@@ -6,6 +6,7 @@
 #include <string>
 
 #include "api/api.h"
+#include "api/shared_answers.h"
 #include "engine/ask.h"
 #include "http/handler.h"
 
@@ -35,6 +36,9 @@ class WhenSettled {
   void answer(const SharedResponder& responder, http::Response response) const {
     answer(responder, std::move(response), changes());
   }
+  // For an answer that many get.
+  void answer(const std::shared_ptr<SharedAnswers::Batch>& batch, http::Response response,
+              const std::function<void(http::Response&)>& complete = {}) const;
 
  private:
   net::EventLoop& loop_;

@@ -3,7 +3,6 @@
 #include <limits>
 #include <span>
 
-#include "api/later.h"
 #include "api/metrics_text.h"
 #include "control/proxy_walk.h"
 #include "control/registry.h"
@@ -90,15 +89,15 @@ const ProxyFamily proxy_families[] = {
 // One scrape, written in steps.
 class Scrape {
  public:
-  Scrape(const control::ApiParts& parts, engine::Traffic traffic, SharedResponder responder)
-      : parts_(parts), traffic_(std::move(traffic)), responder_(std::move(responder)), walk_(parts.registry) {
+  Scrape(const control::ApiParts& parts, engine::Traffic traffic, std::shared_ptr<SharedAnswers::Batch> batch)
+      : parts_(parts), traffic_(std::move(traffic)), batch_(std::move(batch)), walk_(parts.registry) {
     constexpr std::size_t of_a_proxy = 1700;  // bytes of text, measured; to copy megabytes when it grows takes long
     text_.reserve(traffic_.proxies.size() * of_a_proxy);
   }
 
   // False: it is answered, or nobody waits for it.
   auto step() -> bool {
-    if (!responder_->is_awaited()) return false;
+    if (!batch_->is_awaited()) return false;
     if (family_ < std::size(proxy_families)) {
       write_proxy();
       return true;
@@ -111,7 +110,7 @@ class Scrape {
     http::Response answer;
     answer.set("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
     answer.body = text_.take();
-    responder_->answer(std::move(answer));
+    batch_->answer(std::move(answer));
     return false;
   }
 
@@ -148,7 +147,7 @@ class Scrape {
 
   const control::ApiParts& parts_;
   engine::Traffic traffic_;
-  SharedResponder responder_;
+  std::shared_ptr<SharedAnswers::Batch> batch_;
   control::ProxyWalk walk_;
   MetricsText text_;
   std::size_t family_ = 0;
@@ -206,12 +205,13 @@ void Scrape::write_outputs() {
 
 }  // namespace
 
-void answer_metrics(const control::ApiParts& parts, http::Responder responder) {
-  parts.registry.engine().traffic({parts.loop, control::loop_patience},
-                                  [&parts, answer = share(std::move(responder))](engine::Traffic traffic) {
-                                    const auto scrape = std::make_shared<Scrape>(parts, std::move(traffic), answer);
-                                    parts.lists.add("GET /metrics", [scrape] { return scrape->step(); });
-                                  });
+void MetricsRoute::handle(http::Responder responder) {
+  scrapes_.ask("", std::move(responder), [this](const std::shared_ptr<SharedAnswers::Batch>& batch) {
+    parts_.registry.engine().traffic({parts_.loop, control::loop_patience}, [this, batch](engine::Traffic traffic) {
+      const auto scrape = std::make_shared<Scrape>(parts_, std::move(traffic), batch);
+      parts_.lists.add("GET /metrics", [scrape] { return scrape->step(); });
+    });
+  });
 }
 
 }  // namespace weir::api

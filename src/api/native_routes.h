@@ -28,6 +28,8 @@ class NativeRoutes {
         log_(parts.log),
         observer_outputs_(parts.observer_outputs),
         version_(std::move(version)),
+        session_lists_(loop_),
+        proxy_lists_(loop_),
         when_settled_(loop_, registry_, [](const Refusal& why) { return api_refusal(why); }) {}
   void handle(const http::Request& request, http::Responder responder);
 
@@ -85,7 +87,7 @@ class NativeRoutes {
   void delete_lease(const http::Request& request, const Parts& parts, http::Responder responder);
 
   [[nodiscard]] auto asker() const -> engine::Asker { return {loop_, control::loop_patience}; }
-  void write_sessions(engine::SessionList list, const SharedResponder& answer);
+  void write_sessions(engine::SessionList list, const std::shared_ptr<SharedAnswers::Batch>& batch);
   // The id and the lease that a new object is given by Weir-Id and Weir-Lease, or the refusal.
   [[nodiscard]] auto read_mark(const http::Request& request) const -> tl::expected<control::Mark, http::Response>;
 
@@ -98,6 +100,8 @@ class NativeRoutes {
   std::function<std::vector<view::OutputStatus>()> observer_outputs_;
   std::string version_;
   SessionRates rates_;
+  SharedAnswers session_lists_;
+  SharedAnswers proxy_lists_;
   WhenSettled when_settled_;
 };
 

@@ -18,15 +18,17 @@ auto proxy_answer(int status, const ProxyEntry& entry, const engine::Engine& eng
 }  // namespace
 
 void NativeRoutes::get_proxies(const http::Request&, const Parts&, http::Responder responder) {
-  lists_.add("GET /proxies", [this, walk = control::ProxyWalk(registry_), text = ListText("proxies"),
-                              answer = share(std::move(responder))]() mutable {
-    if (!answer->is_awaited()) return false;
-    if (const ProxyEntry* entry = walk.next()) {
-      text.add(proxy_json(*entry, registry_.engine()));
-      return true;
-    }
-    when_settled_.answer(answer, api_text(200, text.finish()));
-    return false;
+  proxy_lists_.ask("", std::move(responder), [this](const std::shared_ptr<SharedAnswers::Batch>& batch) {
+    lists_.add("GET /proxies",
+               [this, batch, walk = control::ProxyWalk(registry_), text = ListText("proxies")]() mutable {
+                 if (!batch->is_awaited()) return false;
+                 if (const ProxyEntry* entry = walk.next()) {
+                   text.add(proxy_json(*entry, registry_.engine()));
+                   return true;
+                 }
+                 when_settled_.answer(batch, api_text(200, text.finish()));
+                 return false;
+               });
   });
 }
 

@@ -14,7 +14,11 @@ namespace {
 class AllRoutes {
  public:
   AllRoutes(const control::ApiParts& parts, AccessRules rules, const std::string& version)
-      : parts_(parts), rules_(std::move(rules)), toxiproxy_(parts, version), native_(parts, version) {}
+      : parts_(parts),
+        rules_(std::move(rules)),
+        metrics_(parts_),
+        toxiproxy_(parts, version),
+        native_(parts, version) {}
   AllRoutes(const AllRoutes&) = delete;  // what answers later knows where it is
   auto operator=(const AllRoutes&) -> AllRoutes& = delete;
 
@@ -25,13 +29,14 @@ class AllRoutes {
   }
   void handle(const http::Request& request, http::Responder responder) {
     if (family_of(request.path) == RouteFamily::toxiproxy) return toxiproxy_.handle(request, std::move(responder));
-    if (request.path == "/metrics") return answer_metrics(parts_, std::move(responder));
+    if (request.path == "/metrics") return metrics_.handle(std::move(responder));
     native_.handle(request, std::move(responder));
   }
 
  private:
   control::ApiParts parts_;
   AccessRules rules_;
+  MetricsRoute metrics_;
   ToxiproxyRoutes toxiproxy_;
   NativeRoutes native_;
 };

@@ -58,26 +58,30 @@ void NativeRoutes::get_sessions(const http::Request& request, const Parts&, http
     }
     limit = *number;
   }
-  registry_.engine().sessions(asker(), proxy, limit,
-                              [this, answer = share(std::move(responder))](engine::SessionList list) {
-                                rates_.look(list, SystemClock::instance().mono());
-                                write_sessions(std::move(list), answer);
-                              });
+  const std::string question =
+      fmt::format("{} of {}", limit, proxy ? std::to_string(static_cast<std::uint32_t>(*proxy)) : "all");
+  session_lists_.ask(question, std::move(responder),
+                     [this, proxy, limit](const std::shared_ptr<SharedAnswers::Batch>& batch) {
+                       registry_.engine().sessions(asker(), proxy, limit, [this, batch](engine::SessionList list) {
+                         rates_.look(list, SystemClock::instance().mono());
+                         write_sessions(std::move(list), batch);
+                       });
+                     });
 }
 
 // Ten thousand of them take longer than a turn of the loop.
-void NativeRoutes::write_sessions(engine::SessionList list, const SharedResponder& answer) {
+void NativeRoutes::write_sessions(engine::SessionList list, const std::shared_ptr<SharedAnswers::Batch>& batch) {
   const auto all = std::make_shared<const engine::SessionList>(std::move(list));
   lists_.add("GET /sessions",
-             [this, all, answer, rates = rates_, at = std::size_t{0}, text = ListText("sessions")]() mutable {
-               if (!answer->is_awaited()) return false;
+             [this, all, batch, rates = rates_, at = std::size_t{0}, text = ListText("sessions")]() mutable {
+               if (!batch->is_awaited()) return false;
                if (at < all->sessions.size()) {
                  const engine::SessionInfo& session = all->sessions[at++];
                  const ProxyEntry* entry = registry_.find(session.proxy);
                  text.add(session_json(session, entry == nullptr ? "" : entry->name, rates.of(session)));
                  return true;
                }
-               answer->answer(api_text(200, text.finish({{"left_out", all->left_out}, {"partial", all->partial}})));
+               batch->answer(api_text(200, text.finish({{"left_out", all->left_out}, {"partial", all->partial}})));
                return false;
              });
 }

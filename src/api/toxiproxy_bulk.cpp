@@ -25,20 +25,23 @@ auto error_answer(const ToxiproxyError& why) -> http::Response {
 }  // namespace
 
 // An object with a member for each proxy.
-void ToxiproxyRoutes::list(const SharedResponder& responder) {
-  lists_.add("GET /proxies", [this, responder, walk = control::ProxyWalk(registry_), text = std::string("{"),
-                              hidden = std::size_t{0}]() mutable {
-    if (!responder->is_awaited()) return false;
-    if (const ProxyEntry* entry = walk.next()) {
-      if (text.size() > 1) text += ',';
-      text += json_text(entry->name);
-      text += ':';
-      text += json_text(toxiproxy_proxy(*entry));
-      hidden += hidden_faults(*entry);
-      return true;
-    }
-    answer(responder, json_answer(200, std::move(text) + "}", hidden));
-    return false;
+void ToxiproxyRoutes::list(http::Responder responder) {
+  shared_lists_.ask("", std::move(responder), [this](const std::shared_ptr<SharedAnswers::Batch>& batch) {
+    lists_.add("GET /proxies", [this, batch, walk = control::ProxyWalk(registry_), text = std::string("{"),
+                                hidden = std::size_t{0}]() mutable {
+      if (!batch->is_awaited()) return false;
+      if (const ProxyEntry* entry = walk.next()) {
+        if (text.size() > 1) text += ',';
+        text += json_text(entry->name);
+        text += ':';
+        text += json_text(toxiproxy_proxy(*entry));
+        hidden += hidden_faults(*entry);
+        return true;
+      }
+      when_settled_.answer(batch, json_answer(200, std::move(text) + "}", hidden),
+                           [this](http::Response& own) { own.set("X-Toxiproxy-Request-Id", request_id()); });
+      return false;
+    });
   });
 }
 

@@ -88,6 +88,7 @@ ToxiproxyRoutes::ToxiproxyRoutes(const control::ApiParts& parts, std::string wei
     : registry_(parts.registry),
       changes_(parts.changes),
       lists_(parts.lists),
+      shared_lists_(parts.loop),
       weir_version_(std::move(weir_version)),
       when_settled_(parts.loop, registry_, [this](const Refusal& why) {
         auto answer = refusal(as_toxiproxy(why));
@@ -144,8 +145,8 @@ void ToxiproxyRoutes::handle(const http::Request& request, http::Responder respo
     if (request.method == "POST" && changes_.waiting() >= control::Turns::most_asked_for) {
       return responder.answer(refusal(503, "too many changes wait for their turn: ask again later"));
     }
+    if (request.method == "GET") return list(std::move(responder));
     const SharedResponder shared = share(std::move(responder));
-    if (request.method == "GET") return list(shared);
     return split_path(request.path)[0] == "reset" ? reset(shared) : populate(request, shared);
   }
   const auto before = when_settled_.changes();

@@ -33,7 +33,7 @@ class ToxiproxyRoutes {
   [[nodiscard]] auto route(const http::Request& request) -> std::optional<http::Response>;
   // Of all proxies, in as many turns as it takes.
   [[nodiscard]] auto takes_turns(const http::Request& request) const -> bool;
-  void list(const SharedResponder& responder);
+  void list(http::Responder responder);
   void reset(const SharedResponder& responder);
   void populate(const http::Request& request, const SharedResponder& responder);
   class Population;
@@ -54,6 +54,7 @@ class ToxiproxyRoutes {
   Registry& registry_;
   control::Turns& changes_;
   control::Turns& lists_;
+  SharedAnswers shared_lists_;
   std::string weir_version_;
   WhenSettled when_settled_;
   std::uint32_t counter_ = 0;

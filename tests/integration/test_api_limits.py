@@ -89,9 +89,42 @@ def test_answers_that_nobody_reads_are_bounded(start):
         for _ in range(3 * 256 * 1024 * 1024 // (2 * size)):  # half as much again
             client = stack.enter_context(socket.create_connection(("127.0.0.1", serve.port), timeout=10 * PATIENCE))
             client.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            client.recv(1)  # who asks before an answer has begun would share it
         # A slow machine may refuse one because its turn did not come: that is another 503.
         wait_until(lambda: "256 MiB of answers wait" in serve.get("/metrics").text, "there are enough")
     wait_until(lambda: serve.get("/metrics").status == 200, "those who left made room")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/sessions?limit=10000", "/metrics", "/proxies", "/api/v1/proxies"])
+def test_fifty_who_ask_at_once_share_answers(start, path):
+    serve = start("--workers", 2)
+    proxies = [{"name": f"p{number:03}", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:1"} for number in range(500)]
+    assert serve.post("/populate", proxies).status == 201
+    with contextlib.ExitStack() as stack:
+        upstream = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=512))
+        db = serve.post("/api/v1/proxies", {"name": "db", "upstream": f"127.0.0.1:{upstream.getsockname()[1]}"}).json
+        where = ("127.0.0.1", int(db["listen"].rpartition(":")[2]))
+        for _ in range(300):
+            stack.enter_context(socket.create_connection(where, timeout=10 * PATIENCE))
+        wait_until(lambda: len(serve.get("/api/v1/sessions").json["sessions"]) == 300, "all sessions are there")
+        clients = []
+        for _ in range(50):
+            clients.append(serve.connection())
+            clients[-1].connect()
+            stack.callback(clients[-1].close)
+        # One write each, before any answer is read.
+        for client in clients:
+            client.request("GET", path)
+        answers = [client.getresponse() for client in clients]
+        texts = [answer.read().decode() for answer in answers]
+        assert {answer.status for answer in answers} == {200}
+        ids = [answer.getheader("X-Toxiproxy-Request-Id") for answer in answers]
+        assert path != "/proxies" or len(set(ids)) == 50, "what belongs to one answer alone is not shared"
+        if path.startswith("/api/v1/sessions"):
+            assert {len(json.loads(text)["sessions"]) for text in texts} == {300}
+        if path == "/metrics" or "sessions" in path:  # ages and the lag are other ones in each answer that was made
+            assert len(set(texts)) <= 15, len(set(texts))
+        assert serve.get("/version").status == 200
 
 
 def test_those_who_open_connections_and_ask_nothing_keep_nobody_out(start):

@@ -39,7 +39,10 @@ class Client final : private http::ResponseReceiver {
   }
 
  private:
-  void on_response(http::Response response) override { response_ = std::move(response); }
+  void on_response(http::Response response) override {
+    response.body = std::string(response.text());
+    response_ = std::move(response);
+  }
   void on_no_response() override { forgotten_ = true; }
   std::optional<http::Response> response_;
   bool forgotten_ = false;
@@ -67,7 +70,7 @@ class ApiScene : public testing::Test {
     if (family_of(request.path) == RouteFamily::toxiproxy) {
       toxiproxy_.handle(request, client->responder());
     } else if (request.path == "/metrics") {
-      answer_metrics(parts_, client->responder());
+      metrics_.handle(client->responder());
     } else {
       native_.handle(request, client->responder());
     }
@@ -137,6 +140,7 @@ class ApiScene : public testing::Test {
                            .log = log_,
                            .listens_on = {},
                            .http_connections = [] { return std::size_t{3}; }};
+  MetricsRoute metrics_{parts_};
   ToxiproxyRoutes toxiproxy_{parts_, "1.2.3"};
   NativeRoutes native_{parts_, "1.2.3"};
 };
