@@ -14,7 +14,7 @@ void WhenSettled::answer(const SharedResponder& responder, http::Response respon
                 [this, responder, held = std::make_shared<http::Response>(std::move(response)), before,
                  until = engine.changes()](bool) {
                   registry_.look_at_openings();
-                  if (const auto failed = registry_.failed_opening(before, until)) {
+                  if (const auto failed = registry_.take_back_failed(before, until)) {
                     return responder->answer(refused_(*failed));
                   }
                   responder->answer(std::move(*held));

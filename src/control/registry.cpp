@@ -102,6 +102,7 @@ auto Registry::create(std::string name, proxy::ProxyRules rules, std::shared_ptr
       return tl::make_unexpected(opened.error());
     }
   }
+  entry.made_by = engine_.changes();
   ProxyEntry& added = proxies_.emplace(name, std::move(entry)).first->second;
   by_id_.emplace(added.id, &added);
   tell("proxy.created", added);
@@ -224,23 +225,29 @@ auto Registry::reset(std::string_view name) -> Outcome<void> {
 
 void Registry::look_at_openings() {
   thread_.check("control::Registry");
-  for (const engine::FailedOpening& failed : engine_.take_failed_openings()) {
-    const ProxyEntry* known = find(failed.proxy);
-    if (known == nullptr) continue;
-    ProxyEntry& entry = proxies_.find(known->name)->second;
-    entry.listening = false;
-    failed_openings_.emplace_back(failed.change, cannot_listen(entry.rules.listen, failed.error));
-    constexpr std::size_t most_remembered = 64;
-    if (failed_openings_.size() > most_remembered) failed_openings_.pop_front();
-    tell("proxy.changed", entry, "", "it does not listen: " + failed.error.message);
-  }
+  for (const engine::FailedOpening& failed : engine_.take_failed_openings()) note_failed(failed);
 }
 
-auto Registry::failed_opening(std::uint64_t after, std::uint64_t until) const -> std::optional<Refusal> {
-  for (const auto& [change, why] : failed_openings_) {
-    if (change > after && change <= until) return why;
-  }
-  return std::nullopt;
+void Registry::note_failed(const engine::FailedOpening& failed) {
+  const ProxyEntry* known = find(failed.proxy);
+  if (known == nullptr) return;
+  ProxyEntry& entry = proxies_.find(known->name)->second;
+  close(entry, "it could not be opened");
+  failed_openings_.push_back({failed.change, entry.id, cannot_listen(entry.rules.listen, failed.error)});
+  constexpr std::size_t most_remembered = 64;
+  if (failed_openings_.size() > most_remembered) failed_openings_.pop_front();
+  tell("proxy.changed", entry, "", "it does not listen: " + failed.error.message);
+}
+
+auto Registry::take_back_failed(std::uint64_t after, std::uint64_t until) -> std::optional<Refusal> {
+  const auto found = std::ranges::find_if(
+      failed_openings_, [&](const FailedLately& each) { return each.change > after && each.change <= until; });
+  if (found == failed_openings_.end()) return std::nullopt;
+  // Who changed it meanwhile, so that it listens, or wants it closed, wants it to stay.
+  const ProxyEntry* entry = find(found->proxy);
+  const bool was_made = entry != nullptr && entry->made_by >= found->change;
+  if (was_made && !entry->listening && entry->rules.enabled) remove(std::string(entry->name));
+  return found->why;
 }
 
 }  // namespace weir::control

@@ -55,6 +55,7 @@ struct ProxyEntry {
   PortKeeper kept_port;        // while it is held
   bool listening = false;      // its rules have it enabled and nobody holds it
   std::string listen;          // shown: as written until it first listened, then the address with its real port
+  std::uint64_t made_by = 0;   // the engine's last change when it was made
   std::uint64_t revision = 0;  // grows with every change of it or its faults; unique in this process
   std::shared_ptr<const fault::FaultList> faults = std::make_shared<fault::FaultList>();
   std::map<std::string, Mark, std::less<>> fault_marks;          // by name, of every fault
@@ -132,8 +133,10 @@ class Registry {
   // Takes note of what the engine could not open on the workers' loops after a call had returned: the proxy stays and
   // does not listen.
   void look_at_openings();
-  // Of those that were noted lately: why one failed that was opened by the engine's changes (after, until].
-  [[nodiscard]] auto failed_opening(std::uint64_t after, std::uint64_t until) const -> std::optional<Refusal>;
+  void note_failed(const engine::FailedOpening& failed);
+  // Of those that were noted lately: why one failed that was opened by the engine's changes (after, until], for whoever
+  // is refused what these changes were to bring. If they made the proxy, it is removed: then nothing was made.
+  [[nodiscard]] auto take_back_failed(std::uint64_t after, std::uint64_t until) -> std::optional<Refusal>;
 
   // Is told the name of each proxy before its first session.
   void set_names(ProxyNames& names) { names_ = &names; }
@@ -162,7 +165,12 @@ class Registry {
   std::optional<Address> forbidden_;
   ProxyNames* names_ = nullptr;
   std::uint64_t revision_ = 0;
-  std::deque<std::pair<std::uint64_t, Refusal>> failed_openings_;  // the last ones, by the change that opened
+  struct FailedLately {
+    std::uint64_t change;  // that opened it
+    ProxyId proxy;
+    Refusal why;
+  };
+  std::deque<FailedLately> failed_openings_;  // the last ones
 };
 
 // How long an answer waits for a worker's loop at most.

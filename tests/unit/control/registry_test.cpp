@@ -337,5 +337,32 @@ TEST_F(RegistryTest, AnotherThreadMayNotAsk) {
   EXPECT_DEATH(std::thread([&] { (void)registry_.release("db", "l"); }).join(), sentence);
 }
 
+TEST_F(RegistryTest, ACreationThatIsRefusedLateLeavesNothingBehind) {
+  const auto before = engine_->changes();
+  const auto made = registry_.create("db", rules());
+  ASSERT_TRUE(made);
+  const auto until = engine_->changes();
+  registry_.note_failed({.proxy = (*made)->id, .change = until - 1, .error = {.message = "no memory"}});
+  EXPECT_FALSE(registry_.find("db")->listening) << "nobody was refused yet";
+  const auto why = registry_.take_back_failed(before, until);
+  ASSERT_TRUE(why);
+  EXPECT_EQ(why->kind, RefusalKind::cannot_listen);
+  EXPECT_EQ(registry_.find("db"), nullptr);
+  EXPECT_TRUE(registry_.create("db", rules())) << "its name is free";
+}
+
+TEST_F(RegistryTest, AChangeThatIsRefusedLateLeavesTheProxy) {
+  ASSERT_TRUE(registry_.create("db", rules()));
+  const auto before = engine_->changes();
+  auto moved = registry_.find("db")->rules;
+  moved.listen = *ListenAddress::parse("127.0.0.1:0");
+  ASSERT_TRUE(registry_.change("db", moved));
+  const auto until = engine_->changes();
+  registry_.note_failed({.proxy = registry_.find("db")->id, .change = until, .error = {.message = "no memory"}});
+  ASSERT_TRUE(registry_.take_back_failed(before, until));
+  ASSERT_NE(registry_.find("db"), nullptr);
+  EXPECT_FALSE(registry_.find("db")->listening);
+}
+
 }  // namespace
 }  // namespace weir::control
