@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
-#include <deque>
 #include <utility>
 
 #include "base/seeded_random.h"
@@ -16,6 +15,7 @@
 #include "control/config_file.h"
 #include "control/event_log.h"
 #include "control/leases.h"
+#include "control/ordered_events.h"
 #include "control/readable.h"
 #include "control/registry.h"
 #include "control/session_watch.h"
@@ -47,6 +47,7 @@ class Server final : private net::Timer {
         log_(log),
         loop_(std::move(loop)),
         engine_(std::move(engine)),
+        told_(events_, *engine_, *loop_),
         registry_(*engine_, [this](const Change& change) { on_change(change); }),
         leases_(*loop_,
                 [this](const std::string& lease, std::function<void()> then) { on_lease_end(lease, std::move(then)); }),
@@ -88,8 +89,6 @@ class Server final : private net::Timer {
   [[nodiscard]] auto bind_api() -> Result<std::string>;
   [[nodiscard]] auto output_status() const -> std::vector<view::OutputStatus>;
   void on_change(const Change& change);
-  void tell(std::string type, Json data, std::function<void()> log);
-  void tell_settled();
   void log_session(const std::string& type, const Json& data);
   void on_sessions(std::vector<SessionWatch::Item>&& items);
   void on_lease_end(const std::string& lease, std::function<void()> then);
@@ -109,21 +108,12 @@ class Server final : private net::Timer {
   std::unique_ptr<net::EventLoop> loop_;
   std::unique_ptr<engine::Engine> engine_;
   EventLog events_;
+  OrderedEvents told_;
   Registry registry_;
   Leases leases_;
   Turns changes_;
   Turns lists_;
   ConfigFile config_;
-  // What has happened and is not true for the next byte yet, in its order.
-  struct Untold {
-    std::uint64_t change = 0;  // the engine's last one then
-    std::string type;
-    Json data;
-    std::function<void()> log;
-  };
-  std::deque<Untold> untold_;
-  bool settling_ = false;   // somebody waits for what is untold
-  bool has_begun_ = false;  // before that nobody listens
   ListenAddress api_;
   Api served_;
   http::Server http_;
@@ -198,8 +188,7 @@ auto Server::start() -> Result<void> {
   if (served_.before_listening) {
     if (auto done = served_.before_listening(); !done) return done;
   }
-  has_begun_ = true;
-  engine_->set_on_settled([this] { tell_settled(); });
+  told_.begin();
   if (!served_.warning.empty()) log_.warning(served_.warning);
   log_.info(fmt::format("{} {}", options_.listening_text, *where));
   // Whoever waits for the word that we listen may look into the log then.
@@ -228,7 +217,7 @@ void Server::run() { loop_->run(); }
 void Server::on_change(const Change& change) {
   Json data{{"proxy", change.proxy}, {"revision", change.revision}};
   if (!change.fault.empty()) data["fault"] = change.fault;
-  tell(change.what, std::move(data), [this, change] {
+  told_.add_change(change.what, std::move(data), [this, change] {
     if (!change.why.empty()) {
       log_.error(fmt::format("proxy {}: {}", change.proxy, change.why));
     } else if (!change.fault.empty()) {
@@ -236,27 +225,6 @@ void Server::on_change(const Change& change) {
     } else {
       log_.info(change.what, {{"proxy", change.proxy}});
     }
-  });
-}
-
-// Who follows the events may rely on them as on an answer: they are told when every worker has taken the change, and
-// before the answer to it.
-void Server::tell(std::string type, Json data, std::function<void()> log) {
-  untold_.push_back({engine_->changes(), std::move(type), std::move(data), std::move(log)});
-  tell_settled();
-}
-
-void Server::tell_settled() {
-  while (!untold_.empty() && (!has_begun_ || untold_.front().change <= engine_->settled())) {
-    const Untold told = std::move(untold_.front());
-    untold_.pop_front();
-    events_.add(told.type, told.data);
-    told.log();
-  }
-  if (untold_.empty() || std::exchange(settling_, true)) return;
-  engine_->settle({*loop_, loop_patience}, [this](bool) {
-    settling_ = false;
-    tell_settled();
   });
 }
 
@@ -276,15 +244,14 @@ void Server::log_session(const std::string& type, const Json& data) {
 void Server::on_sessions(std::vector<SessionWatch::Item>&& items) {
   for (auto& item : items) {
     if (item.type == "sessions.missed") {
-      events_.count_missed(item.data["events"].get<std::uint64_t>());
-      events_.add(std::move(item.type), item.data);
+      told_.add_missed(item.data["events"].get<std::uint64_t>());
       continue;
     }
     const ProxyEntry* proxy = registry_.find(item.proxy);
     Json data{{"proxy", proxy == nullptr ? Json() : Json(proxy->name)}};
     data.update(item.data);
     log_session(item.type, data);
-    events_.add(std::move(item.type), data);
+    told_.add_session_event(std::move(item.type), std::move(data));
   }
 }
 
@@ -334,8 +301,8 @@ void Server::on_lease_end(const std::string& lease, std::function<void()> then) 
     if (ending->step()) return true;
     const LeaseEnd& end = ending->end();
     for (const Refusal& why : end.failed) log_.error("a lease ended, but " + why.message);
-    tell("lease.ended", {{"lease", lease}, {"proxies", end.proxies}, {"faults", end.faults}, {"holds", end.holds}},
-         [] {});
+    told_.add_change("lease.ended",
+                     {{"lease", lease}, {"proxies", end.proxies}, {"faults", end.faults}, {"holds", end.holds}}, {});
     then();
     return false;
   });
