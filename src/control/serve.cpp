@@ -316,7 +316,7 @@ void Server::on_news() {
     log_.warning("an observer's output takes no more; it is not written to any longer");
   }
   if (news.openings_failed) registry_.look_at_openings();
-  if (drain_.is_over(news.all_sessions_ended)) loop_->stop();
+  if (drain_.is_over(news.all_sessions_ended)) http_.finish([this] { loop_->stop(); });
 }
 
 }  // namespace

@@ -332,14 +332,15 @@ void Connection::all_is_sent() {
     return stream_->filler().empty() ? server_.loop.wheel().disarm(*this) : arm(server_.limits.stream_silence);
   }
   if (phase_ != Phase::writing) return;  // it was a "100 Continue"
-  if (!keep_alive_) {
+  if (!keep_alive_ || server_.stopping) {
     // What the peer still sends would turn a close into a reset, which takes the answer away: its end is
     // waited for, a little, and what it sends meanwhile is thrown away.
     if (peer_ended_) return end();
     transport_->close_write();
     phase_ = Phase::lingering;
     server_.loop.run_again(*this);  // it may have stopped reading
-    return arm(server_.limits.linger);
+    arm(server_.limits.linger);
+    return server_.on_answered();
   }
   phase_ = Phase::reading;
   idle_since_ = server_.loop.now();

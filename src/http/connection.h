@@ -25,6 +25,7 @@ struct ServerContext {
   Gate gate;  // or none
   Limits limits;
   std::function<void(Connection&)> on_end;  // once for each; the connection must live to the end of the turn
+  std::function<void()> on_answered;        // an answer is out
   std::size_t waiting_bytes = 0;            // of responses that are not sent yet; a body that many share counts once
   std::map<const std::string*, std::size_t> sharers{};  // how many send each shared body
   bool stopping = false;
@@ -65,6 +66,8 @@ class Connection final : public net::Disposable,
     auto operator<=>(const Place&) const = default;  // NOLINT(modernize-use-nullptr): clang-tidy 14 mistakes it
   };
   [[nodiscard]] auto place() const -> Place;
+  // A request is being handled, or its answer sent.
+  [[nodiscard]] auto is_answering() const -> bool { return phase_ == Phase::handling || phase_ == Phase::writing; }
   // Of what was read and of what is to be sent; what is shared with others is not in it.
   [[nodiscard]] auto held_bytes() const -> std::size_t { return in_.capacity() + out_.capacity(); }
 

@@ -23,6 +23,7 @@ struct Limits {
   Nanos deaf_after = std::chrono::milliseconds{500};  // without any progress; it gives its place to others then
   Nanos stream_silence = std::chrono::seconds{15};    // of a stream that has a filler
   Nanos linger = std::chrono::seconds{2};             // for the peer's end after ours
+  Nanos finish_timeout = std::chrono::seconds{1};     // for the answers that are under way when the server ends
 };
 
 }  // namespace weir::http

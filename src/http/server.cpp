@@ -5,17 +5,28 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace weir::http {
 
 Server::Server(net::EventLoop& loop, Handler handler, Log& log, const Limits& limits)
-    : context_{.loop = loop, .log = log, .handler = std::move(handler), .gate = {}, .limits = limits, .on_end = {}} {
+    : context_{.loop = loop,
+               .log = log,
+               .handler = std::move(handler),
+               .gate = {},
+               .limits = limits,
+               .on_end = {},
+               .on_answered = {}} {
   context_.on_end = [this](Connection& connection) {
     context_.loop.free_later(std::move(connections_.extract(&connection).mapped()));
+    look_whether_all_are_answered();
   };
+  context_.on_answered = [this] { look_whether_all_are_answered(); };
 }
 
 Server::~Server() {
+  then_ = nullptr;
+  context_.loop.wheel().disarm(*this);
   listeners_.clear();
   while (!connections_.empty()) connections_.begin()->first->end();
 }
@@ -66,6 +77,24 @@ void Server::stop() {
   all.reserve(connections_.size());
   for (const auto& [connection, owned] : connections_) all.push_back(connection);
   for (Connection* connection : all) connection->stop();
+}
+
+void Server::finish(std::function<void()> then) {
+  stop();
+  if (std::exchange(is_finishing_, true)) return;
+  then_ = std::move(then);
+  context_.loop.wheel().arm(*this, context_.loop.now() + context_.limits.finish_timeout);
+  look_whether_all_are_answered();
+}
+
+void Server::look_whether_all_are_answered() {
+  if (!then_) return;
+  if (std::ranges::none_of(connections_, [](const auto& each) { return each.first->is_answering(); })) on_timer();
+}
+
+void Server::on_timer() {
+  context_.loop.wheel().disarm(*this);
+  if (const auto then = std::exchange(then_, nullptr)) then();
 }
 
 }  // namespace weir::http

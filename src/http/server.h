@@ -16,11 +16,11 @@ namespace weir::http {
 
 // Takes connections on listening sockets and has their requests answered, one at a time per connection. Created,
 // used and destroyed on its loop's thread.
-class Server {
+class Server final : private net::Timer {
  public:
   // The log and the loop outlive the server.
   Server(net::EventLoop& loop, Handler handler, Log& log, const Limits& limits = {});
-  ~Server();
+  ~Server() override;
   Server(const Server&) = delete;
   auto operator=(const Server&) -> Server& = delete;
 
@@ -35,6 +35,9 @@ class Server {
   [[nodiscard]] auto has_room() -> bool;
   // No new connections; idle ones close, others after the answer that is under way.
   void stop();
+  // stop(), and then calls `then`, once: when every answer that is under way has been made and sent, or after
+  // Limits::finish_timeout without those whose peers take nothing. The first call counts.
+  void finish(std::function<void()> then);
   [[nodiscard]] auto connections() const -> std::size_t {
     context_.loop.assert_on_loop_thread();
     return connections_.size();
@@ -43,7 +46,11 @@ class Server {
   [[nodiscard]] auto held_bytes() const -> std::size_t;
 
  private:
+  void on_timer() override;
+  void look_whether_all_are_answered();
   ServerContext context_;
+  std::function<void()> then_;  // once all are answered; or none
+  bool is_finishing_ = false;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::map<Connection*, std::unique_ptr<Connection>> connections_;
 };

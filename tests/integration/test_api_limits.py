@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 import select
+import signal
 import socket
 from pathlib import Path
 
@@ -125,6 +126,23 @@ def test_fifty_who_ask_at_once_share_answers(start, path):
         if path == "/metrics" or "sessions" in path:  # ages and the lag are other ones in each answer that was made
             assert len(set(texts)) <= 15, len(set(texts))
         assert serve.get("/version").status == 200
+
+
+def test_an_answer_that_is_under_way_is_sent_before_the_end(start):
+    serve = start()
+    proxies = [{"name": f"p{number}" + "x" * 1000, "listen": "", "upstream": "x:1", "enabled": False} for number in range(800)]
+    assert serve.post("/populate", proxies).status == 201
+    client = serve.connection()
+    client.request("GET", "/metrics")
+    answer = client.getresponse()  # its head: more follows than the kernel takes at once
+    serve.process.send_signal(signal.SIGTERM)
+    def is_heard():
+        with socket.socket() as other:
+            return other.connect_ex(("127.0.0.1", serve.port)) != 0
+    wait_until(is_heard, "nobody listens any more")
+    assert len(answer.read()) == int(answer.getheader("Content-Length"))
+    client.close()
+    assert serve.process.wait(20 * PATIENCE) == 0
 
 
 def test_those_who_open_connections_and_ask_nothing_keep_nobody_out(start):

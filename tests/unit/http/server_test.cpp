@@ -208,6 +208,57 @@ TEST(HttpServer, WhoReadsAsFastAsWeWriteLetsOthersThrough) {
   EXPECT_EQ(responses_in(big.received())->front().body.size(), 8UL << 20U);
 }
 
+TEST(HttpServer, FinishingWaitsForTheAnswersThatAreUnderWay) {
+  ScriptedWorld world;
+  auto& idle = world.connect();
+  auto& waits = world.connect();
+  waits.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
+  auto& reads_slowly = world.connect();
+  reads_slowly.stops_reading();
+  reads_slowly.send_buffer = 10;
+  reads_slowly.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
+  world.run();
+  std::swap(world.held[0], world.held[1]);
+  world.answer({.body = "slow"});
+  int finished = 0;
+  world.server.finish([&] { ++finished; });
+  world.server.finish([&] { finished += 10; });
+  world.run();
+  EXPECT_TRUE(idle.is_closed());
+  world.answer({.body = "one"});
+  world.run();
+  EXPECT_EQ(finished, 0);
+  reads_slowly.reads_on();
+  world.run();
+  EXPECT_EQ(finished, 1);
+  EXPECT_EQ(responses_in(waits.received())->front().body, "one");
+  EXPECT_EQ(responses_in(reads_slowly.received())->front().body, "slow");
+}
+
+TEST(HttpServer, FinishingWaitsASecondForWhoTakesNothing) {
+  ScriptedWorld world;
+  auto& deaf = world.connect();
+  deaf.stops_reading();
+  deaf.send_buffer = 10;
+  deaf.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
+  world.run();
+  world.answer({.body = "never taken"});
+  int finished = 0;
+  world.server.finish([&] { ++finished; });
+  world.pass(900ms);
+  EXPECT_EQ(finished, 0);
+  world.pass(200ms);
+  EXPECT_EQ(finished, 1);
+}
+
+TEST(HttpServer, FinishingWithNothingUnderWayIsDoneAtOnce) {
+  ScriptedWorld world;
+  world.connect();
+  int finished = 0;
+  world.server.finish([&] { ++finished; });
+  EXPECT_EQ(finished, 1);
+}
+
 TEST(HttpServer, StoppingEndsIdleConnectionsAndAnswersTheOthers) {
   ScriptedWorld world;
   auto& idle = world.connect();
