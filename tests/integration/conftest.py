@@ -10,6 +10,7 @@ How they are made:
   weir_process.py       one running weir, on a port of the kernel's choice; readiness by descriptor
   peers.py              clients and servers that do what one line says ("connect send:64k fin read")
   swarm.py              thousands of well-behaved connections at once
+  soak_traffic.py       sessions of random bytes and ends, checked byte by byte
   session_log.py        what weir's JSON view says about sessions and chunks
   view_readers.py       the streams back out of what each view printed
   private_servers.py    PostgreSQL, Redis, nginx in a folder of their own
