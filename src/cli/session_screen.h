@@ -81,7 +81,7 @@ class SessionScreen {
   // Since when no byte has moved, as far as this screen has seen it.
   [[nodiscard]] auto silence(const SessionRow& row) const -> double;
   [[nodiscard]] auto first_line() const -> std::string;
-  [[nodiscard]] auto last_line(std::size_t columns) const -> std::string;
+  [[nodiscard]] auto last_line(std::size_t width) const -> std::string;
   [[nodiscard]] auto table(const TerminalSize& size) -> std::vector<std::string>;
 
   std::string title_;
