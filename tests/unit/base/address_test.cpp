@@ -19,7 +19,6 @@ using testing::ElementsAre;
 using testing::EndsWith;
 using testing::HasSubstr;
 
-
 // Through the kernel's form and back.
 auto round_trip(const Address& address) -> Address {
   sockaddr_storage storage{};

@@ -13,7 +13,6 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-
 TEST(Utf8Text, IsShownAsItIsInAUtf8Locale) {
   Scene scene(text());
   scene.up(1, "Gr\u00fc\u00dfe \u4e16\u754c \U0001f600 100%\n");
