@@ -114,12 +114,13 @@ TEST_F(AskTest, ALateLoopIsLeftOutAndItsAnswerIsNobodys) {
   const auto asked = std::make_shared<std::atomic<int>>(0);
   int called = 0;
   std::optional<Answers<int>> got;
-  asks_.ask<int>(loops(), {*home_, 1s},  // in which the other one answers, however busy the machine is
-                                         // [asked](std::size_t loop) { return ++*asked, static_cast<int>(loop) + 1; },
-                 [&](Answers<int> answers) {
-                   ++called;
-                   got = std::move(answers);
-                 });
+  // The other one has a second to answer in, however busy the machine is.
+  asks_.ask<int>(
+      loops(), {*home_, 1s}, [asked](std::size_t loop) { return ++*asked, static_cast<int>(loop) + 1; },
+      [&](Answers<int> answers) {
+        ++called;
+        got = std::move(answers);
+      });
   ASSERT_TRUE(turn_until([&] { return got.has_value(); }));
   EXPECT_TRUE(got->partial);
   EXPECT_EQ(got->each, (std::vector<std::optional<int>>{std::nullopt, 2}));

@@ -175,10 +175,10 @@ TEST(HttpServer, ABodyThatManyGetIsKeptAndCountedOnce) {
   world.run();
   EXPECT_EQ(body.use_count(), 9) << "nobody has a copy";
   EXPECT_LT(world.server.held_bytes(), 1UL << 20U);
-  for (int i = 1; i < 8; ++i) crowd[i]->reads_on();
+  for (std::size_t i = 1; i < 8; ++i) crowd[i]->reads_on();
   crowd[0]->resets();
   world.run();
-  for (int i = 1; i < 8; ++i) {
+  for (std::size_t i = 1; i < 8; ++i) {
     const auto seen = responses_in(crowd[i]->received());
     ASSERT_TRUE(seen && seen->size() == 1);
     EXPECT_EQ(seen->front().status, 200);
