@@ -14,7 +14,7 @@ namespace weir::control {
 class PortKeeper {
  public:
   [[nodiscard]] static auto keep(const ListenAddress& address) -> PortKeeper;
-  void let_go() { sockets_.clear(); }
+  void release() { sockets_.clear(); }
 
  private:
   std::vector<Fd> sockets_;

@@ -58,7 +58,7 @@ void Registry::tell(std::string what, ProxyEntry& entry, std::string fault, std:
 }
 
 auto Registry::open(ProxyEntry& entry) -> Outcome<void> {
-  entry.kept_port.let_go();
+  entry.kept_port.release();
   return note_listening(entry, engine_.open_proxy(entry.id));
 }
 
@@ -111,7 +111,7 @@ auto Registry::create(std::string name, proxy::ProxyRules rules, std::shared_ptr
 
 // Before anything is changed, so that nothing is lost if it cannot be bound.
 auto Registry::bind(ProxyEntry& entry, const proxy::ProxyRules& rules) -> Result<engine::Listeners> {
-  entry.kept_port.let_go();
+  entry.kept_port.release();
   auto listeners = engine_.bind(entry.id, rules);
   const std::uint16_t port = rules.listen.addresses[0].port();  // 0 for a Unix path, which is in no other's way
   const bool in_its_own_way = !listeners && listeners.error().code == EADDRINUSE && entry.listening && port != 0 &&
@@ -137,7 +137,7 @@ auto Registry::change(std::string_view name, proxy::ProxyRules rules) -> Outcome
   }
   if (moved && !listeners) {
     entry.listen = rules.listen.text;
-    entry.kept_port.let_go();
+    entry.kept_port.release();
   }
   if (!wanted || listeners) close(entry, rules.enabled ? moved_text : "its proxy was disabled");
   entry.rules = std::move(rules);
@@ -159,7 +159,7 @@ auto Registry::change_as_toxiproxy(std::string_view name, proxy::ProxyRules rule
   }
   if (moved) {
     entry.listen = rules.listen.text;
-    entry.kept_port.let_go();
+    entry.kept_port.release();
   }
   entry.rules = std::move(rules);
   engine_.set_rules(entry.id, entry.rules);

@@ -7,7 +7,7 @@ namespace weir::control {
 
 auto Registry::open_if_free(ProxyEntry& entry) -> Outcome<void> {
   if (entry.listening || !entry.holds.empty()) return {};
-  entry.kept_port.let_go();
+  entry.kept_port.release();
   if (!entry.rules.enabled) return {};
   return open(entry);
 }

@@ -75,7 +75,7 @@ auto Acceptor::accept_one() -> bool {
   shared.session_began();
   if (number == proxy_.settings->accept_limit) close_all_listeners();
   auto address = Address::from_sockaddr(reinterpret_cast<sockaddr*>(&storage), length);
-  hand_over(std::move(client), address ? *std::move(address) : Address(), SessionNumber{number});
+  dispatch(std::move(client), address ? *std::move(address) : Address(), SessionNumber{number});
   return true;
 }
 
@@ -122,7 +122,7 @@ void Acceptor::close_listener() {
 }
 
 // To the less loaded worker of two random ones.
-void Acceptor::hand_over(Fd client, Address address, SessionNumber number) {
+void Acceptor::dispatch(Fd client, Address address, SessionNumber number) {
   const auto& peers = proxy_.peers;
   if (peers.size() > 1) {
     random_ ^= random_ << 13, random_ ^= random_ >> 17, random_ ^= random_ << 5;  // xorshift32

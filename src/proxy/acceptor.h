@@ -40,7 +40,7 @@ class Acceptor final : private net::ReadyHandler, private net::Timer {
   [[nodiscard]] auto claim_number() -> std::uint64_t;
   void close_all_listeners();
   void close_listener();
-  void hand_over(Fd client, Address address, SessionNumber number);
+  void dispatch(Fd client, Address address, SessionNumber number);
 
   Worker& worker_;
   ProxyOnWorker& proxy_;

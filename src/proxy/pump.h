@@ -65,7 +65,7 @@ class Pump {
   // Reads no more, as if the source had sent FIN; what faults hold goes out at once.
   void end_reading(MonoTime now);
   // The sink is gone: what is due will not be delivered.
-  void cut();
+  void abort();
 
   [[nodiscard]] auto state() const -> PumpState { return state_; }
   [[nodiscard]] auto ended() const -> bool { return state_ == PumpState::finished || state_ == PumpState::over; }
@@ -110,7 +110,7 @@ class Pump {
       -> Took;
   auto splice_in(Leg<Source>& source, Context& context, const event::SessionEvents& events, MonoTime now) -> Took;
   [[nodiscard]] auto moment(MonoTime now) const -> fault::Moment { return {now, blocked_}; }
-  [[nodiscard]] auto faults_let_go_on(MonoTime now) -> bool;
+  [[nodiscard]] auto faults_permit_read(MonoTime now) -> bool;
   void give_to_faults(Slice&& bytes, MonoTime now);
   void note_fault_end();
   void source_stopped(Leg<Source>& source, const IoResult& result, MonoTime now);

@@ -27,7 +27,7 @@ void Pump<Source, Sink>::note_fault_end() {
 
 // All that was due is sent. True: the source may be read, or its end passed on.
 template <Endpoint Source, Endpoint Sink>
-auto Pump<Source, Sink>::faults_let_go_on(MonoTime now) -> bool {
+auto Pump<Source, Sink>::faults_permit_read(MonoTime now) -> bool {
   if (faults_->take_wants_room()) {
     faults_->on_room(moment(now));
     note_fault_end();

@@ -11,13 +11,13 @@ auto Pump<Source, Sink>::run(Leg<Source>& source, Leg<Sink>& sink, Context& cont
   for (int turn = 0; turn < turns_per_run; ++turn) {
     if (ended()) return PumpStep::waiting;
     if (sink.broken) {
-      cut();
+      abort();
       return PumpStep::waiting;
     }
     if (const Delivered delivered = deliver(sink, context, events, now); delivered != Delivered::all) {
       return delivered == Delivered::parked ? PumpStep::parked : step_while_due(sink);
     }
-    if (faults_ && !faults_let_go_on(now)) {
+    if (faults_ && !faults_permit_read(now)) {
       if (due()) continue;
       return PumpStep::waiting;
     }
@@ -79,7 +79,7 @@ auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& 
       give_to_faults(std::move(slice), context.clock.mono());
     } else {
       pending_ = std::move(slice);
-      if (deliver(sink, context, events, now) == Delivered::not_yet && sink.broken) cut();
+      if (deliver(sink, context, events, now) == Delivered::not_yet && sink.broken) abort();
     }
   }
   adapt_read_size(read.bytes, room.size(), source, sink, context, observed);
@@ -320,7 +320,7 @@ void Pump<Source, Sink>::prefill(Slice bytes, Context& context, const event::Ses
 }
 
 template <Endpoint Source, Endpoint Sink>
-void Pump<Source, Sink>::cut() {
+void Pump<Source, Sink>::abort() {
   if (ended()) return;
   state_ = PumpState::over;
   pending_ = Slice{};

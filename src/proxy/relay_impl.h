@@ -186,10 +186,10 @@ void Relay<C, S>::deliver_before_reset(LegName broken, MonoTime now) {
   poll_anew(now);
   // Its kernel queue may still hold what it sent before: read on until it says so itself.
   if (broken == LegName::client) {
-    downstream_.cut();
+    downstream_.abort();
     client_.readable = client_.short_read_proves_nothing = true;
   } else {
-    upstream_.cut();
+    upstream_.abort();
     server_.readable = server_.short_read_proves_nothing = true;
   }
   step(now);
@@ -326,9 +326,9 @@ void Relay<C, S>::close(const event::CloseCause& cause, bool reset, MonoTime now
   cause_ = cause;
   clocks_.ended(now);
   note_parked(false, now);
-  // Totals stay readable: cut() gives the bytes back, not the counters.
-  upstream_.cut();
-  downstream_.cut();
+  // Totals stay readable: abort() gives the bytes back, not the counters.
+  upstream_.abort();
+  downstream_.abort();
   reset ? client_.end.reset() : client_.end.close();
   reset ? server_.end.reset() : server_.end.close();
 }
