@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/duration.h"
+
 namespace weir::view {
 
 Output::Output(int fd)
@@ -200,9 +202,12 @@ auto Output::status() const -> OutputStatus {
 
 auto Output::wants_change() const -> bool {
   if (reopen_asked_.load(std::memory_order_relaxed)) return true;
-  if (options_.rotate_size && file_.bytes() + used_ >= *options_.rotate_size) return true;
-  return options_.rotate_every && file_.bytes() + used_ > 0 &&
-         SystemClock::instance().mono() >= file_.begun_at() + *options_.rotate_every;
+  const std::uint64_t bytes = file_.bytes() + used_;
+  const bool is_long = options_.rotate_size && bytes >= *options_.rotate_size;
+  if (!is_long && (!options_.rotate_every || bytes == 0)) return false;
+  const MonoTime now = SystemClock::instance().mono();
+  // After a rotation that failed it is not tried again at every record.
+  return now >= retry_at_ && (is_long || now >= file_.begun_at() + *options_.rotate_every);
 }
 
 void Output::rotate_no_more() {
@@ -229,9 +234,10 @@ void Output::change_file() {
   const bool another = file_.bytes() > 0;
   if (const auto rotated = another ? file_.rotate() : Result<void>(); !rotated) {
     if (file_.fd() < 0) return failed(rotated.error().code);
-    rotate_no_more();
+    retry_at_ = SystemClock::instance().mono() + options_.say_at_most;
     return say(LogLevel::error,
-               fmt::format("{}: it cannot be rotated: {}; it grows on", options_.name, rotated.error().message));
+               fmt::format("{}: it cannot be rotated: {}; it grows on, and this is tried again in {}", options_.name,
+                           named_errno(rotated.error().code), format_duration(options_.say_at_most)));
   }
   if (another) begin_file();
 }
@@ -242,7 +248,7 @@ auto Output::due() const -> std::optional<Nanos> {
   const MonoTime now = SystemClock::instance().mono();
   if (is_down()) return std::max(Nanos{0}, Nanos{retry_at_ - now});
   if (!options_.rotate_every || file_.bytes() == 0) return std::nullopt;
-  return std::max(Nanos{0}, Nanos{file_.begun_at() + *options_.rotate_every - now});
+  return std::max(Nanos{0}, Nanos{std::max(file_.begun_at() + *options_.rotate_every, retry_at_) - now});
 }
 
 void Output::reopen() {

@@ -52,6 +52,19 @@ auto is_removed(int fd) -> bool {
   return ::fstat(fd, &status) == 0 && status.st_nlink == 0;
 }
 
+// Renames it unless there is a file of the new name. 0, or the errno.
+auto rename_if_free(const std::string& from, const std::string& to) -> int {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS) return errno;
+  // Some file systems, such as NFS, do not know RENAME_NOREPLACE; link(2) replaces nothing either.
+  if (::link(from.c_str(), to.c_str()) == 0) return ::unlink(from.c_str()) == 0 ? 0 : errno;
+  if (errno == EEXIST) return EEXIST;
+  // Nor do some know links. Nobody but us gives files such names, so that looking first is good enough.
+  struct stat status {};
+  if (::lstat(to.c_str(), &status) == 0) return EEXIST;
+  return ::rename(from.c_str(), to.c_str()) == 0 ? 0 : errno;
+}
+
 }  // namespace
 
 auto named_errno(int error) -> std::string {
@@ -127,15 +140,14 @@ auto OutputFile::reopen() -> Result<Change> {
 auto OutputFile::rotate() -> Result<void> {
   const std::string path = behind_links(path_);
   if (next_number_ == 0) next_number_ = highest_number(path) + 1;
-  while (::renameat2(AT_FDCWD, path.c_str(), AT_FDCWD, fmt::format("{}.{}", path, next_number_).c_str(),
-                     RENAME_NOREPLACE) != 0) {
-    if (errno != EEXIST) return failure(errno_text(errno), errno);
-    ++next_number_;
-  }
-  ++next_number_;
+  int error = EEXIST;
+  for (; error == EEXIST; ++next_number_) error = rename_if_free(path, fmt::format("{}.{}", path, next_number_));
+  if (error != 0) --next_number_;
+  // Whoever moved it away before us has made room for another one.
+  if (error != 0 && error != ENOENT) return failure(errno_text(error), error);
   auto again = reopen();
   if (again) return {};
-  file_.reset();
+  if (error == 0) file_.reset();
   return tl::make_unexpected(again.error());
 }
 

@@ -270,6 +270,62 @@ TEST_F(TroubledFile, AFileThatIsLongEnoughGetsTheNextNumber) {
   EXPECT_EQ(text(path()), "record\n");
 }
 
+TEST_F(TroubledFile, ARotationThatFailsIsToldAndTriedAgain) {
+  std::filesystem::create_directory(path("here"));
+  const std::string log = path("here") + "/log";
+  auto how = options(log);
+  how.rotate_size = 1;
+  how.say_at_most = Nanos{0};  // at once
+  std::vector<std::string> told;
+  how.say = [&](LogLevel, const std::string& what) { told.push_back(what); };
+  Output output(file(log), how);
+  std::filesystem::rename(path("here"), path("away"));
+  output.append("first\n");
+  EXPECT_TRUE(output.flush());
+  output.end_record();
+  EXPECT_FALSE(output.is_down()) << "what was open is still written to";
+  ASSERT_FALSE(told.empty());
+  EXPECT_NE(told.front().find("it cannot be rotated: No such file or directory (ENOENT)"), std::string::npos);
+
+  std::filesystem::rename(path("away"), path("here"));
+  output.append("second\n");
+  output.end_record();
+  EXPECT_EQ(text(log + ".1"), "first\nsecond\n");
+  EXPECT_EQ(text(log), "");
+}
+
+TEST_F(TroubledFile, AFailedRotationIsNotTriedAtEveryRecord) {
+  std::filesystem::create_directory(path("here"));
+  const std::string log = path("here") + "/log";
+  auto how = options(log);
+  how.rotate_size = 1;
+  how.say_at_most = std::chrono::hours{1};
+  int told = 0;
+  how.say = [&](LogLevel, const std::string&) { ++told; };
+  Output output(file(log), how);
+  std::filesystem::rename(path("here"), path("away"));
+  for (int i = 0; i < 3; ++i) {
+    output.append("record\n");
+    output.end_record();
+    EXPECT_TRUE(output.flush());
+  }
+  EXPECT_EQ(told, 1);
+  EXPECT_EQ(text(path("away") + "/log"), "record\nrecord\nrecord\n");
+}
+
+TEST_F(TroubledFile, AFileThatWasMovedAwayIsBegunAnewByTheRotation) {
+  auto how = options(path());
+  how.rotate_size = 1;
+  Output output(file(path()), how);
+  std::filesystem::rename(path(), path("moved"));
+  output.append("first\n");
+  output.end_record();
+  output.append("second\n");
+  output.end_record();
+  EXPECT_EQ(text(path("moved")), "first\n");
+  EXPECT_EQ(text(path() + ".1"), "second\n");
+}
+
 TEST_F(TroubledFile, AFileThatWasCutIsAsLongAsItIs) {
   auto how = options(path());
   how.rotate_size = 12;
