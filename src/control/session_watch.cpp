@@ -55,7 +55,7 @@ void SessionWatch::on_event(const event::Event& event, Nanos wall_offset) {
     item.data.update(closed_json(**closed));
   } else if (const auto* gap = std::get_if<event::Gap>(&event.what)) {
     item.type = "sessions.missed";
-    item.data = {{"events", gap->events}};
+    item.data["events"] = gap->events;
   } else {
     return;
   }

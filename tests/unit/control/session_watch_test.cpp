@@ -46,5 +46,23 @@ TEST(SessionWatch, WhatTheControlThreadCannotKeepUpWithIsCountedAndTold) {
   EXPECT_EQ(missed, 100 * size);
 }
 
+TEST(SessionWatch, WhatARingDroppedIsToldWithItsTime) {
+  ManualClock clock;
+  const auto loop = net::EventLoop::create(clock).value();
+  std::vector<Json> told;
+  SessionWatch watch(*loop, [&](std::vector<SessionWatch::Item>&& items) {
+    for (const auto& item : items) told.push_back(item.data);
+  });
+  event::Event gap;
+  gap.time = MonoTime{2s};
+  gap.what = event::Gap{.events = 7};
+  watch.on_event(gap, 1s);
+  EXPECT_TRUE(watch.flush());
+  loop->run_once(0ns);
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0].value("events", 0), 7);
+  EXPECT_EQ(told[0].value("time", 0.0), 3.0);
+}
+
 }  // namespace
 }  // namespace weir::control
