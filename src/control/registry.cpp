@@ -175,7 +175,7 @@ void Registry::make_way(std::string_view name) {
   thread_.check("control::Registry");
   ProxyEntry& entry = proxies_.find(name)->second;
   close(entry, moved_text);
-  entry.kept_port.let_go();
+  entry.kept_port.release();
 }
 
 void Registry::remove(std::string_view name) {
