@@ -31,7 +31,7 @@ def test_json_of_any_shape_costs_little_and_harms_nobody(start, value):
 
 def test_so_many_faults_and_no_more(start):
     serve = start()
-    faults = [{"type": "latency", "name": str(number)} for number in range(257)]
+    faults = [{"type": "latency", "latency": "1ms", "name": str(number)} for number in range(257)]
     refused = serve.post("/api/v1/proxies", {"name": "db", "upstream": "127.0.0.1:1", "faults": faults})
     assert refused.status == 400 and refused.json["field"] == "faults[256]" and "at most 256 faults" in refused.json["error"]
     assert serve.post("/api/v1/proxies", {"name": "db", "upstream": "127.0.0.1:1", "faults": faults[:256]}).status == 201

@@ -47,7 +47,7 @@ def test_every_answer_fits(serve, document, listener):
     upstream = f"127.0.0.1:{listener.address[1]}"
     made = ask(serve, document, "post", "/api/v1/proxies", {"name": "p", "upstream": upstream, "max_sessions": 9,
                                                             "fault_queue_limit": "1MiB",
-                                                            "faults": [{"type": "latency", "name": "f"}]})
+                                                            "faults": [{"type": "latency", "latency": "1ms", "name": "f"}]})
     assert (made.status, made.json["fault_queue_limit"]) == (201, "1048576")
     with socket.create_connection(("127.0.0.1", int(made.json["listen"].rpartition(":")[2])), timeout=20) as client:
         client.sendall(b"hello")
