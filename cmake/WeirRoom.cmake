@@ -4,13 +4,42 @@
 # No byte of a session passes through these: a sixth of their compile time is worth more than what -O2 adds.
 set(WEIR_CALM_OPTIONS $<$<CONFIG:RelWithDebInfo>:-O1>)
 
-# weir_bundles(<target> <files>): so many of its files are compiled as one. Most of the time of a file that handles
-# JSON, or of a test, goes into templates that its neighbours need too. The rooms of the data path stay apart: an
-# edit there compiles one file.
+# weir_bundles(<target> <files>): so many of its sources are compiled as one. Most of the time of a file that handles
+# JSON, or of a test, goes into templates that its neighbours need too. The rooms of the data path stay apart: an edit
+# there compiles one file. A source with the property WEIR_ALONE stays apart too. CMake's own UNITY_BUILD would do the
+# same, but names the sources by absolute paths, so that ccache takes nothing from another clone.
 function(weir_bundles target files)
-  if(WEIR_BUNDLES)
-    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${files})
+  if(NOT WEIR_BUNDLES)
+    return()
   endif()
+  get_target_property(sources ${target} SOURCES)
+  set(kept "")
+  set(text "")
+  set(count 0)
+  set(bundles 0)
+  list(LENGTH sources left)
+  foreach(source ${sources})
+    math(EXPR left "${left} - 1")
+    get_source_file_property(alone ${source} WEIR_ALONE)
+    if(alone)
+      list(APPEND kept ${source})
+    else()
+      cmake_path(ABSOLUTE_PATH source NORMALIZE OUTPUT_VARIABLE path)
+      cmake_path(RELATIVE_PATH path BASE_DIRECTORY ${PROJECT_SOURCE_DIR})
+      string(REGEX REPLACE "^(src|tests/unit)/" "" path ${path}) # what every target includes from
+      string(APPEND text "#include \"${path}\"\n")
+      math(EXPR count "${count} + 1")
+    endif()
+    if(count EQUAL files OR (left EQUAL 0 AND count GREATER 0))
+      set(bundle ${CMAKE_CURRENT_BINARY_DIR}/${target}.bundles/bundle_${bundles}.cpp)
+      file(CONFIGURE OUTPUT ${bundle} CONTENT "${text}" @ONLY)
+      list(APPEND kept ${bundle})
+      set(text "")
+      set(count 0)
+      math(EXPR bundles "${bundles} + 1")
+    endif()
+  endforeach()
+  set_target_properties(${target} PROPERTIES SOURCES "${kept}")
 endfunction()
 
 function(weir_room name)
