@@ -30,15 +30,19 @@ using testing::HasSubstr;
 
 constexpr Nanos patience = seconds{20};
 
-struct TargetLogTest : testing::Test {
-  TargetLogTest() {
+// A new folder, removed with all it holds.
+struct Folder {
+  Folder() {
     std::string pattern = (std::filesystem::temp_directory_path() / "weir-log-XXXXXX").string();
-    folder = ::mkdtemp(pattern.data());
+    path = ::mkdtemp(pattern.data());
   }
-  ~TargetLogTest() override { std::filesystem::remove_all(folder); }
-  TargetLogTest(const TargetLogTest&) = delete;
-  auto operator=(const TargetLogTest&) -> TargetLogTest& = delete;
+  ~Folder() { std::filesystem::remove_all(path); }
+  Folder(const Folder&) = delete;
+  auto operator=(const Folder&) -> Folder& = delete;
+  std::filesystem::path path;
+};
 
+struct TargetLogTest : testing::Test {
   void configure(const std::vector<std::string>& targets, LogLevel level = LogLevel::info) {
     LogSettings settings{.level = level};
     settings.targets = *LogSettings::parse_targets(targets);
@@ -49,7 +53,8 @@ struct TargetLogTest : testing::Test {
     std::ifstream file(folder / name);
     return {std::istreambuf_iterator<char>(file), {}};
   }
-  std::filesystem::path folder;
+  Folder made;  // first, so that it goes last: until then the log's thread may write a file
+  const std::filesystem::path& folder = made.path;
   TargetLog log;
 };
 

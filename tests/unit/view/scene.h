@@ -29,7 +29,6 @@ using namespace std::string_view_literals;
 // The text view as a UTF-8 terminal has it.
 inline auto text() -> ViewOptions { return {.kind = ViewKind::text, .utf8 = true}; }
 
-
 // Local times in the tests are those of UTC unless a test says otherwise.
 inline void set_zone(const char* tz) {
   ::setenv("TZ", tz, 1);

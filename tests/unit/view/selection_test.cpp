@@ -12,7 +12,6 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-
 TEST(Only, LeavesOutTheOtherDirectionsChunksAndKeepsSessionLines) {
   auto options = text();
   options.only = Direction::downstream;

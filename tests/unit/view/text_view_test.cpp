@@ -9,7 +9,6 @@ namespace {
 
 using testing::HasSubstr;
 
-
 TEST(TextView, ShowsASessionFromItsOpeningToItsEnd) {
   Scene scene(text());
 
