@@ -18,6 +18,7 @@
 #include "control/ordered_events.h"
 #include "control/readable.h"
 #include "control/registry.h"
+#include "control/session_log.h"
 #include "control/session_watch.h"
 #include "engine/drain.h"
 #include "engine/lifecycle.h"
@@ -89,7 +90,6 @@ class Server final : private net::Timer {
   [[nodiscard]] auto bind_api() -> Result<std::string>;
   [[nodiscard]] auto output_status() const -> std::vector<view::OutputStatus>;
   void on_change(const Change& change);
-  void log_session(const std::string& type, const Json& data);
   void on_sessions(std::vector<SessionWatch::Item>&& items);
   void on_lease_end(const std::string& lease, std::function<void()> then);
   void on_signal();
@@ -109,6 +109,7 @@ class Server final : private net::Timer {
   std::unique_ptr<engine::Engine> engine_;
   EventLog events_;
   OrderedEvents told_;
+  SessionLog session_log_{log_};
   Registry registry_;
   Leases leases_;
   Turns changes_;
@@ -228,19 +229,6 @@ void Server::on_change(const Change& change) {
   });
 }
 
-void Server::log_session(const std::string& type, const Json& data) {
-  if (!log_.wants(LogLevel::debug)) return;
-  std::vector<std::string> values;
-  values.reserve(data.size());
-  std::vector<LogField> fields;
-  for (const auto& [name, value] : data.items()) {
-    if (name == "time" || value.is_null()) continue;
-    values.push_back(value.is_string() ? value.get<std::string>() : value.dump());
-    fields.push_back({name, values.back()});
-  }
-  log_.write(LogLevel::debug, type, fields);
-}
-
 void Server::on_sessions(std::vector<SessionWatch::Item>&& items) {
   for (auto& item : items) {
     if (item.type == "sessions.missed") {
@@ -250,7 +238,7 @@ void Server::on_sessions(std::vector<SessionWatch::Item>&& items) {
     const ProxyEntry* proxy = registry_.find(item.proxy);
     Json data{{"proxy", proxy == nullptr ? Json() : Json(proxy->name)}};
     data.update(item.data);
-    log_session(item.type, data);
+    session_log_.write(item, data);
     told_.add_session_event(std::move(item.type), std::move(data));
   }
 }

@@ -18,6 +18,21 @@ auto closed_json(const event::SessionClosed& closed) -> Json {
   return data;
 }
 
+auto is_unreached(const event::CloseCause& cause) -> bool {
+  using event::CloseReason;
+  using event::TimeoutName;
+  switch (cause.reason) {
+    case CloseReason::resolve_failed:
+    case CloseReason::connect_refused:
+    case CloseReason::connect_unreachable:
+    case CloseReason::connect_failed: return true;
+    case CloseReason::timeout:
+      return cause.timeout == TimeoutName::resolve || cause.timeout == TimeoutName::connect ||
+             cause.timeout == TimeoutName::connect_attempt;
+    default: return false;
+  }
+}
+
 }  // namespace
 
 void SessionWatch::add_began(const event::FaultBegan& began, const event::Event& event, Nanos wall_offset) {
@@ -42,7 +57,7 @@ void SessionWatch::on_event(const event::Event& event, Nanos wall_offset) {
   if (const auto* began = std::get_if<std::shared_ptr<const event::FaultBegan>>(&event.what)) {
     return add_began(**began, event, wall_offset);
   }
-  Item item{.proxy = event.proxy, .type = {}, .data = Json::object()};
+  Item item{.proxy = event.proxy, .type = {}, .data = Json::object(), .upstream_unreached = false};
   item.data["time"] = seconds(event.time.time_since_epoch() + wall_offset);
   item.data["session"] = static_cast<std::uint64_t>(event.session);
   if (const auto* opened = std::get_if<std::shared_ptr<const event::SessionOpened>>(&event.what)) {
@@ -53,6 +68,7 @@ void SessionWatch::on_event(const event::Event& event, Nanos wall_offset) {
   } else if (const auto* closed = std::get_if<std::shared_ptr<const event::SessionClosed>>(&event.what)) {
     item.type = "session.closed";
     item.data.update(closed_json(**closed));
+    item.upstream_unreached = is_unreached((*closed)->cause);
   } else if (const auto* gap = std::get_if<event::Gap>(&event.what)) {
     item.type = "sessions.missed";
     item.data["events"] = gap->events;

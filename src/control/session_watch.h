@@ -18,7 +18,8 @@ class SessionWatch final : public event::Observer {
   struct Item {
     ProxyId proxy{};
     std::string type;
-    Json data;  // without the proxy's name, which the control thread knows
+    Json data;                        // without the proxy's name, which the control thread knows
+    bool upstream_unreached = false;  // it ended as its upstream could not be reached
   };
   static constexpr std::size_t most_sessions_named = 100;
   using Deliver = std::function<void(std::vector<Item>&&)>;
