@@ -36,6 +36,27 @@ def make_proxy(serve, name, upstream="127.0.0.1:1"):
     return made.json
 
 
+def test_an_upstream_that_cannot_be_reached_is_told_once_in_a_while(start):
+    serve = start()
+    with socket.socket() as closed:  # bound, but it does not listen: every connection is refused
+        closed.bind(("127.0.0.1", 0))
+        upstream = f"127.0.0.1:{closed.getsockname()[1]}"
+        host, _, port = make_proxy(serve, "db", upstream)["listen"].rpartition(":")
+        for _ in range(5):
+            with socket.create_connection((host, int(port)), timeout=5 * PATIENCE) as client:
+                try:
+                    assert client.recv(1) == b""
+                except ConnectionResetError:
+                    pass
+        wait_until(lambda: serve.get("/api/v1/events?follow=false&after=0").text.count("event: session.closed") == 5,
+                   "all five have ended")
+    told = wait_until(lambda: [line for line in serve.stderr().splitlines() if "cannot be reached" in line],
+                      "the log says it")
+    assert len(told) == 1, told
+    said = f"the upstream cannot be reached: {upstream}: Connection refused proxy=db cause=connect.refused"
+    assert told[0].endswith(said)
+
+
 TEMPLATE = "%pri%|%syslogfacility-text%|%app-name%|%procid%|%structured-data%|%msg%"
 
 
