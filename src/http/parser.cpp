@@ -7,6 +7,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <cctype>
+#include <utility>
 
 #include "http/percent.h"
 
@@ -102,7 +103,6 @@ struct RequestParser::Beast {
   explicit Beast(const Limits& limits) {
     request.header_limit(static_cast<std::uint32_t>(limits.header_bytes));
     request.body_limit(limits.body_bytes);
-    request.eager(true);
   }
   beast_http::request_parser<beast_http::string_body> request;
 };
@@ -128,13 +128,20 @@ auto RequestParser::header_is_too_long(std::string_view bytes) const -> bool {
   return end == std::string_view::npos || header_taken_ + end + (ends_here ? 2 : 4) > limits_.header_bytes;
 }
 
+// Beast adds the fields of a trailer to those of the head, where they must not count (RFC 9110, 6.5.1): what a request
+// is, is settled before its body is read.
 auto RequestParser::judge_head() -> Progress {
   judged_ = true;
-  const auto wrong = what_is_wrong(beast_->request.get());
+  auto& request = beast_->request;
+  head_ = head_of(request.get());
+  keep_alive_ = request.keep_alive();
+  wants_continue_ = boost::beast::iequals(request.get()[beast_http::field::expect], "100-continue");
+  request.eager(true);
+  const auto wrong = what_is_wrong(request.get());
   return wrong.empty() ? Progress::has_head : fail(400, fmt::format("malformed HTTP request: {}", wrong));
 }
 
-auto RequestParser::head() const -> Request { return head_of(beast_->request.get()); }
+auto RequestParser::head() const -> const Request& { return head_; }
 auto RequestParser::is_complete() const -> bool { return beast_->request.is_done(); }
 
 auto RequestParser::feed(std::string& bytes) -> Progress {
@@ -149,11 +156,8 @@ auto RequestParser::feed(std::string& bytes) -> Progress {
   while (true) {
     if (request.is_header_done() && !judged_) return judge_head();
     if (request.is_done()) return Progress::complete;
-    if (request.is_header_done() && !continued_ &&
-        boost::beast::iequals(request.get()[beast_http::field::expect], "100-continue")) {
-      continued_ = true;
-      return Progress::wants_continue;
-    }
+    // Who sends the body at once waits for nothing (RFC 9110, 10.1.1).
+    if (std::exchange(wants_continue_, false) && bytes.empty()) return Progress::wants_continue;
     if (bytes.empty() || used == 0) break;
     began_ = true;
     boost::beast::error_code error;
@@ -174,15 +178,13 @@ auto RequestParser::feed(std::string& bytes) -> Progress {
 }
 
 auto RequestParser::take() -> Taken {
-  Taken taken{.request = {}, .keep_alive = beast_->request.keep_alive()};
-  BeastRequest whole = beast_->request.release();
-  taken.request = head_of(whole);
-  taken.request.body = std::move(whole.body());
+  Taken taken{.request = std::exchange(head_, {}), .keep_alive = keep_alive_};
+  taken.request.body = std::move(beast_->request.get().body());
   beast_ = std::make_unique<Beast>(limits_);
   began_ = false;
   judged_ = false;
   skipped_line_ = false;
-  continued_ = false;
+  wants_continue_ = false;
   header_taken_ = 0;
   return taken;
 }

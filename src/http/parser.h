@@ -32,7 +32,7 @@ class RequestParser {
   [[nodiscard]] auto began() const -> bool { return began_; }
 
   // After has_head: the request as far as it is known, without its body.
-  [[nodiscard]] auto head() const -> Request;
+  [[nodiscard]] auto head() const -> const Request&;
   // Nothing of the request is still to come.
   [[nodiscard]] auto is_complete() const -> bool;
 
@@ -63,7 +63,9 @@ class RequestParser {
   std::size_t header_taken_ = 0;  // by Beast, of a header that is not complete
   bool judged_ = false;           // the head
   bool skipped_line_ = false;     // in front of the request
-  bool continued_ = false;
+  bool wants_continue_ = false;   // and has not been told of it
+  bool keep_alive_ = false;
+  Request head_;  // from has_head to complete
   Refusal refusal_;
 };
 

@@ -269,6 +269,25 @@ TEST(RequestParser, BodiesHaveALimitHoweverTheyCome) {
   EXPECT_EQ(parse({chunks}).refusal.status, 413);
 }
 
+// RFC 9110, 6.5.1: a trailer comes after all that it could change was decided.
+TEST(RequestParser, ATrailerChangesNothingOfItsRequestInAnySplit) {
+  const std::string text =
+      "PUT /c HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n0\r\nHost: there\r\n"
+      "Authorization: Bearer x\r\nConnection: close\r\nExpect: 100-continue\r\n\r\n";
+  for (std::size_t cut = 0; cut <= text.size(); ++cut) {
+    SCOPED_TRACE(cut);
+    const auto out = parse({text.substr(0, cut), text.substr(cut)});
+    ASSERT_EQ(out.requests.size(), 1u) << out.refusal.why;
+    EXPECT_EQ(out.requests[0].body, "de");
+    EXPECT_EQ(out.requests[0].headers.at("host"), "here");
+    EXPECT_EQ(out.requests[0].headers.size(), 2u) << "none of the trailer's";
+  }
+  RequestParser parser({});
+  std::string bytes = text;
+  ASSERT_EQ(feed(parser, bytes), Progress::complete);
+  EXPECT_TRUE(parser.take().keep_alive);
+}
+
 TEST(RequestParser, ChunkLinesAndTrailersHaveTheHeadersLimit) {
   const std::string begin = "POST / HTTP/1.1\r\nHost: w\r\nTransfer-Encoding: chunked\r\n\r\n";
   const std::string long_text(Limits{}.header_bytes, 'x');
