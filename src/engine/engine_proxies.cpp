@@ -4,6 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <thread>
 
 #include "engine/engine.h"
 #include "engine/listeners.h"
@@ -12,6 +15,11 @@
 
 namespace weir::engine {
 namespace {
+
+auto is_abstract(const ListenAddress& listen) -> bool {
+  const auto* path = listen.addresses[0].unix_path();
+  return path != nullptr && path->starts_with('@');
+}
 
 constexpr auto index_of(ProxyId id) -> std::size_t { return static_cast<std::size_t>(id); }
 
@@ -75,7 +83,17 @@ auto Engine::create_proxy(ProxySpec spec) -> ProxyId {
 
 auto Engine::bind(ProxyId id, const proxy::ProxyRules& rules) -> Result<Listeners> {
   if (is_ending_) return failure("this process is ending and listens no more", ECANCELED);
-  return make_listeners(rules.listen, proxy_of(id).spec.network_namespace, rules.stream_options());
+  const auto network_namespace = proxy_of(id).spec.network_namespace;
+  auto listeners = make_listeners(rules.listen, network_namespace, rules.stream_options());
+  // An accept(2) that a loop is in the middle of keeps the socket that was closed under it, and an abstract name with
+  // it, until that thread has a turn of the processor again.
+  constexpr int most_tries = 100;
+  for (int tries = 0;
+       !listeners && listeners.error().code == EADDRINUSE && is_abstract(rules.listen) && tries < most_tries; ++tries) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    listeners = make_listeners(rules.listen, network_namespace, rules.stream_options());
+  }
+  return listeners;
 }
 
 auto Engine::open_proxy(ProxyId id) -> Result<ListenAddress> {
