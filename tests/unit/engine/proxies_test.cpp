@@ -199,6 +199,31 @@ TEST_F(RunningProxies, AnAddressIsFreeAsSoonAsItsProxyIsClosed) {
   for (const auto& [id, proxy] : traffic().proxies) EXPECT_EQ(proxy.refused_accepts, 0u) << "no pause of accepting";
 }
 
+TEST_F(RunningProxies, AnAddressIsFreeThoughTheLoopIsBusy) {
+  test::HoldingClock clock;
+  make({.workers = 1, .clock = &clock});
+  engine_->start();
+  const std::vector<std::string> addresses{"127.0.0.1:0", "unix:" + folder_.path("busy"),
+                                           fmt::format("unix:@weir-free-though-busy-{}", ::getpid())};
+  for (const std::string& listen : addresses) {
+    const ProxyId id = engine_->create_proxy(spec(listen));
+    const std::string where = open(id);
+    engine_->set_rules(id, spec(where).rules);  // the port as a number
+    ASSERT_TRUE(settle());
+    const int held_before = clock.held();
+    clock.hold(true);
+    ASSERT_TRUE(wait_until([&] {
+      engine_->loop_lag({*home_, 0ms}, [](Nanos) {});  // wakes it
+      return clock.held() > held_before;
+    }));
+    engine_->close_proxy(id, "");
+    EXPECT_EQ(open(id), where) << "it waits for no loop";
+    clock.hold(false);
+    ASSERT_TRUE(settle());
+  }
+  engine_.reset();  // before its clock
+}
+
 TEST_F(RunningProxies, AClientThatNoLoopHasAcceptedYetFeelsAnOrderlyEndToo) {
   test::HoldingClock clock;
   make({.workers = 1, .clock = &clock});
