@@ -12,6 +12,14 @@ using namespace std::chrono_literals;
 class ClocksTest : public testing::Test {
  protected:
   ClocksTest() { world_.at_once = echo; }
+  auto asks_and_reads_nothing() -> ScriptedPeer& {
+    auto& peer = world_.connect();
+    peer.send_buffer = 10;
+    peer.stops_reading();
+    peer.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
+    world_.run();
+    return peer;
+  }
   // It is open until shortly before `left` has passed, and closed shortly after.
   void closes_after(const ScriptedPeer& peer, Nanos left) {
     world_.pass(left - 20ms);
@@ -60,11 +68,7 @@ TEST_F(ClocksTest, WhoSendsABodyByteByByte) {
 }
 
 TEST_F(ClocksTest, WhoTakesNothing) {
-  auto& peer = world_.connect();
-  peer.send_buffer = 10;
-  peer.stops_reading();
-  peer.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
-  world_.run();
+  auto& peer = asks_and_reads_nothing();
   closes_after(peer, Limits{}.write_timeout);
 }
 
@@ -76,20 +80,12 @@ TEST_F(ClocksTest, WhoTakesNothingOfAStream) {
   world_.at_once = [](const Request&, Responder responder) {
     responder.answer({.stream = std::make_unique<Chatty>()});
   };
-  auto& peer = world_.connect();
-  peer.send_buffer = 10;
-  peer.stops_reading();
-  peer.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
-  world_.run();
+  auto& peer = asks_and_reads_nothing();
   closes_after(peer, Limits{}.write_timeout);
 }
 
 TEST_F(ClocksTest, WhoTakesALittleNowAndThenMayTakeAsLongAsItLikes) {
-  auto& peer = world_.connect();
-  peer.send_buffer = 10;
-  peer.stops_reading();
-  peer.sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
-  world_.run();
+  auto& peer = asks_and_reads_nothing();
   for (int i = 0; i < 3; ++i) {
     world_.pass(Limits{}.write_timeout - 1s);
     EXPECT_FALSE(peer.is_closed());
