@@ -9,7 +9,7 @@ auto WhenSettled::changes() const -> std::uint64_t { return registry_.engine().c
 
 void WhenSettled::answer(const SharedResponder& responder, http::Response response, std::uint64_t before) const {
   engine::Engine& engine = registry_.engine();
-  if (engine.is_settled()) return responder->answer(std::move(response));
+  if (engine.is_settled()) return responder->answer(std::move(response));  // mutant: api-told-before-it-is-true
   engine.settle({loop_, control::loop_patience},
                 [this, responder, held = std::make_shared<http::Response>(std::move(response)), before,
                  until = engine.changes()](bool) {

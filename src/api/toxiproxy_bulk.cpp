@@ -62,7 +62,7 @@ class ToxiproxyRoutes::Population {
   // False: it is done.
   auto step() -> bool {
     if (inputs_.size() < body_.size()) return read_one();
-    if (checked_ < inputs_.size()) return check_one();
+    if (checked_ < inputs_.size()) return check_one();  // mutant: api-populate-makes-before-it-has-read
     return made_ < inputs_.size() && make_one();
   }
   // Once it is done.

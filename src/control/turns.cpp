@@ -26,7 +26,7 @@ void Turns::work() {
       log_.error(fmt::format("{} failed: {}", jobs_.front().what, error.what()));
     }
     if (!has_more) jobs_.pop_front();
-    if (loop_.clock().mono() >= end) break;
+    if (loop_.clock().mono() >= end) break;  // mutant: bulk-change-holds-the-loop-up
   }
   working_ = false;
   if (!jobs_.empty()) next_turn();

@@ -86,7 +86,7 @@ class Asks::WaitingFor final : public Asks::Waiting {
     slots_->is_over.store(true, std::memory_order_relaxed);
     Answers<T> answers;
     for (std::size_t i = 0; i < slots_->values.size(); ++i) {
-      const bool is_there = slots_->filled[i].load(std::memory_order_acquire);
+      const bool is_there = slots_->filled[i].load(std::memory_order_acquire);  // mutant: ask-late-loop-counts-as-there
       answers.partial |= !is_there;
       answers.each.push_back(is_there ? std::move(slots_->values[i]) : std::nullopt);
     }
@@ -107,7 +107,7 @@ void Asks::ask(const std::vector<net::EventLoop*>& loops, const Asker& asker, st
   const auto slots = std::make_shared<AnswerSlots<T>>(loops.size(), std::move(question));
   const auto waiting = std::make_shared<WaitingFor<T>>(*this, slots, std::move(then));
   waiting_.emplace(waiting.get(), waiting);
-  asker.home.wheel().arm(*waiting, asker.home.now() + asker.patience);
+  asker.home.wheel().arm(*waiting, asker.home.now() + asker.patience);  // mutant: ask-home-waits-for-ever
   for (std::size_t i = 0; i < loops.size(); ++i) {
     // Only home makes the weak one strong, so that what waits there is destroyed there.
     loops[i]->post([slots, i, weak = std::weak_ptr<Waiting>(waiting), home = &asker.home] {

@@ -10,6 +10,7 @@ using event::CloseReason;
 
 auto Drain::on_signal(MonoTime now, std::uint64_t live) -> Orders {
   if (phase_ == Phase::ending) return {};
+  // mutant: drain-second-signal-is-ignored
   if (phase_ == Phase::draining) return end_now({.reason = CloseReason::shutdown}, "second signal");
   return begin(now, live);
 }

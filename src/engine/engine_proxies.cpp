@@ -172,7 +172,7 @@ void Engine::end_listening(Proxy& proxy) const {
     }
     // First, as an accept(2) that is under way on another thread keeps the socket for that long.
     ::shutdown(socket->get(), SHUT_RDWR);
-    ::dup3(nowhere_.get(), socket->get(), O_CLOEXEC);
+    ::dup3(nowhere_.get(), socket->get(), O_CLOEXEC);  // mutant: engine-closed-listener-keeps-its-name
   }
   proxy.listening.clear();
 }

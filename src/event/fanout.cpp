@@ -57,7 +57,7 @@ void SessionEvents::select(const Address& client) {
   for (std::uint32_t left = fanout_->taken_; left != 0; left &= left - 1) {
     const auto place = static_cast<std::size_t>(std::countr_zero(left));
     const EventRing& ring = *fanout_->rings_[place];
-    if (!ring.filter().matches(session_, client)) continue;
+    if (!ring.filter().matches(session_, client)) continue;  // mutant: filter-of-clients-not-asked
     rings_ |= place_bit(place);
     for (const Direction direction : {Direction::upstream, Direction::downstream}) {
       wanted_[index(direction)] |= ring.follows(direction) ? ring.mask() : ring.mask() & ~directed_kinds;

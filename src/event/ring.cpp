@@ -62,7 +62,7 @@ void EventRing::count_lost(const Event& event) {
   has_lost_ = true;
   if (const auto* chunk = std::get_if<ChunkRead>(&event.what)) {
     ++lost_.chunks;
-    lost_.bytes += chunk->bytes.size();
+    lost_.bytes += chunk->bytes.size();  // mutant: loss-not-counted
     dropped_chunks_.fetch_add(1, std::memory_order_relaxed);
     dropped_bytes_.fetch_add(chunk->bytes.size(), std::memory_order_relaxed);
   } else {
@@ -83,7 +83,7 @@ void EventRing::push(Event event, EventKind kind) {
   if (overflow_.empty() && !has_lost_ && used() < slots_.size()) return store(std::move(event));
   if (options_.policy == FullPolicy::drop && overflow_.size() >= overflow_limit) return count_lost(event);
   if (has_lost_) overflow_.push_back(take_gap());  // what was lost before it is told before it
-  overflow_.push_back(std::move(event));
+  overflow_.push_back(std::move(event));           // mutant: lifecycle-events-dropped
 }
 
 auto EventRing::take_gap() -> Event {

@@ -70,6 +70,7 @@ class EventRing {
   void publish();
   // Always true with policy drop: whoever may miss events holds no client up.
   [[nodiscard]] auto accepts_sessions() const -> bool {
+    // mutant: a-dropping-ring-holds-clients-up
     return options_.policy == FullPolicy::drop || overflow_.size() < overflow_limit;
   }
   // Nothing is left on this side: all was published.

@@ -29,7 +29,7 @@ class BandwidthStage final : public Stage {
   void on_room(StageContext& context) override {
     if (!blocked_) return;
     blocked_ = false;
-    no_credit_before_ = context.now();
+    no_credit_before_ = context.now();  // mutant: credit-for-a-blocked-sink
     release(context);
   }
   void on_update(StageContext& context, const FaultSpec& spec) override {

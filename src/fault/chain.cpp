@@ -129,7 +129,7 @@ void Chain::feed(std::size_t at, Chunk&& chunk) {
     const auto* begin = std::get_if<ByteOffset>(&slot.spec->after);
     if (begin != nullptr && chunk.end() > begin->bytes) {
       const auto before = static_cast<std::size_t>(begin->bytes - std::min(begin->bytes, chunk.offset));
-      if (before > 0) {
+      if (before > 0) {  // mutant: offset-rounded-to-a-chunk
         slot.in = slot.out = begin->bytes;
         feed(at + 1, chunk.take(before));
       }
@@ -163,7 +163,7 @@ void Chain::feed_selected(std::size_t at, Chunk&& chunk) {
       slot.held += piece.size();
       slot.selection->stage_took(piece.size());
       slot.stage->on_chunk(context, std::move(piece));
-    } else if (slot.held == 0 && !slot.selection->has_waiting()) {
+    } else if (slot.held == 0 && !slot.selection->has_waiting()) {  // mutant: others-overtake-a-delayed-message
       leave_slot(at, std::move(piece));
     } else {
       slot.selection->wait(std::move(piece));

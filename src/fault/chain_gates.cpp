@@ -103,7 +103,7 @@ void Chain::set(Moment moment, std::span<SessionFault* const> faults, std::span<
   }
   // What waits in a later slot came before what waits in an earlier one: in another order of the slots
   // the bytes would come in another order too.
-  const bool reordered = !std::ranges::is_sorted(staying);
+  const bool reordered = !std::ranges::is_sorted(staying);  // mutant: changed-places-reorder-bytes
   for (std::size_t at = slots_.size(); at-- > 0;) {
     if (reordered || place(slots_[at]) == std::ssize(faults)) retire(at);
   }

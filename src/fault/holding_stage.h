@@ -22,7 +22,7 @@ class HoldingStage : public Stage {
   void on_alarm(StageContext& context) override { release_due(context); }
   void on_remove(StageContext& context) override {
     context.disarm();
-    while (!held_.empty()) release_front(context);
+    while (!held_.empty()) release_front(context);  // mutant: removed-fault-forgets-what-it-held
     if (ended_) context.end(End::fin);
   }
   [[nodiscard]] auto memory() const -> std::size_t override { return held_.memory(); }

@@ -9,7 +9,7 @@ class PacketLossStage final : public Stage {
   explicit PacketLossStage(const Seat& seat) : draws_(seat.draws) { take(seat.spec); }
 
   void on_chunk(StageContext& context, Chunk chunk) override {
-    if (chunk.is_new()) lost_ = draws_.next(chunk.offset) < rate_;
+    if (chunk.is_new()) lost_ = draws_.next(chunk.offset) < rate_;  // mutant: message-drawn-for-each-chunk
     lost_ ? context.drop(chunk.size()) : context.emit(std::move(chunk));
   }
   void on_update(StageContext&, const FaultSpec& spec) override { take(spec); }

@@ -9,7 +9,7 @@ void Selection::count_from(std::uint64_t offset) {
 
 // Once for each message, when its first byte comes.
 auto Selection::selects(std::uint64_t number) -> bool {
-  if (std::exchange(decided_, number) != number) {
+  if (std::exchange(decided_, number) != number) {  // mutant: selector-decides-for-each-chunk
     decision_ = number >= counted_from_ && selector_.selects(number - counted_from_ + 1);
   }
   return decision_;

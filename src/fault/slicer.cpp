@@ -50,6 +50,7 @@ class SlicerStage final : public Stage {
       if (context.sink_is_blocked()) return context.disarm();
       if (slices == slices_per_call) return context.arm(context.now());
       Chunk& front = held_.front();
+      // mutant: slices-depend-on-chunks
       if (boundary_ <= front.offset) boundary_ = boundary_after(front.offset);  // bytes may be missing before it
       Chunk slice = front.take(std::min<std::uint64_t>(front.size(), boundary_ - front.offset));
       if (front.empty()) held_.pop_front();

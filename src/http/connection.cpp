@@ -126,7 +126,7 @@ void Connection::read() {
 }
 
 void Connection::digest() {
-  for (bool has_more_to_say = false; phase_ == Phase::reading;) {
+  for (bool has_more_to_say = false; phase_ == Phase::reading;) {  // mutant: http-pipelined-request-overtakes
     if (in_.empty() && !peer_ended_ && !std::exchange(has_more_to_say, false)) return;
     const bool had_begun = parser_.began();
     const auto progress = parser_.feed(in_);
@@ -313,6 +313,7 @@ void Connection::flush() {
     moved += took.bytes;
   }
   if (rest().empty()) return all_is_sent();
+  // mutant: http-stream-grows-with-a-slow-reader
   if (phase_ == Phase::streaming && sent_ >= server_.limits.stream_bytes) {
     out_.erase(0, std::exchange(sent_, 0));  // a reader that never catches up would make it grow for ever
   }
@@ -335,7 +336,7 @@ void Connection::all_is_sent() {
   if (!keep_alive_ || server_.stopping) {
     // What the peer still sends would turn a close into a reset, which takes the answer away: its end is
     // waited for, a little, and what it sends meanwhile is thrown away.
-    if (peer_ended_) return end();
+    if (peer_ended_) return end();  // mutant: http-close-takes-the-answer-away
     transport_->close_write();
     phase_ = Phase::lingering;
     server_.loop.run_again(*this);  // it may have stopped reading

@@ -72,6 +72,7 @@ class Responder {
     return std::exchange(receiver_, nullptr);
   }
   void drop() {
+    // mutant: http-dropped-responder-says-nothing
     if (ResponseReceiver* receiver = detach()) receiver->on_no_response();
   }
 
@@ -80,7 +81,7 @@ class Responder {
 
 inline auto ResponseReceiver::make_responder() -> Responder { return Responder(*this); }
 inline void ResponseReceiver::stop_waiting() {
-  if (responder_ != nullptr) responder_->receiver_ = nullptr;
+  if (responder_ != nullptr) responder_->receiver_ = nullptr;  // mutant: http-answer-to-a-dead-connection
   responder_ = nullptr;
 }
 

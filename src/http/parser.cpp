@@ -161,6 +161,7 @@ auto RequestParser::feed(std::string& bytes) -> Progress {
     if (bytes.empty() || used == 0) break;
     began_ = true;
     boost::beast::error_code error;
+    // mutant: http-header-limit-depends-on-the-pieces
     if (header_is_too_long(bytes)) error = beast_http::error::header_limit;
     used = error ? 0 : request.put(boost::asio::buffer(bytes), error);
     bytes.erase(0, used);

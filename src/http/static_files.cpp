@@ -45,7 +45,7 @@ auto plain(int status, std::string_view sentence) -> Response {
 }
 
 auto open_below(int folder, const std::string& name, int flags) -> Fd {
-  return Fd(::openat(folder, name.c_str(), flags | O_NOFOLLOW | O_CLOEXEC));
+  return Fd(::openat(folder, name.c_str(), flags | O_NOFOLLOW | O_CLOEXEC));  // mutant: http-file-outside-the-folder
 }
 
 // A regular file; nothing for everything else. `name` becomes that of the file itself.

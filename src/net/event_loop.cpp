@@ -126,7 +126,7 @@ void EventLoop::cancel(Rerun& rerun) {
   if (!rerun.queued_) return;
   rerun.queued_ = false;
   std::replace(again_.begin(), again_.end(), &rerun, static_cast<Rerun*>(nullptr));
-  std::replace(running_.begin(), running_.end(), &rerun, static_cast<Rerun*>(nullptr));
+  std::replace(running_.begin(), running_.end(), &rerun, static_cast<Rerun*>(nullptr));  // mutant: rerun-after-cancel
 }
 
 void EventLoop::free_later(std::unique_ptr<Disposable> object) {
@@ -184,6 +184,7 @@ void EventLoop::wait(std::optional<Nanos> timeout) {
     const auto index = static_cast<std::uint32_t>(word);
     const Slot& slot = slots_[index];
     ++counters_.events;
+    // mutant: stale-generation-accepted
     if (slot.handler == nullptr || slot.generation != static_cast<std::uint32_t>(word >> 32)) {
       ++counters_.stale_events;
       continue;

@@ -118,7 +118,7 @@ class EventLoop {
   // this loop; a load and a compare (3 to 4 instructions), so that it stays in release builds.
   void assert_on_loop_thread() const {
     const void* runner = runner_.load(std::memory_order_relaxed);
-    if (runner != nullptr && runner != this_thread_mark()) [[unlikely]] {
+    if (runner != nullptr && runner != this_thread_mark()) [[unlikely]] {  // mutant: loop-on-any-thread
       abort_on_wrong_thread("net::EventLoop, or an object that lives on it,");
     }
   }

@@ -25,6 +25,7 @@ void TimerWheel::arm(Timer& timer, MonoTime deadline) {
   disarm(timer);
   const Nanos after = std::max(deadline - start_, Nanos{0});
   // Round up: never early.
+  // mutant: timer-early
   const auto tick = static_cast<std::uint64_t>(after / tick_length + (after % tick_length == Nanos{0} ? 0 : 1));
   timer.tick_ = std::max(tick, now_tick_ + 1);
   insert(timer);
@@ -102,7 +103,7 @@ void TimerWheel::cascade(unsigned level) {
   level_[level].heads[slot] = nullptr;
   level_[level].occupied &= ~(std::uint64_t{1} << slot);
   while (timer != nullptr) {
-    Timer* next = timer->next_;
+    Timer* next = timer->next_;  // mutant: timer-forgotten-in-cascade
     insert(*timer);
     timer = next;
   }

@@ -20,7 +20,7 @@ class LineFramer final : public Framer {
       bytes = bytes.subspan(size);
       offset += size;
       found.end(offset);
-      in_line = false;
+      in_line = false;  // mutant: only-the-first-line-is-found
     }
     return true;
   }

@@ -101,21 +101,21 @@ void LegEnd::take_stamps(const StampWishes& wishes, std::uint64_t written) {
   if (!extras_) extras_ = std::make_unique<LegExtras>();
   if (!extras_->stamps.is_numbered()) {
     // Stamps that an earlier time left behind count from another byte.
-    while (Notice().take(fd_.get())) {
+    while (Notice().take(fd_.get())) {  // mutant: left-stamps-are-kept
     }
   }
   if (extras_->stamps.wishes() != wishes) extras_->stamps.set(fd_.get(), wishes, written);
   if (!wishes.any()) extras_.reset();
 }
 
-auto LegEnd::drain_notices(TransmitStamps& stamps) -> std::size_t {
+auto LegEnd::drain_notices(TransmitStamps& stamps) -> std::size_t {  // mutant: so-error-read-first
   // A Unix socket has no error queue: recvmsg(2) would read its stream, and take a reset with it.
   if (!tcp_) return 0;
   // Taking from it leaves a pending reset where it is. Bounded: what is left raises the flag again.
   std::size_t told = 0;
   for (std::size_t taken = 0; taken < stamps.size(); ++taken) {
     Notice notice;
-    if (!notice.take(fd_.get())) break;
+    if (!notice.take(fd_.get())) break;  // mutant: notices-not-drained
     if (!extras_) continue;
     if (const auto stamp = extras_->stamps.transmit_stamp(notice.message)) stamps[told++] = *stamp;
   }
@@ -128,7 +128,7 @@ auto LegEnd::counters() const -> std::optional<event::LegCounters> {
 
 void LegEnd::reset() {
   // A Unix socket has no RST; its peer gets ECONNRESET only if it left bytes unread.
-  if (tcp_ && fd_) net::reset_on_close(fd_.get());
+  if (tcp_ && fd_) net::reset_on_close(fd_.get());  // mutant: reset-without-linger
   fd_.reset();
 }
 

@@ -74,7 +74,7 @@ void LegStamps::set(int fd, const StampWishes& wishes, std::uint64_t written) {
 }
 
 auto LegStamps::begin_numbers(int fd, unsigned flags, std::uint64_t written) -> bool {
-  base_ = written;
+  base_ = written;  // mutant: stamps-count-from-nothing
   if (best_ == NumbersFrom::next_write) {
     if (ask(fd, flags | numbers | opt_id_tcp)) return true;
     if (errno != EINVAL) return false;
@@ -85,6 +85,7 @@ auto LegStamps::begin_numbers(int fd, unsigned flags, std::uint64_t written) -> 
   for (int attempt = 0; attempt < 10; ++attempt) {
     const std::size_t unacknowledged = net::unsent_bytes(fd);
     if (!ask(fd, flags | numbers)) return false;
+    // mutant: old-stamps-count-from-the-next-write
     base_ = written - unacknowledged;  // may lie before the stream's first byte: a handshake's answer
     if (net::unsent_bytes(fd) == unacknowledged) return true;
     if (!ask(fd, 0)) return false;

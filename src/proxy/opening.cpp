@@ -138,6 +138,7 @@ void Opening::done() {
 }
 
 void Opening::done_when_all_is_sent() {
+  // mutant: stream-overtakes-the-handshake
   if (!handshake_done_ || phase_ == OpeningPhase::over || !outbox_[0].empty() || !outbox_[1].empty()) return;
   phase_ = OpeningPhase::over;
   command_ = Done{std::move(inbox_)};
@@ -157,7 +158,7 @@ void Opening::connect(std::optional<UpstreamTarget> target, std::optional<Source
 
 void Opening::on_resolved(const Result<net::Addresses>& answer, MonoTime now) {
   now_ = now;
-  if (phase_ != OpeningPhase::resolving) return;
+  if (phase_ != OpeningPhase::resolving) return;  // mutant: late-lookup-connects
   if (!answer) return fail_with(age_cause(CloseReason::resolve_failed), answer.error().message);
   start_connecting(*answer);
 }
@@ -265,7 +266,7 @@ void Opening::go_on_after_fault() {
 // RST, whatever on_connect_failure says: that is what the fault is for.
 void Opening::refuse(const std::string& fault) {
   phase_ = OpeningPhase::over;
-  command_ = Fail{age_cause(CloseReason::fault), fault, true, false};
+  command_ = Fail{age_cause(CloseReason::fault), fault, true, false};  // mutant: refuse-is-no-reset
 }
 
 void Opening::rules_changed(const OpeningRules& rules, MonoTime now) {
@@ -348,6 +349,7 @@ void Opening::fail_with(CloseCause cause, std::string detail) {
   const bool of_upstream = cause.leg != LegName::client;
   if (handshake_ && upstream_chosen_ && !connected_ && of_upstream) handshake_->on_connect_failed(*this, cause);
   // RST would discard what the client was told.
+  // mutant: reset-discards-a-last-word
   const bool reset = !client_was_told_ && rules_.settings->rules.on_connect_failure == OnConnectFailure::reset;
   command_ = Fail{cause, std::move(detail), reset, of_upstream};
 }

@@ -23,7 +23,7 @@ class PipePool {
   }
   // A pipe that still holds bytes of one session must never serve another: it is closed.
   void give(std::unique_ptr<Pipe> pipe) {
-    if (pipe->bytes() == 0 && idle_.size() < most_idle) idle_.push_back(std::move(pipe));
+    if (pipe->bytes() == 0 && idle_.size() < most_idle) idle_.push_back(std::move(pipe));  // mutant: dirty-pipe-reused
   }
 
  private:

@@ -33,9 +33,10 @@ auto Pump<Source, Sink>::faults_permit_read(MonoTime now) -> bool {
     note_fault_end();
     if (due()) return false;
   }
+  // mutant: fin-before-a-faults-reset
   if (faults_->end() == fault::End::session_reset) return false;  // no FIN before the RST
   if (state_ != PumpState::flowing) return faults_->held() == 0 && faults_->end().has_value();
-  if (faults_->is_full()) {
+  if (faults_->is_full()) {  // mutant: fault-queue-unbounded
     faults_->count_full();
     return false;
   }

@@ -8,12 +8,13 @@ namespace weir::proxy {
 template <Endpoint Source, Endpoint Sink>
 auto Pump<Source, Sink>::run(Leg<Source>& source, Leg<Sink>& sink, Context& context, const event::SessionEvents& events,
                              MonoTime now) -> PumpStep {
-  for (int turn = 0; turn < turns_per_run; ++turn) {
+  for (int turn = 0; turn < turns_per_run; ++turn) {  // mutant: unfair-pump
     if (ended()) return PumpStep::waiting;
     if (sink.broken) {
       abort();
       return PumpStep::waiting;
     }
+    // mutant: read-while-pending, fin-before-pending-bytes
     if (const Delivered delivered = deliver(sink, context, events, now); delivered != Delivered::all) {
       return delivered == Delivered::parked ? PumpStep::parked : step_while_due(sink);
     }
@@ -32,7 +33,7 @@ auto Pump<Source, Sink>::run(Leg<Source>& source, Leg<Sink>& sink, Context& cont
     if (took == Took::nothing && state_ == PumpState::flowing && !due()) return PumpStep::waiting;
   }
   if (ended() || blocked_ || (state_ == PumpState::flowing && !source.can_read() && !due())) return PumpStep::waiting;
-  return PumpStep::again;
+  return PumpStep::again;  // mutant: run-again-forgotten
 }
 
 template <Endpoint Source, Endpoint Sink>
@@ -42,6 +43,7 @@ auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& 
   const bool told = events.wants(event::EventKind::chunk_written, direction_);
   const bool kept = observed || faults_ != nullptr;
   // Room at the observers before the read, for it and for its write: what was read is never lost to a full ring.
+  // mutant: ring-reservation-skipped
   if ((observed || told) && !events.reserve(direction_, 2, read_size_)) return Took::parked;
   const auto room = faults_    ? faults_->room(read_size_)
                     : observed ? context.blocks.space(read_size_)
@@ -58,6 +60,7 @@ auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& 
   note_read(read.bytes, now);
   look_after_read(source, context, events);
   // epoll(7): on a stream, a read shorter than asked for has drained the socket...
+  // mutant: short-read-after-urgent-taken-as-drained, buffered-plaintext-forgotten
   const bool drained = read.bytes < room.size() && !source.short_read_proves_nothing && !source.end.buffered();
   if (drained) source.read_blocked();
 
@@ -68,7 +71,8 @@ auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& 
       if (told) tell_written(context, events);
       look_after_write(sink, context, events);
     }
-    if (!all && !sink.broken) {
+    if (!all && !sink.broken) {  // mutant: tail-dropped-after-short-send
+      // mutant: tail-sent-twice
       pending_ = context.blocks.copy(room.subspan(written.bytes, read.bytes - written.bytes));
       if (pending_.empty()) sink.break_with(ENOMEM);
     }
@@ -132,7 +136,7 @@ void Pump<Source, Sink>::source_stopped(Leg<Source>& source, const IoResult& res
   if (result.status == IoStatus::broken) source.break_with(result.error);
   // After a reset that another call consumed, the kernel says 0 where it would have said ECONNRESET:
   // that is no FIN to pass on.
-  state_ = source.broken ? PumpState::last_bytes : PumpState::finishing;
+  state_ = source.broken ? PumpState::last_bytes : PumpState::finishing;  // mutant: reset-passed-on-as-fin
   if (faults_) faults_->on_end(moment(now));
 }
 
@@ -184,9 +188,11 @@ auto Pump<Source, Sink>::deliver(Leg<Sink>& sink, Context& context, const event:
   const bool told = events.wants(event::EventKind::chunk_written, direction_);
   for (int sends = 0;; ++sends) {
     if (pipe_) {
+      // mutant: eagain-with-bytes-in-pipe-taken-as-drained
       if (const Delivered moved = deliver_pipe(sink, context, events, now); moved != Delivered::all) return moved;
     }
     if (splicing_ &&
+        // mutant: splicing-past-an-observer
         (small_moves_ >= small_moves_to_leave || faults_ || events.wants(event::EventKind::chunk_read, direction_))) {
       splicing_ = false;
       give_pipe(context);
@@ -202,8 +208,8 @@ auto Pump<Source, Sink>::deliver(Leg<Sink>& sink, Context& context, const event:
       return Delivered::not_yet;
     }
     if (told && !events.reserve(direction_, 1, 0)) {
-      blocked_ = false;  // the sink takes bytes: it is our observer that is waited for
-      return Delivered::parked;
+      blocked_ = false;          // the sink takes bytes: it is our observer that is waited for
+      return Delivered::parked;  // mutant: told-sends-take-no-room
     }
     const IoResult result = sink.end.write(pending_.bytes());
     const bool all = took_all(sink, result, pending_.size(), now);
@@ -252,7 +258,7 @@ auto Pump<Source, Sink>::took_all(Leg<Sink>& sink, const IoResult& result, std::
   written_ += result.bytes;
   if (result.status == IoStatus::broken) {
     // Stored at once: this call may have consumed the reset, and the next recv would say FIN.
-    sink.break_with(result.error);
+    sink.break_with(result.error);  // mutant: reset-seen-by-send-forgotten
     return false;
   }
   if (result.bytes == size) {
@@ -261,7 +267,7 @@ auto Pump<Source, Sink>::took_all(Leg<Sink>& sink, const IoResult& result, std::
   }
   // A short send filled the buffer: the edge comes when there is room again.
   sink.write_blocked();
-  if (!blocked_ || result.bytes > 0) blocked_since_ = now;
+  if (!blocked_ || result.bytes > 0) blocked_since_ = now;  // mutant: stall-clock-not-moved-by-progress
   blocked_ = true;
   return false;
 }

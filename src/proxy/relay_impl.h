@@ -65,7 +65,7 @@ void Relay<C, S>::look_for_silent_death(LegName leg) {
   const auto look = [](auto& side, const auto& from, const auto& to) {
     const bool just_read = from.state() == PumpState::flowing && !side.can_read();
     if (just_read || to.state() == PumpState::finished) return;
-    if (side.end.dead()) side.break_with(0);
+    if (side.end.dead()) side.break_with(0);  // mutant: silent-death-overlooked
   };
   leg == LegName::client ? look(client_, upstream_, downstream_) : look(server_, downstream_, upstream_);
 }
@@ -107,7 +107,7 @@ void Relay<C, S>::step(MonoTime now) {
   if (phase_ == RelayPhase::relaying) {
     if (client_.broken || server_.broken) {
       deliver_before_reset(client_.broken ? LegName::client : LegName::server, now);
-    } else if (upstream_.ended() && downstream_.ended()) {
+    } else if (upstream_.ended() && downstream_.ended()) {  // mutant: half-close-ends-both
       using event::CloseReason;
       const auto fin = first_fin_ == LegName::client ? CloseReason::client_fin : CloseReason::server_fin;
       const bool by_fault = ended_by_fault_ || first_fin_is_made_;
@@ -208,9 +208,9 @@ void Relay<C, S>::pass_reset_on_when_delivered(MonoTime now) {
   const bool moved_all = broken_leg_ == LegName::client ? upstream_.ended() : downstream_.ended();
   const std::size_t unsent = sink == LegName::client ? client_.end.unsent() : server_.end.unsent();
   const auto grace = (*timeouts_)[event::TimeoutName::reset_grace];
-  if (parked_ && grace) delivering_since_ = now;  // our observer is what it waits for, not the peer
-  const bool expired = !grace || now - delivering_since_ >= *grace;
-  const bool delivered = moved_all && unsent == 0;
+  if (parked_ && grace) delivering_since_ = now;                     // our observer is what it waits for, not the peer
+  const bool expired = !grace || now - delivering_since_ >= *grace;  // mutant: reset-waits-for-ever
+  const bool delivered = moved_all && unsent == 0;                   // mutant: linger-0-at-once
   if (!delivered && !expired && !leg_broken(sink)) {
     if (next_poll_ > now) return;
     next_poll_ = now + poll_step_;
@@ -316,7 +316,7 @@ void Relay<C, S>::tell_last_evidence() {
     }
   };
   take_all(client_.end, LegName::client);
-  take_all(server_.end, LegName::server);
+  take_all(server_.end, LegName::server);  // mutant: last-stamps-lost
 }
 
 template <Endpoint C, Endpoint S>

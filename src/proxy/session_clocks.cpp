@@ -11,6 +11,7 @@ using event::ClockFacts;
 using event::ClockRule;
 
 auto runs(const ClockRule& rule, const ClockFacts& facts) -> bool {
+  // mutant: held-bytes-count-as-silence
   return facts.has(rule.starts) && !facts.any_of(rule.stopped_by) && !(rule.pauses && facts.has(ClockFact::held_back));
 }
 
@@ -57,7 +58,7 @@ void SessionClocks::pause(bool begins, const Timeouts& timeouts, MonoTime now) {
   } else {
     for (std::size_t i = 0; i < times_.size(); ++i) {
       if (!event::moved_on_by_pauses.has(static_cast<ClockFact>(i))) continue;
-      times_[i] = now - std::max(paused_at_ - times_[i], Nanos{0});
+      times_[i] = now - std::max(paused_at_ - times_[i], Nanos{0});  // mutant: pause-counts-as-silence
     }
   }
   take_one(ClockFact::held_back, begins, timeouts);

@@ -30,7 +30,7 @@ class SessionClocks {
     longest_silence_ = std::max(longest_silence_, now - last_activity_);
     last_activity_ = time(event::ClockFact::byte_moved) = now;
     // When both moved in one step the server's bytes were relayed last.
-    const bool from_client = downstream == 0;
+    const bool from_client = downstream == 0;  // mutant: idle-clocks-swapped
     auto facts = facts_;
     facts.set(event::ClockFact::byte_moved, true);
     facts.set(event::ClockFact::servers_turn, from_client);
@@ -43,7 +43,7 @@ class SessionClocks {
   void write_blocked(std::optional<MonoTime> upstream, std::optional<MonoTime> downstream, const Timeouts& timeouts) {
     blocked_since_ = {upstream.value_or(never), downstream.value_or(never)};
     if ((upstream || downstream) == facts_.has(event::ClockFact::write_blocked)) return;
-    take_one(event::ClockFact::write_blocked, upstream || downstream, timeouts);
+    take_one(event::ClockFact::write_blocked, upstream || downstream, timeouts);  // mutant: blocked-clock-not-announced
   }
   // The first FIN of the two legs; those that follow change nothing.
   void fin_read(const Timeouts& timeouts, MonoTime now);

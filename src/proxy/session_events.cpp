@@ -26,7 +26,7 @@ auto peer_address(const LegEnd& end) -> Address {
 
 void Session::observers_changed() {
   relay_.events().select(client_address_);
-  relay_.observers_changed();
+  relay_.observers_changed();  // mutant: stamps-stay-on
 }
 
 void Session::tell_counters() { relay_.tell_counters(event::ProbePoint::asked); }

@@ -104,7 +104,7 @@ void Worker::add_ring(std::shared_ptr<event::EventRing> ring, const std::functio
   each_session([&](Session& session) {
     if (!session.proxy().observers.has(*ring)) return;
     session.observers_changed();
-    if (tell_open) session.tell_newcomer(*ring);
+    if (tell_open) session.tell_newcomer(*ring);  // mutant: newcomer-not-told-who-is-there
   });
 }
 
@@ -219,6 +219,7 @@ void Worker::set_settings(ProxyOnWorker& proxy, std::shared_ptr<const ProxySetti
 
 void Worker::set_faults(ProxyOnWorker& proxy, std::shared_ptr<const fault::FaultList> faults) {
   loop_.assert_on_loop_thread();
+  // mutant: older-list-wins
   if (proxy.faults && faults->revision() <= proxy.faults->revision()) return;  // an older one that came late
   proxy.faults = std::move(faults);
   each_session([&proxy](Session& session) {

@@ -16,11 +16,12 @@ auto is_ours(const Link& link, const std::string& network, const Attachment& own
   if (link.kind != "veth" || link.name != name) return false;
   const auto named = parse_alias(link.alias);
   if (named) return named->network == network && named->attachment == owner;
-  return link.mac == host_mac(network, name);
+  return link.mac == host_mac(network, name);  // mutant: strangers-link-taken-by-name
 }
 
 auto is_of_result(const Link& link, const std::optional<AddResult>& previous, const Config& config,
                   std::uint32_t bridge) -> bool {
+  // mutant: link-of-another-bridge-deleted
   if (!previous || link.kind != "veth" || bridge == 0 || link.master != bridge) return false;
   return std::any_of(previous->interfaces.begin(), previous->interfaces.end(), [&](const Interface& each) {
     return each.sandbox.empty() && each.name != config.bridge && each.name == link.name &&

@@ -29,7 +29,7 @@ auto parse_nat_comment(std::string_view comment) -> std::optional<NatOwner> {
   owner.container = rest.substr(0, rest.find('"'));
   rest.remove_prefix(owner.container.size());
   owner.is_cut = rest.empty();
-  if (owner.is_cut ? !may_be_cut : rest != "\"") return std::nullopt;
+  if (owner.is_cut ? !may_be_cut : rest != "\"") return std::nullopt;  // mutant: comment-matched-by-its-beginning
   return owner;
 }
 
@@ -56,6 +56,7 @@ auto choose_nat_removal(const std::vector<NatRule>& rules, const Goes& goes) -> 
     }
   }
   std::copy_if(doomed.begin(), doomed.end(), std::back_inserter(removal.chains),
+               // mutant: shared-chain-goes-with-the-first
                [&](const std::string& chain) { return !used.contains(chain); });
   return removal;
 }

@@ -84,7 +84,7 @@ auto Store::load_table() -> Result<void> {
   if (const auto* left = table_.proof(); left != nullptr) {
     auto now = current_proof();
     if (now && left->reclaimed > now->reclaimed) now->reclaimed = left->reclaimed;
-    if (now && *left == *now) return {};
+    if (now && *left == *now) return {};  // mutant: lease-table-always-trusted
   } else if (const auto made = beside ? Fd() : folder_.make_beside(); made) {
     table_ = LeaseTable::open(made.get(), options_.network);
   }
@@ -194,7 +194,7 @@ auto Store::release_known(const Attachment& owner) -> Result<bool> {
 
 auto Store::release(const Attachment& owner) -> Result<void> {
   auto known = release_known(owner);
-  if (known && !*known && look_again()) known = release_known(owner);
+  if (known && !*known && look_again()) known = release_known(owner);  // mutant: lease-written-over-stays
   if (!known) return Failure(known.error());
   // It may be this attachment's.
   if (!*known && unread_) return Failure(*unread_);
@@ -227,7 +227,7 @@ auto Store::release_all_but(const std::vector<Attachment>& valid) -> Result<void
     Result<void> done;
     if (!owner) {
       if (!is_no_lease(errno)) done = folder_.wrong("read", ip.to_string());
-    } else if (!std::binary_search(keep.begin(), keep.end(), *owner)) {
+    } else if (!std::binary_search(keep.begin(), keep.end(), *owner)) {  // mutant: gc-of-every-lease
       done = remove(ip, *owner);
     }
     if (!done && outcome) outcome = done;

@@ -36,6 +36,7 @@ auto filter_source(Message& message, const Ip& ip) -> void {
   message.nest(CTA_TUPLE_ORIG, [&](Message& tuple) {
     tuple.nest(CTA_TUPLE_IP, [&](Message& address) { address.bytes(CTA_IP_V4_SRC, ip.bytes()); });
   });
+  // mutant: every-connection-forgotten
   message.nest(CTA_FILTER, [](Message& filter) { filter.number(CTA_FILTER_ORIG_FLAGS, by_source_address); });
 }
 
@@ -67,7 +68,7 @@ auto forget_listed(NetlinkSocket& socket, const std::function<Message()>& dump, 
 
 auto list_connections(const Ip& ip) -> Message {
   auto message = list_all(ip.is_v4() ? AF_INET : AF_INET6);
-  if (!ip.is_v4()) return message;
+  if (!ip.is_v4()) return message;  // mutant: ipv6-connections-by-filter
   filter_source(message, ip);
   return message;
 }

@@ -129,6 +129,7 @@ class Expressions {
     if (loaded_ == Loaded::ether_source && equal && value->size() == Mac{}.size()) {
       std::copy(value->begin(), value->end(), into_->ether_source.emplace().begin());
     }
+    // mutant: negated-source-taken-for-one
     if (loaded_ != Loaded::destination && (loaded_ != Loaded::source || !equal)) return;
     std::array<std::uint8_t, 16> bytes{};  // a prefix of whole bytes is compared as that many
     std::copy_n(value->begin(), std::min(value->size(), bytes.size()), bytes.begin());
