@@ -245,7 +245,7 @@ class FaultMethods(Generic[Made]):
             "name": name,
         })
 
-    def loss(self, rate: float = 0.0, *, burst: int = 1, rto: Duration = "200ms",
+    def loss(self, rate: float = 0.0, *, burst: int = 1, rto: Duration = "200ms", rtt: Duration = "20ms",
              direction: Direction = "downstream", probability: float = 1.0, match: Optional[str] = None,
              scope: Optional[Scope] = None, after: Optional[After] = None,
              for_: Optional[Duration] = None, on: Optional[Messages] = None, nth: Optional[int] = None,
@@ -254,12 +254,14 @@ class FaultMethods(Generic[Made]):
 
         rate: The part of the segments that is lost (a number from 0 to 1).
         burst: How many in a row are lost together (a whole number from 1 to 1000).
-        rto: The first retransmission timeout; it doubles (a duration such as 100ms, 1.5s or 0).
+        rto: The least retransmission timeout beyond a round trip; it doubles (a duration such as 100ms, 1.5s or 0).
+        rtt: The round trip of the path that loses (a duration such as 100ms, 1.5s or 0).
         """
         return self._make_fault("loss", {
             "rate": rate,
             "burst": burst,
             "rto": as_duration(rto),
+            "rtt": as_duration(rtt),
             "direction": direction,
             "probability": probability,
             "match": match,

@@ -146,13 +146,136 @@ TEST(Loss, NeverLosesAByteAndOnlyPauses) {
   EXPECT_GT(path.told().size(), 1u);
 }
 
-TEST(Loss, PausesForTheTimeoutAndThenLetsAllGoAtOnce) {
-  Path path({"loss rate=1 rto=100ms"});  // every retransmission is lost too: 1 + 2 + ... + 64
-  path.comes("x");
+constexpr std::size_t segment = 1448;
+
+// A segment of a letter, a part of one, or several: "a", "b", ...
+auto letters(std::string_view which, std::size_t last = segment) -> std::string {
+  std::string text;
+  for (std::size_t i = 0; i < which.size(); ++i) text.append(i + 1 < which.size() ? segment : last, which[i]);
+  return text;
+}
+// The times at which each letter's last byte came out: "220ms ab".
+auto arrivals(Path& path) -> std::vector<std::string> {
+  std::vector<std::string> found;
+  for (std::string line : path.told()) {
+    line.erase(std::unique(line.begin() + static_cast<std::ptrdiff_t>(line.find(' ')), line.end()), line.end());
+    found.push_back(line);
+  }
+  return found;
+}
+// The first session in which just these of the first segments are lost ('x' in "..x."), and no retransmission is.
+auto session_that_loses(const std::string& fault, std::string_view wanted) -> std::uint64_t {
+  for (std::uint64_t session = 1; session < 100'000; ++session) {
+    Path path({fault}, {.session = session});
+    bool same = true;
+    for (const char lot : wanted) {
+      path.comes(std::string(segment, ' '));
+      same = same && (path.held() > 0) == (lot == 'x');
+      path.passes(milliseconds{221});
+      same = same && path.held() == 0;
+      path.passes(std::chrono::minutes{5});
+    }
+    if (same) return session;
+  }
+  ADD_FAILURE() << "no session loses " << wanted;
+  return 0;
+}
+
+constexpr auto some_loss = "loss rate=0.3";
+constexpr auto rare_loss = "loss rate=0.05";
+
+TEST(Loss, OfALoneSegmentIsFeltForTheTimeoutAndARoundTrip) {
+  Path path({some_loss}, {.session = session_that_loses(some_loss, "x.")});
+  path.comes("a");
+  path.passes(seconds{1});
+  EXPECT_THAT(path.told(), ElementsAre("220ms a"));
+}
+
+TEST(Loss, InTheMiddleIsFeltForOneRoundTrip) {
+  Path path({rare_loss}, {.session = session_that_loses(rare_loss, "..x..")});
+  path.comes(letters("abcde"));
+  path.passes(seconds{1});
+  EXPECT_THAT(arrivals(path), ElementsAre("0ms ab", "20ms c", "20ms de"));
+}
+
+TEST(Loss, OfSeveralInTheMiddleIsFeltAsLongAsThatOfOne) {
+  Path path({some_loss}, {.session = session_that_loses(some_loss, ".xx.")});
+  path.comes(letters("abcd"));
+  path.passes(seconds{1});
+  EXPECT_THAT(arrivals(path), ElementsAre("0ms a", "20ms bc", "20ms d"));
+}
+
+TEST(Loss, OfTheLastOfSeveralIsFeltForTheTimeoutAndTwoRoundTrips) {
+  Path path({rare_loss}, {.session = session_that_loses(rare_loss, "....x")});
+  path.comes(letters("abcde", 100));
+  path.passes(seconds{1});
+  EXPECT_THAT(arrivals(path), ElementsAre("0ms abcd", "240ms e"));
+}
+
+TEST(Loss, OfWhatFollowsWithinARoundTripIsThatOfATail) {
+  for (const auto& [pause, when] : {std::pair{19, "259ms b"}, std::pair{20, "240ms b"}}) {
+    Path path({rare_loss}, {.session = session_that_loses(rare_loss, ".x")});
+    path.comes(letters("a"));
+    path.passes(milliseconds{pause});
+    path.comes("b");
+    path.passes(seconds{1});
+    EXPECT_THAT(arrivals(path), ElementsAre("0ms a", when)) << pause;
+  }
+}
+
+TEST(Loss, OfATailIsToldByWhatComesBehindIt) {
+  Path path({rare_loss}, {.session = session_that_loses(rare_loss, "x.")});
+  path.comes(letters("a"));
   path.passes(milliseconds{50});
-  path.comes("y");
+  path.comes("b");
+  path.passes(seconds{1});
+  EXPECT_THAT(arrivals(path), ElementsAre("70ms a", "70ms b"));
+}
+
+TEST(Loss, OfATailAndOfWhatComesBehindItWaitsForATimer) {
+  Path path({some_loss}, {.session = session_that_loses(some_loss, "xx.")});
+  path.comes(letters("a"));
+  path.passes(milliseconds{50});
+  path.comes("b");
+  path.passes(seconds{1});
+  EXPECT_THAT(arrivals(path), ElementsAre("220ms a", "270ms b")) << "nothing told of either";
+}
+
+TEST(Loss, LetsWhatComesLateBehindATailChangeNothing) {
+  Path path({rare_loss}, {.session = session_that_loses(rare_loss, "x.")});
+  path.comes(letters("a"));
+  path.passes(milliseconds{210});
+  path.comes("b");
+  path.passes(seconds{1});
+  EXPECT_THAT(arrivals(path), ElementsAre("220ms a", "220ms b"));
+}
+
+TEST(Loss, OfAllThatIsSentAgainDoublesTheTimeout) {
+  Path path({"loss rate=1 rto=100ms"});
+  path.comes("x");  // sent again after 120, 240, 480, 960, 1,920, 3,840 and 7,680 ms
   path.passes(seconds{20});
-  EXPECT_THAT(path.told(), ElementsAre("12700ms x", "12700ms y"));
+  EXPECT_THAT(path.told(), ElementsAre("7680ms x"));
+}
+
+TEST(Loss, OfASegmentIsTheSameWhateverTheChunks) {
+  const std::uint64_t session = session_that_loses(rare_loss, "..x..");
+  Path path({rare_loss}, {.session = session});
+  const std::string sent = letters("abcde");
+  for (std::size_t at = 0; at < sent.size(); at += 362) path.comes(std::string_view(sent).substr(at, 362));
+  path.passes(seconds{1});
+  EXPECT_EQ(arrivals(path).back(), "20ms e");
+  EXPECT_EQ(path.out(), sent);
+}
+
+TEST(Loss, DrawsForEachMessageThatIsSelected) {
+  Path path({"loss rate=0.1 on=line"});
+  int pauses = 0;
+  for (int i = 0; i < 4000; ++i) {
+    path.comes("a line\n");
+    pauses += path.held() > 0 ? 1 : 0;
+    path.passes(seconds{20});
+  }
+  EXPECT_NEAR(pauses, 400, 76) << "7 bytes each; by their place in the stream twenty lines would share a lot";
 }
 
 TEST(Loss, HasAsManyPausesAsTheRateSays) {
@@ -161,7 +284,7 @@ TEST(Loss, HasAsManyPausesAsTheRateSays) {
   for (int i = 0; i < 4000; ++i) {
     path.comes(std::string(1448, 'x'));
     pauses += path.held() > 0 ? 1 : 0;
-    path.passes(seconds{2});
+    path.passes(seconds{5});
   }
   EXPECT_NEAR(pauses, 400, 76);  // 4 standard deviations
 }
@@ -172,9 +295,9 @@ TEST(Loss, LosesABurstTogetherAndMoreRarely) {
   for (int i = 0; i < 4000; ++i) {
     path.comes(std::string(1448, 'x'));
     pauses += path.held() > 0 ? 1 : 0;
-    path.passes(seconds{2});
+    path.passes(seconds{5});
   }
-  EXPECT_NEAR(pauses, 93, 38) << "runs of four: the other three of a run are not drawn";
+  EXPECT_NEAR(pauses, 372, 150) << "a tenth, in runs of four";
 }
 
 TEST(FirstByteDelay, HoldsTheFirstBytesAlone) {
