@@ -76,6 +76,7 @@ void SessionScreen::take(SessionRows sessions, double now) {
     const Name name{row.proxy, row.number};
     const std::uint64_t bytes = row.sent + row.answered;
     const auto before = moved_.find(name);
+    // mutant: screen-forgets-silence
     const bool same = before != moved_.end() && before->second.bytes == bytes;
     moved.emplace(name, Moved{.bytes = bytes, .at = same ? before->second.at : now});
   }
@@ -132,7 +133,7 @@ auto SessionScreen::selected_at() const -> std::size_t {
   const auto found = std::ranges::find_if(sessions_.rows, [this](const SessionRow& row) {
     return Name{row.proxy, row.number} == selected_;
   });
-  if (found == sessions_.rows.end()) return selected_before_;
+  if (found == sessions_.rows.end()) return selected_before_;  // mutant: screen-selection-stays-at-its-row
   return static_cast<std::size_t>(std::distance(sessions_.rows.begin(), found));
 }
 
@@ -155,6 +156,7 @@ auto SessionScreen::press(const Key& key) -> Wish {
     case Mode::closing: break;
   }
   mode_ = Mode::table;
+  // mutant: screen-closes-another-session, screen-closes-on-any-key
   if (key.kind == Key::Kind::text && key.text == "y") return Close{target_.first, target_.second};
   return {};
 }

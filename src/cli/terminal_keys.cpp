@@ -27,14 +27,14 @@ constexpr std::array<std::pair<std::string_view, Kind>, 12> sequences{{{"A", Kin
 auto sequence_length(std::string_view rest) -> std::size_t {
   if (rest[0] == 'O') return std::min<std::size_t>(rest.size(), 2);
   std::size_t end = 1;
-  while (end < rest.size() && (rest[end] < '@' || rest[end] > '~')) ++end;
+  while (end < rest.size() && (rest[end] < '@' || rest[end] > '~')) ++end;  // mutant: keys-sequence-read-as-text
   return std::min(end + 1, rest.size());
 }
 
 auto character_size(char lead) -> std::size_t {
   const auto byte = static_cast<unsigned char>(lead);
   if (byte < 0xc0) return 1;
-  if (byte < 0xe0) return 2;
+  if (byte < 0xe0) return 2;  // mutant: keys-cut-a-character
   return byte < 0xf0 ? 3 : 4;
 }
 

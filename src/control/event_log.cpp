@@ -64,16 +64,17 @@ void EventLog::add(std::string type, const Json& data) {
     timed["time"] = std::chrono::duration<double>(SystemClock::instance().wall().time_since_epoch()).count();
   }
   entries_.push_back({++last_id_, std::move(type), timed.dump(-1, ' ', true, Json::error_handler_t::replace)});
-  if (entries_.size() > remembered) entries_.pop_front();
+  if (entries_.size() > remembered) entries_.pop_front();  // mutant: event-log-grows
   for (const Follower* follower : followers_) follower->wake();
 }
 
 auto EventLog::after(std::uint64_t id, std::size_t most, std::uint64_t& missed) const -> std::vector<Entry> {
   thread_.check("control::EventLog");
   std::vector<Entry> found;
+  // mutant: event-log-number-of-another-run
   id = std::min(id, last_id_);  // a number from another run of the process: begin anew
   const std::uint64_t first = entries_.empty() ? last_id_ + 1 : entries_.front().id;
-  missed = id + 1 < first ? first - id - 1 : 0;
+  missed = id + 1 < first ? first - id - 1 : 0;  // mutant: event-log-gap-not-told
   const std::uint64_t from = std::max(id + 1, first);
   for (std::size_t at = from - first; at < entries_.size() && found.size() < most; ++at) found.push_back(entries_[at]);
   return found;

@@ -32,7 +32,7 @@ class Leases::Stream final : public http::BodyStream, private net::Timer {
  private:
   void on_timer() override {
     due_ = true;
-    wake_();
+    wake_();  // mutant: lease-heartbeat-stops
     arm();
   }
   void arm() { leases_.loop_.wheel().arm(*this, leases_.loop_.now() + heartbeat); }
@@ -62,7 +62,7 @@ auto Leases::end(const std::string& id, std::function<void()> then) -> bool {
 // Runs inside the connection's end: undoing comes after that.
 void Leases::closed(const std::string& id) {
   loop_.assert_on_loop_thread();
-  if (held_.erase(id) == 0 || abandoned_) return;
+  if (held_.erase(id) == 0 || abandoned_) return;  // mutant: lease-ends-twice
   loop_.post([this, id] { on_end_(id, [] {}); });
 }
 

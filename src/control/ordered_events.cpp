@@ -35,6 +35,7 @@ void OrderedEvents::add_missed(std::uint64_t events) {
 }
 
 void OrderedEvents::tell() {
+  // mutant: event-before-its-cause
   while (!untold_.empty() && (!has_begun_ || untold_.front().change <= engine_.settled())) {
     const Untold told = std::move(untold_.front());
     untold_.pop_front();

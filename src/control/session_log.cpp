@@ -37,8 +37,8 @@ void SessionLog::write_unreached(ProxyId proxy, const Json& data) {
     std::erase_if(said_, [&](const auto& each) { return now >= each.second.at + quiet_for; });
   }
   const auto [said, is_first] = said_.try_emplace(proxy, Said{now});
-  if (!is_first && now < said->second.at + quiet_for) {
-    ++said->second.unsaid;
+  if (!is_first && now < said->second.at + quiet_for) {  // mutant: log-repeats-each-failure
+    ++said->second.unsaid;                               // mutant: log-forgets-what-it-did-not-say
     return;
   }
   const std::uint64_t unsaid = said->second.unsaid;

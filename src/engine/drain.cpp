@@ -16,7 +16,7 @@ auto Drain::on_signal(MonoTime now, std::uint64_t live) -> Orders {
 }
 
 auto Drain::begin(MonoTime now, std::uint64_t live) -> Orders {
-  if (phase_ != Phase::running) return {};
+  if (phase_ != Phase::running) return {};  // mutant: drain-begins-again
   phase_ = Phase::draining;
   Orders orders{.stop_accepting = true};
   if (limit_) end_ = now + *limit_;
@@ -35,7 +35,7 @@ auto Drain::end(std::string detail) -> Orders {
 
 auto Drain::on_time(MonoTime now) -> Orders {
   const auto due = deadline();
-  if (!due || now < *due) return {};
+  if (!due || now < *due) return {};  // mutant: drain-without-limit-ends-at-once
   return end_now({.reason = CloseReason::timeout, .timeout = event::TimeoutName::drain, .after = *limit_}, "");
 }
 

@@ -10,7 +10,7 @@ auto LagReport::look(MonoTime now, const ObserverLag& lag) -> std::optional<std:
   } else if (!held_since_) {
     held_since_ = now;
   }
-  if (said_at_ && now - *said_at_ < say_at_most) return std::nullopt;
+  if (said_at_ && now - *said_at_ < say_at_most) return std::nullopt;  // mutant: lag-told-without-end
   if (held_since_ && now - *held_since_ >= least_hold) {
     said_at_ = now;
     const std::string who = lag.held_up == 1 ? fmt::format("session {}", static_cast<std::uint64_t>(lag.first))
@@ -21,7 +21,7 @@ auto LagReport::look(MonoTime now, const ObserverLag& lag) -> std::optional<std:
   }
   if (lag.dropped.chunks == told_chunks_) return std::nullopt;
   said_at_ = now;
-  told_chunks_ = lag.dropped.chunks;
+  told_chunks_ = lag.dropped.chunks;  // mutant: lag-told-twice
   return fmt::format("the view's reader is too slow: {} chunk{} ({}) not shown so far", lag.dropped.chunks,
                      lag.dropped.chunks == 1 ? "" : "s", format_size(lag.dropped.bytes));
 }

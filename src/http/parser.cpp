@@ -30,7 +30,7 @@ auto without_authority(std::string_view target, Request& out) -> std::string_vie
   if (!lower(target.substr(0, scheme.size())).starts_with(scheme)) return target;
   target.remove_prefix(scheme.size());
   const auto path = std::min(target.find('/'), target.size());
-  out.headers["host"] = target.substr(0, path);
+  out.headers["host"] = target.substr(0, path);  // mutant: http-host-field-beats-the-target
   return path == target.size() ? "/" : target.substr(path);
 }
 
@@ -82,10 +82,13 @@ auto what_is_wrong(const BeastRequest& request) -> std::string_view {
     ++encodings;
     encoding = {each.value().data(), each.value().size()};
   }
+  // mutant: http-encoding-not-understood-is-no-body
   if (encodings > 1 || (encodings == 1 && lower(encoding) != "chunked")) {
     return "its Transfer-Encoding is not understood: the only one here is chunked";  // 6.1, 7
   }
-  if (hosts > 1) return "it has more than one Host";                                       // 3.2
+  // mutant: http-second-host-accepted
+  if (hosts > 1) return "it has more than one Host";  // 3.2
+  // mutant: http-request-without-host
   if (hosts == 0 && request.version() >= 11) return "it has no Host: HTTP/1.1 needs one";  // 3.2
   return {};
 }
@@ -175,6 +178,7 @@ auto RequestParser::feed(std::string& bytes) -> Progress {
     }
   }
   // Beast keeps a chunk's first line and the trailer there until they are complete, without a limit.
+  // mutant: http-trailer-without-limit
   return bytes.size() > limits_.header_bytes ? refuse_header() : Progress::needs_more;
 }
 

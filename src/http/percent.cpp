@@ -34,7 +34,7 @@ auto percent_decode(std::string_view text) -> std::string {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const int high = text[i] == '%' && i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
     const int low = high >= 0 ? hex_value(text[i + 2]) : -1;
-    if (low < 0) {
+    if (low < 0) {  // mutant: http-half-an-escape-decoded
       out += text[i];
       continue;
     }

@@ -32,7 +32,7 @@ void put_data(std::string& out, const std::vector<SdElement>& data) {
     for (const SdParam& param : element.params) {
       out += ' ' + sd_name(param.name) + "=\"";
       for (const char c : param.value) {
-        if (c == '"' || c == '\\' || c == ']') out += '\\';
+        if (c == '"' || c == '\\' || c == ']') out += '\\';  // mutant: syslog-bracket-not-escaped
         out += c;
       }
       out += '"';

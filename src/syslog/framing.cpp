@@ -17,7 +17,7 @@ auto to_string(Framing framing) -> std::string_view {
 auto frame(std::string_view message, Framing framing) -> std::string {
   if (framing == Framing::octet_counting) return std::to_string(message.size()) + ' ' + std::string(message);
   std::string line(message);
-  std::replace(line.begin(), line.end(), '\n', ' ');
+  std::replace(line.begin(), line.end(), '\n', ' ');  // mutant: syslog-line-feed-in-a-line
   return line + '\n';
 }
 
@@ -62,7 +62,7 @@ auto FrameReader::look_for_count() const -> Count {
 auto FrameReader::take_line() -> std::optional<Frame> {
   const auto text = left();
   const auto end = text.find_first_of(line_ends);
-  if (end == std::string_view::npos && text.size() <= limit_) return std::nullopt;
+  if (end == std::string_view::npos && text.size() <= limit_) return std::nullopt;  // mutant: syslog-long-line-grows
   auto line = text.substr(0, end);
   Frame out;
   if (line.size() > limit_) {
@@ -91,7 +91,7 @@ auto FrameReader::next() -> std::optional<Frame> {
     Frame out{
         .text = std::string(body.substr(0, wanted)), .framing = Framing::octet_counting, .cut = count.length > limit_};
     const std::size_t here = std::min(count.length, body.size());
-    discard_ = count.length - here;
+    discard_ = count.length - here;  // mutant: syslog-rest-of-a-long-frame-is-read
     consume(count.header + here);
     return out;
   }

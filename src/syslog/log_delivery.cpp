@@ -9,7 +9,7 @@ void LogDelivery::failed(const Error& error) {
   output_.close();
   up_ = false;
   retry_at_ = clock_.mono() + wait_;
-  wait_ = std::min(wait_ * 2, longest_wait);
+  wait_ = std::min(wait_ * 2, longest_wait);  // mutant: syslog-wait-not-doubled
   const bool new_outage = trouble_.empty();
   trouble_ = error.message;
   if (new_outage && error.code != ECANCELED) on_outage_(error.message);
@@ -28,7 +28,7 @@ auto LogDelivery::turn() -> std::optional<MonoTime> {
     if (!current_) current_ = queue_.take();
     if (!current_) return std::nullopt;
     if (auto sent = output_.send(write_(*current_)); !sent) {
-      if (sent.error().code == EMSGSIZE) {
+      if (sent.error().code == EMSGSIZE) {  // mutant: syslog-too-long-never-dropped
         // But for the word of a drop: it would be followed by another one for ever.
         if (!current_->tells_of_drops) queue_.count_lost(1);
         current_.reset();

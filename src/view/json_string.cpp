@@ -52,6 +52,7 @@ auto is_unsafe(std::uint32_t code) -> bool {
     case 0x18:
       return code == 0x180e;  // Mongolian vowel separator
     // zero width and direction marks; separators, embeddings, overrides; word joiner, isolates
+    // mutant: view-direction-override-shown
     case 0x20: return within(0x200b, 0x200f) || within(0x2028, 0x202e) || within(0x2060, 0x206f);
     case 0xfe: return code == 0xfeff;          // byte order mark
     case 0xff: return within(0xfff9, 0xfffb);  // interlinear annotation
@@ -62,6 +63,7 @@ auto is_unsafe(std::uint32_t code) -> bool {
 // How many bytes a character has by its first one; 0: no character starts so.
 constexpr auto length_of(unsigned lead) -> std::size_t {
   if (lead < 0x80) return 1;
+  // mutant: json-overlong-form-accepted
   if (lead < 0xc2) return 0;  // a continuation byte, or the lead of an overlong form
   if (lead < 0xe0) return 2;
   if (lead < 0xf0) return 3;
@@ -72,7 +74,7 @@ constexpr auto length_of(unsigned lead) -> std::size_t {
 constexpr auto second_fits(unsigned lead, unsigned second) -> bool {
   switch (lead) {
     case 0xe0: return second >= 0xa0 && second <= 0xbf;
-    case 0xed: return second >= 0x80 && second <= 0x9f;
+    case 0xed: return second >= 0x80 && second <= 0x9f;  // mutant: json-surrogate-accepted
     case 0xf0: return second >= 0x90 && second <= 0xbf;
     case 0xf4: return second >= 0x80 && second <= 0x8f;
     default: return second >= 0x80 && second <= 0xbf;

@@ -133,7 +133,7 @@ void Output::failed(int error) {
     status_.error = error;
     if (is_new) ++status_.outages;
   }
-  if (!is_new || (said_at_ && now < *said_at_ + options_.say_at_most)) return;
+  if (!is_new || (said_at_ && now < *said_at_ + options_.say_at_most)) return;  // mutant: output-outage-told-each-time
   said_at_ = now;
   told_ = true;
   say(LogLevel::error, fmt::format("{}: {}; it is tried again, and what is not written meanwhile is counted",
@@ -141,6 +141,7 @@ void Output::failed(int error) {
 }
 
 void Output::try_again() {
+  // mutant: output-retries-without-a-pause
   if (SystemClock::instance().mono() < retry_at_ && !reopen_asked_.load(std::memory_order_acquire)) return;
   if (file_.has_path()) {
     reopen_asked_.store(false, std::memory_order_release);
@@ -220,7 +221,7 @@ void Output::change_file() {
   write_buffer();
   file_.measure();
   // A file's age counts from its first byte, which may have been written only now.
-  if (is_down() || closed() || file_.in_mid_line() || !wants_change()) return;
+  if (is_down() || closed() || file_.in_mid_line() || !wants_change()) return;  // mutant: output-rotates-in-mid-line
   if (reopen_asked_.exchange(false, std::memory_order_acq_rel)) {
     const auto opened = file_.reopen();
     if (!opened && file_.fd() < 0) return failed(opened.error().code);

@@ -103,8 +103,10 @@ TEST_F(SessionScreenTest, silence_is_the_time_since_bytes_moved) {
 TEST_F(SessionScreenTest, the_selection_follows_its_session) {
   screen_.take({.rows = {row("db", "1", 10), row("db", "2", 20), row("db", "3", 30)}}, 0);
   EXPECT_THAT(selected(), StartsWith(">db           1"));
-  screen_.press({Kind::down});
   type("b");
+  EXPECT_EQ(order(), "3 2 1 ");
+  EXPECT_THAT(selected(), StartsWith(">db           1")) << "from the first row to the last";
+  screen_.press({Kind::up});
   EXPECT_THAT(selected(), StartsWith(">db           2"));
   screen_.take({.rows = {row("db", "1", 10), row("db", "3", 30)}}, 1);
   EXPECT_THAT(selected(), StartsWith(">db           1")) << "its session is gone: the one that stands there now";

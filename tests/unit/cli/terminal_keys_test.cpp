@@ -13,6 +13,13 @@ TEST(TerminalKeys, characters_are_keys_of_their_own) {
   EXPECT_THAT(parse_keys("\r\x7f\x01"), ElementsAre(Key{Kind::enter}, Key{Kind::backspace}, Key{Kind::other}));
 }
 
+TEST(TerminalKeys, a_character_of_any_length_is_one_key) {
+  for (const char* character : {"a", "ü", "€", "\xf0\x9f\x90\x9f"}) {
+    EXPECT_THAT(parse_keys(std::string(character) + "x"),
+                ElementsAre(Key{Kind::text, character}, Key{Kind::text, "x"}));
+  }
+}
+
 TEST(TerminalKeys, sequences_are_one_key) {
   EXPECT_THAT(parse_keys("\x1b[A\x1b[Bx"), ElementsAre(Key{Kind::up}, Key{Kind::down}, Key{Kind::text, "x"}));
   EXPECT_THAT(parse_keys("\x1bOA\x1b[5~\x1b[6~\x1b[F"),

@@ -64,7 +64,8 @@ TEST(Drain, NothingIsSaidWhereNothingIsWaitedFor) {
 TEST(Drain, TheEndOfAParentCountsAsTheFirstSignalOnly) {
   Drain drain(30s);
   EXPECT_TRUE(drain.begin(start, 1).stop_accepting);
-  EXPECT_FALSE(drain.begin(start, 1).end_sessions);
+  EXPECT_FALSE(drain.begin(start + 10s, 1).stop_accepting);
+  EXPECT_EQ(drain.deadline(), start + 30s) << "counted from the first";
   EXPECT_TRUE(drain.on_signal(start, 1).end_sessions);
 }
 

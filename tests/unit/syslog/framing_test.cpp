@@ -44,6 +44,17 @@ TEST(SyslogFraming, BeyondTheLimitIsCutAndTheNextFrameIsWhole) {
   }
 }
 
+TEST(SyslogFraming, ALineWithoutAnEndIsCutBeforeItsEndComes) {
+  FrameReader reader(8);
+  reader.add("<1>4567890123456789");
+  const auto cut = reader.next();
+  ASSERT_TRUE(cut);
+  EXPECT_EQ(cut->text, "<1>45678");
+  EXPECT_TRUE(cut->cut);
+  reader.add("its rest\n<2>next\n");
+  EXPECT_EQ(reader.next()->text, "<2>next");
+}
+
 TEST(SyslogFraming, ARestIsNoLongerThanTheLimitEither) {
   EXPECT_EQ(frames("300 <1>4567", 5, 8), (Texts{"300 <1>4~"})) << "the count and a frame that never came whole";
 }

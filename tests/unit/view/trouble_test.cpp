@@ -82,6 +82,16 @@ TEST_F(TroubledFile, AFullDiskIsTriedAgainAndToldOnceWithPathAndErrno) {
   EXPECT_THAT(said_[1], HasSubstr("written to again"));
 }
 
+TEST_F(TroubledFile, AnOutageIsToldOnceHoweverLongItLasts) {
+  std::filesystem::create_symlink("/dev/full", path());
+  OutputOptions often = options(path());
+  often.say_at_most = Nanos{0};
+  Output output(file(path()), often);
+  output.append("x\n");
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(output.flush());
+  EXPECT_EQ(said_.size(), 1u);
+}
+
 TEST_F(TroubledFile, OutagesThatFollowEachOtherAreToldOnceAMinute) {
   std::filesystem::create_symlink("/dev/full", path("full"));
   for (int i = 0; i < 3; ++i) std::ofstream(path(std::to_string(i)));
@@ -268,6 +278,18 @@ TEST_F(TroubledFile, AFileThatIsLongEnoughGetsTheNextNumber) {
   EXPECT_EQ(text(path() + ".8"), "record\nrecord\n");
   EXPECT_EQ(text(path() + ".9"), "record\nrecord\n");
   EXPECT_EQ(text(path()), "record\n");
+}
+
+TEST_F(TroubledFile, ALineIsNeverInTwoFiles) {
+  OutputOptions small = options(path());
+  small.rotate_size = 4;
+  Output output(file(path()), small);
+  output.append("half of a line");
+  EXPECT_TRUE(output.flush());
+  EXPECT_FALSE(std::filesystem::exists(path() + ".1"));
+  output.append(" and its end\n");
+  EXPECT_TRUE(output.flush());
+  EXPECT_EQ(text(path() + ".1"), "half of a line and its end\n");
 }
 
 TEST_F(TroubledFile, ARotationThatFailsIsToldAndTriedAgain) {
