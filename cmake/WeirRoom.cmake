@@ -70,21 +70,31 @@ endfunction()
 # weir_unit_test(<room> <source>...): one GoogleTest executable per room, tests found by ctest.
 # Rooms named in WEIR_TEST_PER_FILE get one per *_test.cpp instead, test_<room>_<file>, each with the
 # other sources, which are helpers: scripts/mutants then builds only the tests that should notice.
+# WEIR_TESTS_OF_ROOM holds the names of the executables that it made.
 set(WEIR_TEST_PER_FILE "" CACHE STRING "Rooms with a test executable per test file, such as proxy;net")
 function(weir_unit_test room)
   if(NOT room IN_LIST WEIR_TEST_PER_FILE)
     weir_test_executable(${room} test_${room} ${ARGN})
+    set(profile "")
+    if(WEIR_COVERAGE) # %m: all processes of an executable add to one file
+      set(profile ENVIRONMENT "LLVM_PROFILE_FILE=${PROJECT_BINARY_DIR}/profiles/test_${room}-%m.profraw")
+    endif()
     gtest_discover_tests(test_${room} TEST_PREFIX "${room}: " DISCOVERY_TIMEOUT 60
-                         PROPERTIES TIMEOUT 120 LABELS unit)
+                         PROPERTIES TIMEOUT 120 LABELS unit ${profile})
+    set(WEIR_TESTS_OF_ROOM test_${room} PARENT_SCOPE)
     return()
   endif()
+  set(made "")
   set(helpers ${ARGN})
   list(FILTER helpers EXCLUDE REGEX "_test\\.cpp$")
   foreach(source ${ARGN})
     if(source MATCHES "(.*)_test\\.cpp$")
-      weir_test_executable(${room} test_${room}_${CMAKE_MATCH_1} ${source} ${helpers})
+      set(name test_${room}_${CMAKE_MATCH_1})
+      weir_test_executable(${room} ${name} ${source} ${helpers})
+      list(APPEND made ${name})
     endif()
   endforeach()
+  set(WEIR_TESTS_OF_ROOM ${made} PARENT_SCOPE)
 endfunction()
 
 set(WEIR_TEST_OPTIONS $<$<CONFIG:RelWithDebInfo>:-O1$<SEMICOLON>-g1>)
