@@ -7,6 +7,7 @@ namespace weir::cli {
 
 void add_commands(Command app, const std::string& program, int& exit_code) {
   add_tap(app, exit_code);
+  add_why(app, exit_code);
   add_demo(app, program, exit_code);
   add_check(app, exit_code);
   add_serve(app, exit_code);

@@ -1,0 +1,163 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/duration.h"
+#include "cli/command.h"
+#include "cli/ends.h"
+#include "cli/fault_options.h"
+#include "cli/setting_options.h"
+#include "cli/terminal_width.h"
+#include "cli/usage_error.h"
+#include "cli/why_json.h"
+#include "diagnose/diagnosis.h"
+#include "diagnose/report.h"
+#include "engine/engine.h"
+#include "engine/lifecycle.h"
+#include "net/descriptors.h"
+
+namespace weir::cli {
+namespace {
+
+constexpr int exit_slow = 3;
+
+struct WhyArguments {
+  std::string listen;
+  std::string upstream;
+  bool upstream_given = false;
+  SettingOptions settings;
+  std::vector<std::string> faults;
+  std::string end_after;
+  std::optional<std::uint64_t> exchanges;
+  bool once = false;
+  std::string fail_over;
+  bool json = false;
+};
+
+struct WhyPlan {
+  engine::ProxySpec proxy;
+  diagnose::DiagnosisOptions diagnosis;
+  std::optional<Nanos> end_after;
+  std::optional<Nanos> fail_over;
+};
+
+auto make_plan(const WhyArguments& arguments) -> Result<WhyPlan> {
+  WhyPlan plan;
+  const auto ends =
+      parse_ends(arguments.listen, arguments.upstream_given ? std::optional(arguments.upstream) : std::nullopt);
+  if (!ends) return tl::make_unexpected(ends.error());
+  plan.proxy.rules.listen = ends->listen;
+  plan.proxy.rules.upstream = ends->upstream;
+  plan.diagnosis.server = ends->upstream.text;
+  if (auto set = arguments.settings.apply(plan.proxy.rules); !set) return tl::make_unexpected(set.error());
+  auto faults = parse_faults(arguments.faults);
+  if (!faults) return tl::make_unexpected(faults.error());
+  plan.proxy.faults = *std::move(faults);
+  if (arguments.once) plan.proxy.accept_limit = 1;
+  plan.diagnosis.exchanges = arguments.exchanges;
+  const auto duration = [](const char* option, const std::string& text) -> Result<std::optional<Nanos>> {
+    if (text.empty()) return std::optional<Nanos>();
+    const auto parsed = in_option(option, parse_duration(text));
+    if (!parsed) return tl::make_unexpected(parsed.error());
+    return std::optional(*parsed);
+  };
+  const auto end_after = duration("--for", arguments.end_after);
+  if (!end_after) return tl::make_unexpected(end_after.error());
+  plan.end_after = *end_after;
+  const auto fail_over = duration("--fail-over", arguments.fail_over);
+  if (!fail_over) return tl::make_unexpected(fail_over.error());
+  plan.fail_over = *fail_over;
+  return plan;
+}
+
+// The exit code of --fail-over: did one pause last longer, for a cause other than the client's own?
+auto is_too_slow(const diagnose::Report& report, Nanos limit) -> bool {
+  return std::ranges::any_of(report.worst, [limit](const auto& verdict) { return verdict.length > limit; });
+}
+
+auto print_report(const diagnose::Report& report, bool json) -> bool {
+  if (json) {
+    print_why_json(report);
+  } else {
+    constexpr std::size_t no_limit = 1 << 20;
+    const std::size_t width = ::isatty(STDOUT_FILENO) == 1 ? terminal_size().columns : no_limit;
+    for (const std::string& line : diagnose::report_lines(report, width)) fmt::print("{}\n", line);
+  }
+  return std::fflush(stdout) == 0;
+}
+
+auto run_why(const WhyArguments& arguments) -> int {
+  auto plan = make_plan(arguments);
+  if (!plan) return complain(plan.error().message + " (see weir why --help)", exit_usage);
+  net::raise_descriptor_limit();
+  engine::block_signals();
+  auto engine = engine::Engine::create({.workers = 1, .seed = any_seed()});
+  if (!engine) return complain(engine.error().message, exit_failure);
+  auto observer = std::make_unique<diagnose::Diagnosis>(plan->diagnosis);
+  const auto& diagnosis = *observer;
+  auto attached = (*engine)->attach({.observer = std::move(observer),
+                                     .ring = {.policy = event::FullPolicy::drop,
+                                              .mask = diagnose::required_events(),
+                                              .slots = 16'384,
+                                              .payload_limit = 32 * 1024 * 1024}});
+  if (!attached) return complain(attached.error().message, exit_failure);
+  const std::string upstream = plan->proxy.rules.upstream.text;
+  const auto listening = (*engine)->add_proxy(std::move(plan->proxy));
+  if (!listening) return complain(listening.error().message, exit_failure);
+  fmt::print(stderr, "weir: listening on {}, upstream {}; the report comes at the end\n", listening->text, upstream);
+  (*engine)->start();
+  engine::LifecycleOptions life{.drain = Nanos{0},  // who types Ctrl-C wants the report
+                                .end_after = plan->end_after,
+                                .why_deaf = [] { return "all exchanges of --exchanges were seen"; },
+                                .until_sessions_end = arguments.once,
+                                .say = [](std::string_view line) { fmt::print(stderr, "weir: {}\n", line); },
+                                .tells_lag = false,
+                                .on_hangup = {}};
+  (void)engine::run_to_end(**engine, life);
+  const diagnose::Report report = diagnosis.report();
+  if (!print_report(report, arguments.json)) return complain("the report could not be written", exit_failure);
+  return plan->fail_over && is_too_slow(report, *plan->fail_over) ? exit_slow : exit_ok;
+}
+
+}  // namespace
+
+void add_why(Command app, int& exit_code) {
+  auto arguments = std::make_shared<WhyArguments>();
+  Command why = app.add_subcommand("why", "Stand between a client and an upstream and say who loses the time, and why");
+  why.add_option("LISTEN", arguments->listen, "8888 (127.0.0.1 only), :8888 (all addresses), host:port or unix:/path")
+      .required();
+  const Option upstream =
+      why.add_option("UPSTREAM", arguments->upstream, "host:port, 5432 (of localhost) or unix:/path");
+  arguments->settings.add_to(why);
+  why.add_option("--fault", arguments->faults, "Put a fault into every session, as weir tap does; repeatable")
+      .type_name("FAULT")
+      .one_at_a_time();
+  why.add_option("--for", arguments->end_after, "End after this time, such as 30s").type_name("DURATION");
+  why.add_option("--exchanges", arguments->exchanges, "End after so many exchanges")
+      .type_name("N")
+      .range(std::uint64_t{1}, std::uint64_t{1} << 62);
+  why.add_flag("--once", arguments->once, "Accept one session, end with it");
+  why.add_option("--fail-over", arguments->fail_over,
+                 "Exit with 3 if one pause lost more than this to a cause other than the client's own")
+      .type_name("DURATION");
+  why.add_flag("--json", arguments->json, "Print the report as one JSON object");
+  why.footer(
+      "An exchange is a request and its response, by turns. The time of each is somebody's: the client that sends, the "
+      "server that answers or sends, Weir, or the path. A pause of a millisecond or more is judged; docs/causes.md "
+      "tells the causes, and what each rule looks at.\n"
+      "\nExamples:\n"
+      "  weir why 8888 db.internal:5432                 the report comes with Ctrl-C\n"
+      "  weir why --exchanges 1000 8888 db:5432         after a thousand exchanges\n"
+      "  weir why --for 30s --fail-over 50ms 8888 db:5432 || echo slow\n"
+      "\nExit codes: 0 done (a signal included), 1 it could not be done, 2 wrong usage, 3 --fail-over.");
+  why.callback([arguments, upstream, &exit_code] {
+    arguments->upstream_given = upstream.given();
+    exit_code = run_why(*arguments);
+  });
+}
+
+}  // namespace weir::cli

@@ -1,0 +1,50 @@
+#include "diagnose/cause.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/duration.h"
+
+namespace weir::diagnose {
+namespace {
+
+#define WEIR_CAUSE(name) &name##_cause,
+constexpr std::array all{
+#include "diagnose/causes.def"
+};
+#undef WEIR_CAUSE
+
+}  // namespace
+
+auto to_string(Certainty certainty) -> std::string_view {
+  constexpr std::array<std::string_view, 3> names{"likely", "shown", "proven"};
+  return names.at(static_cast<std::size_t>(certainty));
+}
+
+auto causes() -> std::span<const CauseInfo* const> { return all; }
+
+auto find_cause(std::string_view name) -> const CauseInfo* {
+  const auto* const found = std::ranges::find(all, name, &CauseInfo::name);
+  return found == all.end() ? nullptr : *found;
+}
+
+auto judge(const Pause& pause) -> Verdict {
+  for (const CauseInfo* cause : all) {
+    if (auto finding = cause->judge(pause)) return {cause, *std::move(finding)};
+  }
+  return {&unknown_cause, {}};  // the last rule claims all
+}
+
+auto is_delayed_ack(Nanos length) -> bool {
+  using std::chrono::milliseconds;
+  const auto within = [length](int least, int most) {
+    return length >= milliseconds{least} && length <= milliseconds{most};
+  };
+  return within(36, 60) || within(190, 230);
+}
+
+auto milliseconds_text(Nanos length) -> std::string { return format_duration(length); }
+
+}  // namespace weir::diagnose

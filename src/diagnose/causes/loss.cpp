@@ -1,0 +1,27 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/duration.h"
+#include "diagnose/cause.h"
+
+namespace weir::diagnose {
+
+const CauseInfo loss_cause{
+    .name = "loss",
+    .doc = "A packet that Weir sent was lost and sent again",
+    .signals = "The leg's count of retransmitted segments grew while its answer was waited for",
+    .look_alikes = "An answer that was lost (reply_lost): the peer then tells that it had the request twice (DSACK)",
+    .judge = [](const Pause& pause) -> std::optional<Finding> {
+      if (pause.segment != Segment::server_answers && pause.segment != Segment::client_waits) return std::nullopt;
+      const auto again = pause.source.grown(&event::LegCounters::total_retransmits).value_or(0);
+      if (again == 0) return std::nullopt;
+      return Finding{.side = path_of(pause.source_leg()),
+                     .certainty = Certainty::shown,
+                     .text = fmt::format("lost a packet to the {}; it was sent again after a timeout",
+                                         to_string(pause.source_leg())),
+                     .fix = "look at the path's losses",
+                     .evidence = {{"retransmits", again}}};
+    }};
+
+}  // namespace weir::diagnose

@@ -1,0 +1,31 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/duration.h"
+#include "diagnose/cause.h"
+
+namespace weir::diagnose {
+
+const CauseInfo not_reading_cause{
+    .name = "not_reading",
+    .doc = "The receiver does not read: its window is full",
+    .signals =
+        "Bytes are not taken by the leg, and the kernel counted at least half of the time as limited by the "
+        "peer's window",
+    .look_alikes =
+        "A window that is too small for the path (small_window): the peer reads, and the throughput is near "
+        "window / round trip",
+    .judge = [](const Pause& pause) -> std::optional<Finding> {
+      if (pause.segment != Segment::passes) return std::nullopt;
+      const Nanos full = pause.sink.grown(&event::LegCounters::window_limited).value_or(Nanos{});
+      if (2 * full < pause.length) return std::nullopt;
+      const std::uint32_t unsent = pause.sink.after ? pause.sink.after->unsent_bytes : 0;
+      return Finding{.side = side_of(pause.sink_leg()),
+                     .certainty = Certainty::shown,
+                     .text = "does not read what it is sent: its receive window is full",
+                     .fix = "read on: the application is busy or blocked",
+                     .evidence = {{"window_full_ns", full.count()}, {"unsent", unsent}}};
+    }};
+
+}  // namespace weir::diagnose

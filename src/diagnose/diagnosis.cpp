@@ -1,0 +1,108 @@
+#include "diagnose/diagnosis.h"
+
+#include <utility>
+
+namespace weir::diagnose {
+
+auto required_events() -> event::EventMask {
+  using event::EventKind;
+  return EventKind::session_accepted | EventKind::upstream_resolved | EventKind::connect_tried |
+         EventKind::session_opened | EventKind::chunk_read | EventKind::chunk_written | EventKind::session_closed |
+         EventKind::fault_began | EventKind::leg_counters | EventKind::receive_times;
+}
+
+// One session that lives: its pauses are judged and told.
+class Diagnosis::Session final : public TimelineReader {
+ public:
+  explicit Session(Diagnosis& owner) : owner_(owner) {}
+
+  void on_event(const event::Event& event) {
+    if (!timeline_) timeline_.emplace(event.proxy, event.session, event.time, *this);
+    timeline_->on_event(event);
+  }
+  // Events were missed: what follows is measured anew.
+  void forget() {
+    timeline_.reset();
+    claimed_ = {};
+  }
+
+  void on_pause(const Pause& pause) override {
+    Verdict verdict = judge(pause);
+    if (pause.segment == Segment::connecting) owner_.ledger_.add_connecting(pause.length);
+    if (pause.segment == Segment::server_answers && verdict.cause != &think_cause) claimed_ += pause.length;
+    const ToldVerdict told{.session = pause.session,
+                           .exchange = pause.exchange,
+                           .begin = pause.begin,
+                           .length = pause.length,
+                           .cause = verdict.cause,
+                           .side = verdict.finding.side,
+                           .who = who(verdict.finding.side),
+                           .certainty = verdict.finding.certainty,
+                           .text = std::move(verdict.finding.text),
+                           .fix = std::move(verdict.finding.fix),
+                           .evidence = std::move(verdict.finding.evidence),
+                           .text_before = pause.before > 0 ? pause.text_before : "",
+                           .text_behind = pause.before > 0 ? pause.text_behind : ""};
+    owner_.ledger_.add(told);
+    if (owner_.options_.on_verdict && verdict.cause != &client_think_cause) owner_.options_.on_verdict(told);
+  }
+  void on_exchange(const Exchange& exchange) override {
+    owner_.ledger_.add_exchange(exchange);
+    const Nanos answers = exchange.time.at(static_cast<std::size_t>(Segment::server_answers));
+    owner_.ledger_.add_think(who(Side::server), answers - std::exchange(claimed_, Nanos{}));
+  }
+
+ private:
+  [[nodiscard]] auto who(Side side) const -> std::string {
+    const std::string client = timeline_->client() ? timeline_->client()->host_string() : "?";
+    const std::string server = !owner_.options_.server.empty() ? owner_.options_.server
+                               : timeline_->upstream()         ? timeline_->upstream()->to_string()
+                                                               : "?";
+    switch (side) {
+      case Side::client: return "client " + client;
+      case Side::server: return "server " + server;
+      case Side::client_path: return "path to client " + client;
+      case Side::server_path: return "path to server " + server;
+      case Side::weir: break;
+    }
+    return "weir";
+  }
+
+  Diagnosis& owner_;
+  std::optional<SessionTimeline> timeline_;
+  Nanos claimed_{};  // of the open exchange's server_answers, by other causes than think
+};
+
+Diagnosis::Diagnosis(DiagnosisOptions options) : options_(std::move(options)) {}
+Diagnosis::~Diagnosis() = default;
+
+void Diagnosis::on_event(const event::Event& event, Nanos /*wall_offset*/) {
+  const std::lock_guard lock(mutex_);
+  if (const auto* gap = std::get_if<event::Gap>(&event.what)) {
+    ledger_.count_missed(gap->chunks + gap->events);
+    for (const auto& [key, session] : sessions_) session->forget();
+    return;
+  }
+  ledger_.see(event.time);
+  auto& session = sessions_[{event.proxy, event.session}];
+  if (session == nullptr) {
+    session = std::make_unique<Session>(*this);
+    ledger_.count_session();
+  }
+  session->on_event(event);
+  if (std::holds_alternative<std::shared_ptr<const event::SessionClosed>>(event.what)) {
+    sessions_.erase({event.proxy, event.session});
+  }
+}
+
+auto Diagnosis::flush() -> bool {
+  const std::lock_guard lock(mutex_);
+  return !options_.exchanges || ledger_.exchanges() < *options_.exchanges;
+}
+
+auto Diagnosis::report() const -> Report {
+  const std::lock_guard lock(mutex_);
+  return ledger_.report();
+}
+
+}  // namespace weir::diagnose

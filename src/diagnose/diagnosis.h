@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "diagnose/ledger.h"
+#include "diagnose/session_timeline.h"
+
+namespace weir::diagnose {
+
+struct DiagnosisOptions {
+  std::string server;                        // how the upstream is called in the report
+  std::optional<std::uint64_t> exchanges{};  // flush() is false once so many have ended; none: no limit. Not 0
+  std::function<void(const ToldVerdict&)>
+      on_verdict{};  // for each pause but the client's own; on the observer's thread
+};
+
+// The events that a diagnosis must get, and the rings it reads.
+[[nodiscard]] auto required_events() -> event::EventMask;
+
+// An observer that judges every pause of every session and adds it up. report() may be called from any thread.
+class Diagnosis final : public event::Observer {
+ public:
+  explicit Diagnosis(DiagnosisOptions options);
+  ~Diagnosis() override;
+
+  void on_event(const event::Event& event, Nanos wall_offset) override;
+  [[nodiscard]] auto flush() -> bool override;
+
+  [[nodiscard]] auto report() const -> Report;
+
+ private:
+  class Session;
+  struct Key {
+    ProxyId proxy;
+    SessionNumber session;
+    auto operator==(const Key&) const -> bool = default;
+  };
+  struct KeyHash {
+    auto operator()(const Key& key) const -> std::size_t {
+      return static_cast<std::size_t>(key.session) ^ static_cast<std::size_t>(key.proxy) << 48;
+    }
+  };
+
+  DiagnosisOptions options_;
+  mutable std::mutex mutex_;
+  Ledger ledger_;
+  std::unordered_map<Key, std::unique_ptr<Session>, KeyHash> sessions_;  // those that live
+};
+
+}  // namespace weir::diagnose

@@ -1,0 +1,83 @@
+#include "diagnose/ledger.h"
+
+#include <algorithm>
+
+namespace weir::diagnose {
+namespace {
+
+auto longer(const ToldVerdict& a, const ToldVerdict& b) -> bool { return a.length > b.length; }
+
+}  // namespace
+
+auto Ledger::row(const CauseInfo& cause, Side side, const std::string& who) -> CauseSum& {
+  const bool is_full = rows_.size() >= most_rows && !rows_.contains({&cause, side, who});
+  const std::string& name = is_full ? "others" : who;
+  CauseSum& sum = rows_[{&cause, side, name}];
+  if (sum.cause == nullptr) {
+    sum.cause = &cause;
+    sum.side = side;
+    sum.who = name;
+  }
+  return sum;
+}
+
+void Ledger::add(const ToldVerdict& verdict) {
+  if (verdict.cause == &client_think_cause) {
+    idle_ += verdict.length;
+    return;
+  }
+  CauseSum& sum = row(*verdict.cause, verdict.side, verdict.who);
+  sum.certainty = std::max(sum.certainty, verdict.certainty);
+  if (verdict.length > sum.longest.length) sum.longest = verdict;
+  keep_if_worst(verdict);
+  if (verdict.cause == &think_cause) return;  // its exchange adds it, whole
+  ++sum.times;
+  sum.lost += verdict.length;
+  sum.lengths.add(verdict.length);
+}
+
+void Ledger::add_think(const std::string& who, Nanos length) {
+  CauseSum& sum = row(think_cause, Side::server, who);
+  ++sum.times;
+  sum.lost += std::max(length, Nanos{});
+  sum.lengths.add(length);
+}
+
+void Ledger::add_exchange(const Exchange& exchange) {
+  ++exchanges_;
+  exchange_time_ += exchange.end - exchange.begin;
+}
+
+void Ledger::see(MonoTime now) {
+  first_ = std::min(first_, now);
+  last_ = std::max(last_, now);
+}
+
+void Ledger::keep_if_worst(const ToldVerdict& verdict) {
+  if (worst_.size() >= most_worst) {
+    if (verdict.length <= worst_.front().length) return;
+    std::ranges::pop_heap(worst_, longer);
+    worst_.pop_back();
+  }
+  worst_.push_back(verdict);
+  std::ranges::push_heap(worst_, longer);
+}
+
+auto Ledger::report() const -> Report {
+  Report report{.sessions = sessions_,
+                .exchanges = exchanges_,
+                .span = last_ > first_ ? last_ - first_ : Nanos{},
+                .exchange_time = exchange_time_,
+                .idle = idle_,
+                .missed = missed_,
+                .causes = {},
+                .worst = worst_};
+  for (const auto& [key, sum] : rows_) {
+    if (sum.times > 0) report.causes.push_back(sum);
+  }
+  std::ranges::sort(report.causes, [](const CauseSum& a, const CauseSum& b) { return a.lost > b.lost; });
+  std::ranges::sort(report.worst, longer);
+  return report;
+}
+
+}  // namespace weir::diagnose

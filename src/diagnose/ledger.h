@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "base/histogram.h"
+#include "diagnose/cause.h"
+#include "diagnose/session_timeline.h"
+
+namespace weir::diagnose {
+
+// One pause with its cause, as it is told.
+struct ToldVerdict {
+  SessionNumber session{};
+  std::uint64_t exchange = 0;
+  MonoTime begin{};
+  Nanos length{};
+  const CauseInfo* cause = nullptr;
+  Side side{};
+  std::string who;
+  Certainty certainty{};
+  std::string text;
+  std::string fix;
+  std::vector<Evidence> evidence;
+  std::string text_before;  // the stream at the cut; empty unless the pause is inside a message
+  std::string text_behind;
+};
+
+// What one cause cost on one side.
+struct CauseSum {
+  const CauseInfo* cause = nullptr;
+  Side side{};
+  std::string who;
+  Certainty certainty{};  // the strongest
+  std::uint64_t times = 0;
+  Nanos lost{};
+  Histogram lengths{};
+  ToldVerdict longest;  // its length is 0 where no single pause was long enough to be judged
+};
+
+// All that was seen until now.
+struct Report {
+  std::uint64_t sessions = 0;
+  std::uint64_t exchanges = 0;
+  Nanos span{};                    // from the first event to the last
+  Nanos exchange_time{};           // of all exchanges, and of connecting: what the shares are shares of
+  Nanos idle{};                    // between exchanges, of all sessions: client_think, which is in no share
+  std::uint64_t missed = 0;        // events that were not seen, as the ring was full
+  std::vector<CauseSum> causes;    // without client_think, by lost time, the largest first
+  std::vector<ToldVerdict> worst;  // the longest pauses, without client_think, the longest first
+};
+
+// The sums, in bounded memory: at most `most_rows` rows and `most_worst` single verdicts.
+class Ledger {
+ public:
+  static constexpr std::size_t most_rows = 256;
+  static constexpr std::size_t most_worst = 100;
+
+  void add(const ToldVerdict& verdict);
+  // The time that a server took to answer an exchange, where no other cause claimed it.
+  void add_think(const std::string& who, Nanos length);
+  void add_exchange(const Exchange& exchange);
+  void add_connecting(Nanos length) { exchange_time_ += length; }
+  void count_session() { ++sessions_; }
+  void count_missed(std::uint64_t events) { missed_ += events; }
+  void see(MonoTime now);
+
+  [[nodiscard]] auto exchanges() const -> std::uint64_t { return exchanges_; }
+  [[nodiscard]] auto report() const -> Report;
+
+ private:
+  using Key = std::tuple<const CauseInfo*, Side, std::string>;
+  auto row(const CauseInfo& cause, Side side, const std::string& who) -> CauseSum&;
+  void keep_if_worst(const ToldVerdict& verdict);
+
+  std::map<Key, CauseSum> rows_;
+  std::vector<ToldVerdict> worst_;  // a heap, its front is the shortest
+  std::uint64_t sessions_ = 0;
+  std::uint64_t exchanges_ = 0;
+  std::uint64_t missed_ = 0;
+  Nanos exchange_time_{};
+  Nanos idle_{};
+  MonoTime first_ = MonoTime::max();
+  MonoTime last_ = MonoTime::min();
+};
+
+}  // namespace weir::diagnose

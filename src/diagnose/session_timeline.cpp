@@ -1,0 +1,193 @@
+#include "diagnose/session_timeline.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace weir::diagnose {
+namespace {
+
+auto text_of(std::span<const std::byte> bytes) -> std::string_view {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+}  // namespace
+
+auto to_string(Segment segment) -> std::string_view {
+  constexpr std::array<std::string_view, segment_count> names{"connecting",     "client_sends", "reads",       "passes",
+                                                              "server_answers", "server_sends", "client_waits"};
+  return names.at(static_cast<std::size_t>(segment));
+}
+
+auto to_string(Side side) -> std::string_view {
+  constexpr std::array<std::string_view, 5> names{"client", "server", "path.client", "path.server", "weir"};
+  return names.at(static_cast<std::size_t>(side));
+}
+
+SessionTimeline::SessionTimeline(ProxyId proxy, SessionNumber session, MonoTime began, TimelineReader& reader)
+    : proxy_(proxy), session_(session), began_(began), cursor_(began), reader_(reader) {}
+
+auto SessionTimeline::open_since() const -> std::optional<MonoTime> {
+  return exchange_ ? std::optional(exchange_->begin) : std::nullopt;
+}
+
+void SessionTimeline::on_event(const event::Event& event) {
+  if (const auto* counters = std::get_if<std::shared_ptr<const event::LegCounters>>(&event.what)) {
+    return on_counters(*counters);
+  }
+  give_pauses();
+  if (const auto* accepted = std::get_if<std::shared_ptr<const event::SessionAccepted>>(&event.what)) {
+    client_ = (*accepted)->client;
+  } else if (const auto* resolved = std::get_if<std::shared_ptr<const event::UpstreamResolved>>(&event.what)) {
+    on_resolved(**resolved);
+  } else if (const auto* tried = std::get_if<std::shared_ptr<const event::ConnectTried>>(&event.what)) {
+    on_tried(**tried);
+  } else if (const auto* opened = std::get_if<std::shared_ptr<const event::SessionOpened>>(&event.what)) {
+    on_opened(**opened, event.time);
+  } else if (const auto* began = std::get_if<std::shared_ptr<const event::FaultBegan>>(&event.what)) {
+    faults_.push_back((*began)->fault);
+  } else if (const auto* chunk = std::get_if<event::ChunkRead>(&event.what)) {
+    on_read(*chunk, event.time);
+  } else if (const auto* written = std::get_if<event::ChunkWritten>(&event.what)) {
+    on_written(*written, event.time);
+  } else if (const auto* closed = std::get_if<std::shared_ptr<const event::SessionClosed>>(&event.what)) {
+    on_closed(**closed, event.time);
+  }
+}
+
+void SessionTimeline::on_resolved(const event::UpstreamResolved& resolved) {
+  connect_.name = resolved.name;
+  connect_.resolve = resolved.took;
+  connect_.failure = resolved.error;
+}
+
+void SessionTimeline::on_tried(const event::ConnectTried& tried) {
+  upstream_ = tried.upstream;
+  ++connect_.attempts;
+  connect_.error = tried.error;
+  connect_.last_attempt = tried.took;
+}
+
+void SessionTimeline::on_opened(const event::SessionOpened& opened, MonoTime now) {
+  client_ = opened.client;
+  upstream_ = opened.upstream;
+  connected_ = true;
+  if (Pause* pause = spend(Segment::connecting, Direction::upstream, now)) pause->connect = connect_;
+}
+
+// --- bytes ---
+
+void SessionTimeline::Stream::add(std::string_view text) {
+  message += text.size();
+  piece += text.size();
+  const std::string_view end = text.substr(text.size() - std::min(text.size(), cut_text));
+  std::copy(tail.begin() + static_cast<std::ptrdiff_t>(end.size()), tail.end(), tail.begin());
+  std::ranges::copy(end, tail.end() - static_cast<std::ptrdiff_t>(end.size()));
+}
+
+auto SessionTimeline::Stream::last() const -> std::string_view {
+  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(message, cut_text));
+  return std::string_view(tail.data(), tail.size()).substr(cut_text - size);
+}
+
+void SessionTimeline::on_read(const event::ChunkRead& chunk, MonoTime now) {
+  const Direction direction = chunk.direction;
+  connected_ = true;  // also where its opening was not seen
+  const bool is_request = direction == Direction::upstream;
+  const MonoTime arrived = std::clamp(chunk.kernel_time.value_or(now), cursor_, std::max(cursor_, now));
+  Stream& stream = this->stream(direction);
+  Pause* pause = nullptr;
+  if (is_request && (!exchange_ || answered_)) {
+    end_exchange();
+    pause = spend(Segment::client_waits, direction, arrived);
+    begin_exchange(arrived);
+    if (pause != nullptr) pause->exchange = exchanges_;
+    stream.begin_message();
+  } else if (is_request) {
+    pause = spend(Segment::client_sends, direction, arrived);
+  } else if (exchange_ && !answered_) {
+    pause = spend(Segment::server_answers, direction, arrived);
+    stream.begin_message();
+    answered_ = true;
+  } else {
+    pause = spend(Segment::server_sends, direction, arrived);
+  }
+  const std::string_view text = text_of(chunk.bytes.bytes());
+  if (pause != nullptr) {
+    pause->offset = chunk.offset;
+    pause->before = stream.message;
+    pause->piece = std::exchange(stream.piece, 0);
+    pause->behind = text.size();
+    pause->text_before = stream.last();
+    pause->text_behind = text.substr(0, cut_text);
+  }
+  stream.add(text);
+  if (exchange_) exchange_->bytes.at(index(direction)) += text.size();
+  spend(Segment::reads, direction, now);
+}
+
+void SessionTimeline::on_written(const event::ChunkWritten& written, MonoTime now) {
+  spend(Segment::passes, written.direction, now);
+}
+
+void SessionTimeline::on_counters(const std::shared_ptr<const event::LegCounters>& counters) {
+  for (Pause& pause : pauses_) {
+    LegEvidence& evidence = counters->leg == pause.source_leg() ? pause.source : pause.sink;
+    if (!evidence.after) evidence.after = counters;
+  }
+  counters_.at(index(counters->leg)) = counters;
+}
+
+void SessionTimeline::on_closed(const event::SessionClosed& closed, MonoTime now) {
+  client_ = closed.client;
+  if (closed.upstream) upstream_ = closed.upstream;
+  if (!connected_) {
+    if (Pause* pause = spend(Segment::connecting, Direction::upstream, now)) pause->connect = connect_;
+    give_pauses();
+    return;
+  }
+  // What came last may have been half of an exchange: how long its other half would have taken, nobody knows.
+  end_exchange();
+  give_pauses();
+}
+
+// --- time ---
+
+void SessionTimeline::begin_exchange(MonoTime now) {
+  exchange_ = Exchange{.number = ++exchanges_, .begin = now, .end = now};
+  answered_ = false;
+}
+
+void SessionTimeline::end_exchange() {
+  if (!exchange_) return;
+  give_pauses();
+  exchange_->end = cursor_;
+  if (answered_) reader_.on_exchange(*exchange_);
+  exchange_.reset();
+}
+
+auto SessionTimeline::spend(Segment segment, Direction direction, MonoTime until) -> Pause* {
+  if (until <= cursor_) return nullptr;
+  const Nanos length = until - cursor_;
+  const MonoTime begin = std::exchange(cursor_, until);
+  if (exchange_) exchange_->time.at(static_cast<std::size_t>(segment)) += length;
+  if (length < least_pause) return nullptr;
+  if (exchange_) exchange_->told.at(static_cast<std::size_t>(segment)) += length;
+  return &pauses_.emplace_back(Pause{.proxy = proxy_,
+                                     .session = session_,
+                                     .exchange = exchanges_,
+                                     .segment = segment,
+                                     .direction = direction,
+                                     .begin = begin,
+                                     .length = length,
+                                     .source = {.before = counters_.at(index(source_of(direction))), .after = {}},
+                                     .sink = {.before = counters_.at(index(sink_of(direction))), .after = {}},
+                                     .faults = faults_});
+}
+
+void SessionTimeline::give_pauses() {
+  for (const Pause& pause : pauses_) reader_.on_pause(pause);
+  pauses_.clear();
+}
+
+}  // namespace weir::diagnose

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "diagnose/pause.h"
+
+namespace weir::diagnose {
+
+// One request and its response, by turns: a request begins with the first byte from the client after one from the
+// server. A server that speaks first has a response without a request, which is no exchange.
+struct Exchange {
+  std::uint64_t number = 0;                 // in the session, from 1
+  MonoTime begin{};                         // the request's first byte has arrived
+  MonoTime end{};                           // the response's last byte was passed on
+  std::array<std::uint64_t, 2> bytes{};     // by Direction
+  std::array<Nanos, segment_count> time{};  // by Segment; they add up to end - begin
+  std::array<Nanos, segment_count> told{};  // of this, as pauses
+};
+
+// Where what a session's time was spent on goes, in the order of time.
+class TimelineReader {
+ public:
+  virtual ~TimelineReader() = default;
+  virtual void on_pause(const Pause& pause) = 0;
+  // Behind its pauses.
+  virtual void on_exchange(const Exchange& exchange) = 0;
+};
+
+// Makes pauses and exchanges of one session's events. It keeps nothing of the past but the exchange that is open and
+// at most two pauses, which wait for what the kernel says behind them: some 700 bytes, whatever the session sends.
+class SessionTimeline {
+ public:
+  SessionTimeline(ProxyId proxy, SessionNumber session, MonoTime began, TimelineReader& reader);
+
+  // In the order of the session's times. Kinds that say nothing of time are passed over.
+  void on_event(const event::Event& event);
+
+  [[nodiscard]] auto client() const -> const std::optional<Address>& { return client_; }
+  [[nodiscard]] auto upstream() const -> const std::optional<Address>& { return upstream_; }
+  // The exchange that is open, if any: since when.
+  [[nodiscard]] auto open_since() const -> std::optional<MonoTime>;
+  [[nodiscard]] auto began() const -> MonoTime { return began_; }
+  [[nodiscard]] auto seen_until() const -> MonoTime { return cursor_; }
+
+ private:
+  // One direction's stream.
+  struct Stream {
+    std::uint64_t message = 0;          // bytes of its message so far
+    std::uint64_t piece = 0;            // of these, since the last pause
+    std::array<char, cut_text> tail{};  // the message's last bytes, at the end of the array
+    void begin_message() { message = piece = 0; }
+    void add(std::string_view text);
+    [[nodiscard]] auto last() const -> std::string_view;
+  };
+
+  void on_resolved(const event::UpstreamResolved& resolved);
+  void on_tried(const event::ConnectTried& tried);
+  void on_opened(const event::SessionOpened& opened, MonoTime now);
+  void on_read(const event::ChunkRead& chunk, MonoTime now);
+  void on_written(const event::ChunkWritten& written, MonoTime now);
+  void on_counters(const std::shared_ptr<const event::LegCounters>& counters);
+  void on_closed(const event::SessionClosed& closed, MonoTime now);
+
+  void begin_exchange(MonoTime now);
+  void end_exchange();
+  // The time since the last call is this segment's. A pause, if it was long enough: the rest of it is the caller's to
+  // fill in, before the next call.
+  auto spend(Segment segment, Direction direction, MonoTime until) -> Pause*;
+  void give_pauses();
+  [[nodiscard]] auto stream(Direction direction) -> Stream& { return streams_.at(index(direction)); }
+
+  ProxyId proxy_;
+  SessionNumber session_;
+  MonoTime began_;
+  MonoTime cursor_;  // until then, all time is somebody's
+  TimelineReader& reader_;
+  std::optional<Address> client_;
+  std::optional<Address> upstream_;
+  std::array<Stream, 2> streams_{};
+  std::array<std::shared_ptr<const event::LegCounters>, 2> counters_{};  // the last of each leg
+  std::optional<Exchange> exchange_;
+  std::uint64_t exchanges_ = 0;
+  bool answered_ = false;  // the exchange that is open has bytes of a response
+  bool connected_ = false;
+  ConnectEvidence connect_;
+  std::vector<std::string> faults_;
+  std::vector<Pause> pauses_;  // wait for their counters
+};
+
+}  // namespace weir::diagnose

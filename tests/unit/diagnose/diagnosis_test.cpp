@@ -1,0 +1,124 @@
+#include "diagnose/report.h"
+#include "diagnose/story.h"
+
+namespace weir::diagnose {
+namespace {
+
+using namespace test;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class DiagnosisTest : public testing::Test {
+ protected:
+  Diagnosis diagnosis{{.server = "db:5432", .exchanges = 1000, .on_verdict = {}}};
+  auto story(std::uint64_t session) -> Story {
+    return Story([this](const event::Event& event) { diagnosis.on_event(event, Nanos{}); }, session);
+  }
+  // The page of the story: so many queries of 296 bytes, the second piece of each 40 ms late but for the first.
+  void split_page(std::uint64_t session, int queries) {
+    Story page = story(session);
+    page.begins();
+    for (int i = 0; i < queries; ++i) {
+      page.client_sends(std::string(126, '.') + "00")
+          .after(i == 0 ? 100us : 40ms)
+          .client_sends("0000 AND a.st" + std::string(155, '.'));
+      page.after(300us).server_sends("row").after(50us);
+    }
+    page.closes();
+  }
+};
+
+TEST_F(DiagnosisTest, AddsUpWhatEachCauseCost) {
+  split_page(1, 100);
+  const Report report = diagnosis.report();
+  EXPECT_EQ(report.sessions, 1u);
+  EXPECT_EQ(report.exchanges, 100u);
+  ASSERT_EQ(report.causes.size(), 2u);
+  EXPECT_EQ(report.causes[0].cause->name, "split_write");
+  EXPECT_EQ(report.causes[0].times, 99u);
+  EXPECT_EQ(report.causes[0].lost, 99 * 40ms);
+  EXPECT_EQ(report.causes[1].cause->name, "think");
+  EXPECT_EQ(report.causes[1].times, 100u);
+  EXPECT_EQ(report.causes[1].lost, 100 * 300us);
+  EXPECT_EQ(report.exchange_time, 99 * 40ms + 100us + 100 * 300us);
+}
+
+TEST_F(DiagnosisTest, TellsWhoWhyAndWhatToChange) {
+  split_page(1, 100);
+  const auto wide = report_lines(diagnosis.report(), 1000);
+  EXPECT_EQ(wide[0], "1 session, 100 exchanges in 4.00s; 99.2% of their time was lost to one cause");
+  EXPECT_THAT(wide[2], HasSubstr("99.2%       99  client 10.0.0.7           split_write: writes each request in two"));
+  EXPECT_THAT(wide[4], HasSubstr("fix: one write per request (writev), or TCP_NODELAY; the cut is after byte 128: \""));
+  EXPECT_THAT(wide[4], HasSubstr("00|0000 AND a.st"));
+  for (const std::string& line : report_lines(diagnosis.report(), 80)) EXPECT_LE(line.size(), 80u) << line;
+}
+
+TEST_F(DiagnosisTest, EachClientHasARowOfItsOwn) {
+  split_page(1, 10);
+  Story other = story(2);
+  other.client = ip("10.0.0.8", 40000);
+  other.begins().client_sends("a").after(40ms).client_sends("b").server_sends("r").closes();
+  EXPECT_EQ(diagnosis.report().sessions, 2u);
+  EXPECT_EQ(diagnosis.report().causes[0].who, "client 10.0.0.7");
+  EXPECT_EQ(diagnosis.report().causes[1].who, "client 10.0.0.8");
+}
+
+TEST_F(DiagnosisTest, WhatAClientDoesBetweenExchangesIsInNoShare) {
+  story(1).begins().after(10s).client_sends("q").after(1ms).server_sends("r").closes();
+  const Report report = diagnosis.report();
+  EXPECT_EQ(report.idle, 10s);
+  ASSERT_EQ(report.causes.size(), 1u);
+  EXPECT_EQ(report.causes[0].cause->name, "think");
+  EXPECT_EQ(report.exchange_time, 1ms);
+}
+
+TEST_F(DiagnosisTest, WhatWasNotSeenIsCountedAndMeasuredAnew) {
+  Story page = story(1);
+  page.begins().client_sends("q").misses(7).after(10s).server_sends("r").after(1s).client_sends("q");
+  page.after(2ms).server_sends("r").closes();
+  const Report report = diagnosis.report();
+  EXPECT_EQ(report.sessions, 1u);
+  EXPECT_EQ(report.missed, 7u);
+  EXPECT_EQ(report.exchanges, 1u);
+  ASSERT_EQ(report.causes.size(), 1u);
+  EXPECT_EQ(report.causes[0].lost, 2ms) << "10 s of which nothing is known are nobody's";
+  EXPECT_THAT(report_lines(report, 80).back(), HasSubstr("7 events were not seen"));
+}
+
+TEST_F(DiagnosisTest, IsFullAfterSoManyExchanges) {
+  split_page(1, 999);
+  EXPECT_TRUE(diagnosis.flush());
+  split_page(2, 1);
+  EXPECT_FALSE(diagnosis.flush());
+}
+
+TEST_F(DiagnosisTest, KeepsTheLongestPausesAndIsBounded) {
+  Story page = story(1);
+  page.begins();
+  for (int i = 1; i <= 500; ++i) page.client_sends("q").after(std::chrono::milliseconds{i}).server_sends("r");
+  page.closes();
+  const Report report = diagnosis.report();
+  ASSERT_EQ(report.worst.size(), Ledger::most_worst);
+  EXPECT_EQ(report.worst.front().length, 500ms);
+  EXPECT_EQ(report.worst.back().length, 401ms);
+}
+
+TEST_F(DiagnosisTest, ManyClientsShareARowInTheEnd) {
+  for (std::uint64_t i = 1; i <= 2 * Ledger::most_rows; ++i) {
+    Story each = story(i);
+    each.client = ip(fmt::format("10.0.{}.{}", i / 250, 1 + i % 250), 1);
+    each.begins().client_sends("a").after(40ms).client_sends("b").server_sends("r").closes();
+  }
+  const Report report = diagnosis.report();
+  EXPECT_LE(report.causes.size(), Ledger::most_rows + 2);
+  std::uint64_t times = 0;
+  for (const CauseSum& sum : report.causes) times += sum.cause->name == "split_write" ? sum.times : 0;
+  EXPECT_EQ(times, 2 * Ledger::most_rows) << "none is left out of the sums";
+}
+
+TEST_F(DiagnosisTest, NothingSeenIsToldToo) {
+  EXPECT_THAT(report_lines(diagnosis.report(), 80), ElementsAre("0 sessions, 0 exchanges in 0s"));
+}
+
+}  // namespace
+}  // namespace weir::diagnose
