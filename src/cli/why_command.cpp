@@ -36,6 +36,7 @@ struct WhyArguments {
   bool once = false;
   std::string fail_over;
   bool json = false;
+  bool no_proof = false;
 };
 
 struct WhyPlan {
@@ -97,6 +98,11 @@ auto run_why(const WhyArguments& arguments) -> int {
   engine::block_signals();
   auto engine = engine::Engine::create({.workers = 1, .seed = any_seed()});
   if (!engine) return complain(engine.error().message, exit_failure);
+  if (!arguments.no_proof) {
+    plan->diagnosis.acknowledge_at_once = [&engine](const SessionHandle& handle, LegName leg, unsigned reads) {
+      (*engine)->acknowledge_at_once(handle, leg, reads);
+    };
+  }
   auto observer = std::make_unique<diagnose::Diagnosis>(plan->diagnosis);
   const auto& diagnosis = *observer;
   auto attached = (*engine)->attach({.observer = std::move(observer),
@@ -144,6 +150,8 @@ void add_why(Command app, int& exit_code) {
   why.add_option("--fail-over", arguments->fail_over,
                  "Exit with 3 if one pause lost more than this to a cause other than the client's own")
       .type_name("DURATION");
+  why.add_flag("--no-proof", arguments->no_proof,
+               "Prove nothing by comparison: the ACKs of a session that stalls are never sent at once");
   why.add_flag("--json", arguments->json, "Print the report as one JSON object");
   why.footer(
       "An exchange is a request and its response, by turns. The time of each is somebody's: the client that sends, the "

@@ -29,6 +29,7 @@ auto json_of(const diagnose::CauseSum& sum, Nanos whole) -> Json {
           {"side", to_string(sum.side)},
           {"who", sum.who},
           {"certainty", to_string(sum.certainty)},
+          {"proof", sum.proof},
           {"times", sum.times},
           {"lost_ns", sum.lost.count()},
           {"share", share},

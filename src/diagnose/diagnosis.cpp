@@ -1,6 +1,12 @@
 #include "diagnose/diagnosis.h"
 
+#include <fmt/format.h>
+
+#include <array>
 #include <utility>
+
+#include "base/duration.h"
+#include "diagnose/ack_proof.h"
 
 namespace weir::diagnose {
 
@@ -24,12 +30,14 @@ class Diagnosis::Session final : public TimelineReader {
   void forget() {
     timeline_.reset();
     claimed_ = {};
+    stalled_ = {};
   }
 
   void on_pause(const Pause& pause) override {
     Verdict verdict = judge(pause);
     if (pause.segment == Segment::connecting) owner_.ledger_.add_connecting(pause.length);
     if (pause.segment == Segment::server_answers && verdict.cause != &think_cause) claimed_ += pause.length;
+    if (verdict.cause == &split_write_cause) stalled_.at(index(pause.source_leg())) = true;
     const ToldVerdict told{.session = pause.session,
                            .exchange = pause.exchange,
                            .begin = pause.begin,
@@ -50,9 +58,26 @@ class Diagnosis::Session final : public TimelineReader {
     owner_.ledger_.add_exchange(exchange);
     const Nanos answers = exchange.time.at(static_cast<std::size_t>(Segment::server_answers));
     owner_.ledger_.add_think(who(Side::server), answers - std::exchange(claimed_, Nanos{}));
+    for (const LegName leg : {LegName::client, LegName::server}) prove(leg, exchange.end - exchange.begin);
+    stalled_ = {};
   }
 
  private:
+  void prove(LegName leg, Nanos length) {
+    const auto& ask = owner_.options_.acknowledge_at_once;
+    if (!ask || !timeline_->handle()) return;
+    AckProof& proof = proofs_.at(index(leg));
+    switch (proof.on_exchange(stalled_.at(index(leg)), length)) {
+      case AckProof::Step::nothing: return;
+      case AckProof::Step::take_delay_away: return ask(*timeline_->handle(), leg, AckProof::reads_asked);
+      case AckProof::Step::put_it_back: break;
+    }
+    ask(*timeline_->handle(), leg, 0);
+    if (!proof.proven()) return;
+    owner_.ledger_.prove(split_write_cause, side_of(leg), who(side_of(leg)),
+                         fmt::format("with the delay of the ACK off, for {} exchanges, the same exchange takes {}",
+                                     AckProof::exchanges_tried, format_duration(*proof.proven())));
+  }
   [[nodiscard]] auto who(Side side) const -> std::string {
     const std::string client = timeline_->client() ? timeline_->client()->host_string() : "?";
     const std::string server = !owner_.options_.server.empty() ? owner_.options_.server
@@ -70,7 +95,9 @@ class Diagnosis::Session final : public TimelineReader {
 
   Diagnosis& owner_;
   std::optional<SessionTimeline> timeline_;
-  Nanos claimed_{};  // of the open exchange's server_answers, by other causes than think
+  std::array<AckProof, 2> proofs_;  // by LegName
+  std::array<bool, 2> stalled_{};   // the open exchange, on this leg
+  Nanos claimed_{};                 // of the open exchange's server_answers, by other causes than think
 };
 
 Diagnosis::Diagnosis(DiagnosisOptions options) : options_(std::move(options)) {}

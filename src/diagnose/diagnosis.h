@@ -16,8 +16,11 @@ namespace weir::diagnose {
 struct DiagnosisOptions {
   std::string server;                        // how the upstream is called in the report
   std::optional<std::uint64_t> exchanges{};  // flush() is false once so many have ended; none: no limit. Not 0
-  std::function<void(const ToldVerdict&)>
-      on_verdict{};  // for each pause but the client's own; on the observer's thread
+  // For each pause but the client's own; on the observer's thread.
+  std::function<void(const ToldVerdict&)> on_verdict{};
+  // Has a session acknowledge at once what the next so many reads of this leg take, for a proof; none: nothing is
+  // proven that way. On the observer's thread.
+  std::function<void(const SessionHandle&, LegName, unsigned reads)> acknowledge_at_once{};
 };
 
 // The events that a diagnosis must get, and the rings it reads.

@@ -48,6 +48,12 @@ void Ledger::add_exchange(const Exchange& exchange) {
   exchange_time_ += exchange.end - exchange.begin;
 }
 
+void Ledger::prove(const CauseInfo& cause, Side side, const std::string& who, const std::string& proof) {
+  CauseSum& sum = row(cause, side, who);
+  sum.certainty = Certainty::proven;
+  sum.proof = proof;
+}
+
 void Ledger::see(MonoTime now) {
   first_ = std::min(first_, now);
   last_ = std::max(last_, now);

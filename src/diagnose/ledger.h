@@ -35,6 +35,7 @@ struct CauseSum {
   Side side{};
   std::string who;
   Certainty certainty{};  // the strongest
+  std::string proof;      // what proved it, a clause; empty: nothing did
   std::uint64_t times = 0;
   Nanos lost{};
   Histogram lengths{};
@@ -63,6 +64,8 @@ class Ledger {
   // The time that a server took to answer an exchange, where no other cause claimed it.
   void add_think(const std::string& who, Nanos length);
   void add_exchange(const Exchange& exchange);
+  // What was judged so of this side is proven.
+  void prove(const CauseInfo& cause, Side side, const std::string& who, const std::string& proof);
   void add_connecting(Nanos length) { exchange_time_ += length; }
   void count_session() { ++sessions_; }
   void count_missed(std::uint64_t events) { missed_ += events; }

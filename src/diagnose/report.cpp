@@ -92,8 +92,10 @@ void add_row(std::vector<std::string>& lines, const CauseSum& sum, const Report&
     lines.push_back(std::move(row));
     wrap(lines, std::string(indent, ' '), indent, why, width);
   }
+  const std::string proof = sum.proof.empty() ? "" : ": " + sum.proof;
   wrap(lines, std::string(indent, ' '), indent,
-       fmt::format("{}; p50 {}, p99 {}", to_string(sum.certainty), format_duration(p50), format_duration(p99)), width);
+       fmt::format("{}{}; p50 {}, p99 {}", to_string(sum.certainty), proof, format_duration(p50), format_duration(p99)),
+       width);
   if (!sum.longest.fix.empty()) {
     wrap(lines, std::string(indent, ' '), indent, "fix: " + sum.longest.fix + cut_of(sum), width);
   }

@@ -71,6 +71,7 @@ void SessionTimeline::on_tried(const event::ConnectTried& tried) {
 void SessionTimeline::on_opened(const event::SessionOpened& opened, MonoTime now) {
   client_ = opened.client;
   upstream_ = opened.upstream;
+  handle_ = opened.handle;
   connected_ = true;
   if (Pause* pause = spend(Segment::connecting, Direction::upstream, now)) pause->connect = connect_;
 }

@@ -41,6 +41,7 @@ class SessionTimeline {
   void on_event(const event::Event& event);
 
   [[nodiscard]] auto client() const -> const std::optional<Address>& { return client_; }
+  [[nodiscard]] auto handle() const -> const std::optional<SessionHandle>& { return handle_; }
   [[nodiscard]] auto upstream() const -> const std::optional<Address>& { return upstream_; }
   // The exchange that is open, if any: since when.
   [[nodiscard]] auto open_since() const -> std::optional<MonoTime>;
@@ -80,6 +81,7 @@ class SessionTimeline {
   MonoTime cursor_;  // until then, all time is somebody's
   TimelineReader& reader_;
   std::optional<Address> client_;
+  std::optional<SessionHandle> handle_;
   std::optional<Address> upstream_;
   std::array<Stream, 2> streams_{};
   std::array<std::shared_ptr<const event::LegCounters>, 2> counters_{};  // the last of each leg

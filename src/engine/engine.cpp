@@ -120,6 +120,14 @@ void Engine::ask_counters(const SessionHandle& handle) {
   });
 }
 
+void Engine::acknowledge_at_once(const SessionHandle& handle, LegName leg, unsigned reads) {
+  if (handle.worker >= workers_.size()) return;
+  const auto& worker = workers_[handle.worker];
+  worker->loop->post([target = worker->worker.get(), handle, leg, reads] {
+    if (auto* session = target->find_session(handle)) session->acknowledge_at_once(leg, reads);
+  });
+}
+
 void Engine::stop_accepting() {
   wants_session_ends_.store(true);
   is_ending_ = true;

@@ -171,6 +171,9 @@ class Engine {
 
   // Has a session's observers told the kernel's counters of both its legs, soon; nothing if it has ended. Any thread.
   void ask_counters(const SessionHandle& handle);
+  // What the next so many reads of one of its legs take is acknowledged at once, for a proof by comparison; nothing if
+  // it has ended. Any thread.
+  void acknowledge_at_once(const SessionHandle& handle, LegName leg, unsigned reads);
 
   // At most `most` sessions, by proxy and number. `proxy`: of one only.
   void sessions(const Asker& asker, std::optional<ProxyId> proxy, std::size_t most,

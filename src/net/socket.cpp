@@ -275,6 +275,11 @@ auto unsent_bytes(int fd) -> std::size_t {
   return static_cast<std::size_t>(count);
 }
 
+void acknowledge_now(int fd) {
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+}
+
 auto connection_is_dead(int fd) -> bool { return tcp_state(fd) == TCP_CLOSE; }
 
 void reset_on_close(int fd) {

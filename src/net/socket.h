@@ -83,6 +83,10 @@ class KernelSockets final : public SocketFactory {
 // 0 when the socket cannot tell.
 [[nodiscard]] auto unsent_bytes(int fd) -> std::size_t;
 
+// An acknowledgement that this host's kernel delays leaves at once, and so do those of the next few segments
+// (TCP_QUICKACK, tcp(7)). Nothing if it is no TCP socket.
+void acknowledge_now(int fd);
+
 // Has the connection come to an end without our doing (RST, timeout)? Asks TCP_INFO for the state,
 // which unlike SO_ERROR or a send consumes nothing. Always false for a Unix socket.
 [[nodiscard]] auto connection_is_dead(int fd) -> bool;

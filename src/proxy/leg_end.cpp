@@ -53,7 +53,7 @@ auto KernelPipe::create() -> std::unique_ptr<KernelPipe> {
 }
 
 auto LegEnd::read(std::span<std::byte> into) -> ReadResult {
-  if (extras_ && extras_->stamps.wishes().received) return read_with_time(into);
+  if (extras_) return read_with_extras(into);
   while (true) {
     const ssize_t n = ::recv(fd_.get(), into.data(), into.size(), 0);
     if (n > 0) return {{.bytes = static_cast<std::size_t>(n)}};
@@ -62,7 +62,7 @@ auto LegEnd::read(std::span<std::byte> into) -> ReadResult {
   }
 }
 
-auto LegEnd::read_with_time(std::span<std::byte> into) -> ReadResult {
+auto LegEnd::read_with_extras(std::span<std::byte> into) -> ReadResult {
   alignas(cmsghdr) std::array<std::byte, 128> control;
   iovec part{.iov_base = into.data(), .iov_len = into.size()};
   msghdr message{};
@@ -72,7 +72,13 @@ auto LegEnd::read_with_time(std::span<std::byte> into) -> ReadResult {
     message.msg_control = control.data();
     message.msg_controllen = control.size();
     const ssize_t n = ::recvmsg(fd_.get(), &message, 0);
-    if (n > 0) return {{.bytes = static_cast<std::size_t>(n)}, LegStamps::kernel_time(message)};
+    if (n > 0) {
+      if (extras_->quick_acks > 0) {
+        --extras_->quick_acks;
+        net::acknowledge_now(fd_.get());
+      }
+      return {{.bytes = static_cast<std::size_t>(n)}, LegStamps::kernel_time(message)};
+    }
     if (n == 0) return {{.status = IoStatus::end}};
     if (errno != EINTR) return {failed(errno)};
   }
@@ -105,7 +111,19 @@ void LegEnd::take_stamps(const StampWishes& wishes, std::uint64_t written) {
     }
   }
   if (extras_->stamps.wishes() != wishes) extras_->stamps.set(fd_.get(), wishes, written);
-  if (!wishes.any()) extras_.reset();
+  drop_idle_extras();
+}
+
+void LegEnd::acknowledge_at_once(unsigned reads) {
+  if (!tcp_ || (!extras_ && reads == 0)) return;
+  if (!extras_) extras_ = std::make_unique<LegExtras>();
+  extras_->quick_acks = reads;
+  drop_idle_extras();
+  if (reads > 0) net::acknowledge_now(fd_.get());
+}
+
+void LegEnd::drop_idle_extras() {
+  if (!extras_->stamps.wishes().any() && extras_->quick_acks == 0) extras_.reset();
 }
 
 auto LegEnd::drain_notices(TransmitStamps& stamps) -> std::size_t {  // mutant: so-error-read-first

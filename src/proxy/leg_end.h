@@ -26,6 +26,7 @@ class KernelPipe {
 // What few legs have, and only for as long as somebody asks for it.
 struct LegExtras {
   LegStamps stamps;
+  unsigned quick_acks = 0;  // so many reads more are acknowledged at once
 };
 
 // An Endpoint over a connected, non-blocking TCP or Unix stream socket, which it owns. Whatever it can do beside moving
@@ -51,6 +52,9 @@ class LegEnd {
   // Of TCP only; a Unix socket has no times. What the kernel refuses is left out.
   void take_stamps(const StampWishes& wishes, std::uint64_t written);
   auto drain_notices(TransmitStamps& stamps) -> std::size_t;
+  // What the next so many reads take is acknowledged at once, where this host's kernel would have waited for a segment
+  // to send it with, or for some 40 ms (TCP_QUICKACK, tcp(7), which holds for a moment only). A Unix socket has none.
+  void acknowledge_at_once(unsigned reads);
   [[nodiscard]] auto counters() const -> std::optional<event::LegCounters>;
   void close() { fd_.reset(); }
   void reset();
@@ -59,7 +63,8 @@ class LegEnd {
   auto splice_out(Pipe& pipe) -> IoResult;
 
  private:
-  auto read_with_time(std::span<std::byte> into) -> ReadResult;
+  auto read_with_extras(std::span<std::byte> into) -> ReadResult;
+  void drop_idle_extras();
 
   std::unique_ptr<LegExtras> extras_;  // null: none are wanted
   Fd fd_;

@@ -48,6 +48,8 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   void observers_changed();
   // An observer asks for the kernel's counters; told to all that want them, if bytes may flow.
   void tell_counters();
+  // An observer asks for a proof: see LegEnd::acknowledge_at_once.
+  void acknowledge_at_once(LegName leg, unsigned reads);
   // `ring` has just come: tells it what it has missed of this session.
   void tell_newcomer(event::EventRing& ring) const;
   // The proxy has another list of faults.

@@ -31,6 +31,11 @@ void Session::observers_changed() {
 
 void Session::tell_counters() { relay_.tell_counters(event::ProbePoint::asked); }
 
+void Session::acknowledge_at_once(LegName leg, unsigned reads) {
+  if (phase() != SessionPhase::relaying) return;
+  (leg == LegName::client ? relay_.client() : relay_.server()).end.acknowledge_at_once(reads);
+}
+
 void Session::tell_accepted() const {
   if (!events().wants(EventKind::session_accepted)) return;
   auto accepted = std::make_shared<const event::SessionAccepted>(

@@ -1,3 +1,4 @@
+#include "diagnose/ack_proof.h"
 #include "diagnose/report.h"
 #include "diagnose/story.h"
 
@@ -10,7 +11,7 @@ using testing::HasSubstr;
 
 class DiagnosisTest : public testing::Test {
  protected:
-  Diagnosis diagnosis{{.server = "db:5432", .exchanges = 1000, .on_verdict = {}}};
+  Diagnosis diagnosis{{.server = "db:5432", .exchanges = 1000, .on_verdict = {}, .acknowledge_at_once = {}}};
   auto story(std::uint64_t session) -> Story {
     return Story([this](const event::Event& event) { diagnosis.on_event(event, Nanos{}); }, session);
   }
@@ -114,6 +115,30 @@ TEST_F(DiagnosisTest, ManyClientsShareARowInTheEnd) {
   std::uint64_t times = 0;
   for (const CauseSum& sum : report.causes) times += sum.cause->name == "split_write" ? sum.times : 0;
   EXPECT_EQ(times, 2 * Ledger::most_rows) << "none is left out of the sums";
+}
+
+TEST(AckProof, TakesTheDelayAwayAfterStallsInARowAndPutsItBack) {
+  AckProof proof;
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(proof.on_exchange(true, 42ms), AckProof::Step::nothing);
+  EXPECT_EQ(proof.on_exchange(false, 1ms), AckProof::Step::nothing) << "not in a row";
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(proof.on_exchange(true, 42ms), AckProof::Step::nothing);
+  EXPECT_EQ(proof.on_exchange(true, 42ms), AckProof::Step::take_delay_away);
+  EXPECT_EQ(proof.on_exchange(true, 42ms), AckProof::Step::nothing) << "it had begun before";
+  for (unsigned i = 1; i < AckProof::exchanges_tried; ++i) {
+    EXPECT_EQ(proof.on_exchange(i == 3, 100us), AckProof::Step::nothing) << "one may be late for another reason";
+  }
+  EXPECT_FALSE(proof.proven());
+  EXPECT_EQ(proof.on_exchange(false, 100us), AckProof::Step::put_it_back);
+  EXPECT_EQ(proof.proven(), 100us);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(proof.on_exchange(true, 42ms), AckProof::Step::nothing) << "once a session";
+}
+
+TEST(AckProof, ProvesNothingIfTheStallsStay) {
+  AckProof proof;
+  for (int i = 0; i < 5; ++i) (void)proof.on_exchange(true, 42ms);
+  for (unsigned i = 0; i < AckProof::exchanges_tried; ++i) (void)proof.on_exchange(true, 42ms);
+  EXPECT_EQ(proof.on_exchange(true, 42ms), AckProof::Step::put_it_back);
+  EXPECT_FALSE(proof.proven());
 }
 
 TEST_F(DiagnosisTest, NothingSeenIsToldToo) {
