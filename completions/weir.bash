@@ -35,14 +35,14 @@ _weir() {
     case $each in
       =) ;;
       -*) case "$path:$each" in
-          'weir tap:-s'|'weir tap:--show'|'weir tap:-o'|'weir tap:--output'|'weir tap:--rotate-size'|'weir tap:--rotate-every'|'weir tap:--only'|'weir tap:--limit'|'weir tap:--color'|'weir tap:--filter-client'|'weir tap:--when-slow'|'weir tap:--grep'|'weir tap:-c'|'weir tap:--count'|'weir tap:-t'|'weir tap:--timeout'|'weir tap:--handshake'|'weir tap:--on-connect-failure'|'weir tap:--max-sessions'|'weir tap:--fault-queue-limit'|'weir tap:--keepalive-count'|'weir tap:--fault'|'weir tap:--seed'|'weir tap:--workers'|'weir tap:--for'|'weir tap:--log'|'weir tap:--log-level'|'weir tap:--log-format'|'weir tap:--ready-fd'|'weir demo:--color'|'weir demo:--naive-relay'|'weir check:-c'|'weir check:--config'|'weir serve:-c'|'weir serve:--config'|'weir serve:--api'|'weir serve:--seed'|'weir serve:--workers'|'weir serve:--drain'|'weir serve:--log'|'weir serve:--log-level'|'weir serve:--log-format'|'weir serve:--ready-fd'|'weir serve:--exit-on-eof'|'weir proxy list:--url'|'weir proxy show:--url'|'weir proxy add:--url'|'weir proxy set:--url'|'weir proxy remove:--url'|'weir proxy enable:--url'|'weir proxy disable:--url'|'weir ls:--url'|'weir fault catalog:--url'|'weir fault list:--url'|'weir fault add:--url'|'weir fault set:--url'|'weir fault clear:--url'|'weir fault remove:--url'|'weir watch:--url'|'weir watch:-s'|'weir watch:--show'|'weir watch:-o'|'weir watch:--output'|'weir watch:--rotate-size'|'weir watch:--rotate-every'|'weir watch:--only'|'weir watch:--limit'|'weir watch:--color'|'weir watch:--filter-client'|'weir watch:--when-slow'|'weir watch:--session'|'weir sessions:--url'|'weir sessions:--proxy'|'weir top:--url'|'weir top:--proxy'|'weir session list:--url'|'weir session close:--url'|'weir events:--url'|'weir events:--after') option=$each ;;
+          'weir tap:-s'|'weir tap:--show'|'weir tap:-o'|'weir tap:--output'|'weir tap:--rotate-size'|'weir tap:--rotate-every'|'weir tap:--only'|'weir tap:--limit'|'weir tap:--color'|'weir tap:--filter-client'|'weir tap:--when-slow'|'weir tap:--grep'|'weir tap:-c'|'weir tap:--count'|'weir tap:-t'|'weir tap:--timeout'|'weir tap:--handshake'|'weir tap:--on-connect-failure'|'weir tap:--max-sessions'|'weir tap:--fault-queue-limit'|'weir tap:--keepalive-count'|'weir tap:--fault'|'weir tap:--seed'|'weir tap:--workers'|'weir tap:--for'|'weir tap:--log'|'weir tap:--log-level'|'weir tap:--log-format'|'weir tap:--ready-fd'|'weir why:-t'|'weir why:--timeout'|'weir why:--handshake'|'weir why:--on-connect-failure'|'weir why:--max-sessions'|'weir why:--fault-queue-limit'|'weir why:--keepalive-count'|'weir why:--fault'|'weir why:--for'|'weir why:--exchanges'|'weir why:--fail-over'|'weir why:--ready-fd'|'weir demo:--color'|'weir demo:--naive-relay'|'weir check:-c'|'weir check:--config'|'weir serve:-c'|'weir serve:--config'|'weir serve:--api'|'weir serve:--seed'|'weir serve:--workers'|'weir serve:--drain'|'weir serve:--log'|'weir serve:--log-level'|'weir serve:--log-format'|'weir serve:--ready-fd'|'weir serve:--exit-on-eof'|'weir proxy list:--url'|'weir proxy show:--url'|'weir proxy add:--url'|'weir proxy set:--url'|'weir proxy remove:--url'|'weir proxy enable:--url'|'weir proxy disable:--url'|'weir ls:--url'|'weir fault catalog:--url'|'weir fault list:--url'|'weir fault add:--url'|'weir fault set:--url'|'weir fault clear:--url'|'weir fault remove:--url'|'weir watch:--url'|'weir watch:-s'|'weir watch:--show'|'weir watch:-o'|'weir watch:--output'|'weir watch:--rotate-size'|'weir watch:--rotate-every'|'weir watch:--only'|'weir watch:--limit'|'weir watch:--color'|'weir watch:--filter-client'|'weir watch:--when-slow'|'weir watch:--session'|'weir sessions:--url'|'weir sessions:--proxy'|'weir top:--url'|'weir top:--proxy'|'weir session list:--url'|'weir session close:--url'|'weir events:--url'|'weir events:--after') option=$each ;;
           *) option='' ;;
         esac ;;
       *) if [[ -n $option ]]; then
           option=''
         else
           case "$path $each" in
-            'weir tap'|'weir demo'|'weir check'|'weir serve'|'weir proxy'|'weir proxy list'|'weir proxy show'|'weir proxy add'|'weir proxy set'|'weir proxy remove'|'weir proxy enable'|'weir proxy disable'|'weir ls'|'weir fault'|'weir fault catalog'|'weir fault list'|'weir fault add'|'weir fault set'|'weir fault clear'|'weir fault remove'|'weir watch'|'weir sessions'|'weir top'|'weir session'|'weir session list'|'weir session close'|'weir events'|'weir syslog'|'weir syslog pri'|'weir syslog parse'|'weir help') path="$path $each" ;;
+            'weir tap'|'weir why'|'weir demo'|'weir check'|'weir serve'|'weir proxy'|'weir proxy list'|'weir proxy show'|'weir proxy add'|'weir proxy set'|'weir proxy remove'|'weir proxy enable'|'weir proxy disable'|'weir ls'|'weir fault'|'weir fault catalog'|'weir fault list'|'weir fault add'|'weir fault set'|'weir fault clear'|'weir fault remove'|'weir watch'|'weir sessions'|'weir top'|'weir session'|'weir session list'|'weir session close'|'weir events'|'weir syslog'|'weir syslog pri'|'weir syslog parse'|'weir help') path="$path $each" ;;
             *) arguments+=("$each") ;;
           esac
         fi ;;
@@ -65,6 +65,9 @@ _weir() {
     'weir tap:--log') _weir_words 'stderr stdout file: syslog:local0 syslog:daemon syslog+udp:// syslog+tcp://' ;;
     'weir tap:--log-level') _weir_words 'debug info warning error' ;;
     'weir tap:--log-format') _weir_words 'text json' ;;
+    'weir why:-t'|'weir why:--timeout') _weir_words 'handshake= resolve= connect= connect.attempt= first_byte.client= first_byte.server= idle= idle.client= idle.server= write_stall= half_close= max_duration= reset_grace= drain= tcp.user_timeout= tcp.keepalive.idle= tcp.keepalive.interval=' ;;
+    'weir why:--handshake') _weir_words 'none proxy_protocol' ;;
+    'weir why:--on-connect-failure') _weir_words 'reset close' ;;
     'weir demo:--color') _weir_words 'auto always never' ;;
     'weir check:-c'|'weir check:--config') _weir_files ;;
     'weir serve:-c'|'weir serve:--config') _weir_files ;;
@@ -82,8 +85,9 @@ _weir() {
     return 0
   fi
   case "$path" in
-    'weir') if [[ $word == -* ]]; then _weir_words '-V --version -h --help'; else _weir_words 'tap demo check serve proxy ls fault watch sessions top session events syslog help'; fi ;;
+    'weir') if [[ $word == -* ]]; then _weir_words '-V --version -h --help'; else _weir_words 'tap why demo check serve proxy ls fault watch sessions top session events syslog help'; fi ;;
     'weir tap') if [[ $word == -* ]]; then _weir_words '-h --help -s --show -o --output --overwrite --rotate-size --rotate-every --only --limit --color --filter-client --when-slow --grep -c --count -t --timeout --handshake --on-connect-failure --max-sessions --fault-queue-limit --keepalive-count --fault --seed --workers --once --for --log --log-level --log-format -q --quiet --ready-fd'; fi ;;
+    'weir why') if [[ $word == -* ]]; then _weir_words '-h --help -t --timeout --handshake --on-connect-failure --max-sessions --fault-queue-limit --keepalive-count --fault --for --exchanges --once --fail-over --no-proof --json --ready-fd'; fi ;;
     'weir demo') if [[ $word == -* ]]; then _weir_words '-h --help --color --naive-relay'; fi ;;
     'weir check') if [[ $word == -* ]]; then _weir_words '-h --help -c --config'; fi ;;
     'weir serve') if [[ $word == -* ]]; then _weir_words '-h --help -c --config --api --seed --workers --drain --compat-open --log --log-level --log-format -q --quiet --ready-fd --exit-on-eof'; fi ;;

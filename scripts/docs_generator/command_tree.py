@@ -86,6 +86,7 @@ class Program(Command):
         self.version = found.group()
         self.faults: list[Entry] = field(record, "faults", list, self.name, [])
         self.settings: list[Entry] = field(record, "settings", list, self.name, [])
+        self.causes: list[Entry] = field(record, "causes", list, self.name, [])
 
 
 def read_program(text: str) -> Program:

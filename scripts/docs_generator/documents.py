@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .causes_page import causes_page
 from .command_tree import Program
 from .completion import completion
 from .faults_page import faults_page
@@ -25,7 +26,8 @@ MAN_PAGE = Document(Path("docs/man/weir.1"), man_page)
 COMPLETION = Document(Path("completions/weir.bash"), completion)
 FAULTS = Document(Path("docs/faults.md"), faults_page, lambda program: bool(program.faults))
 SETTINGS = Document(Path("docs/settings.md"), settings_page, lambda program: bool(program.settings))
-DOCUMENTS = (MAN_PAGE, COMPLETION, FAULTS, SETTINGS)
+CAUSES = Document(Path("docs/causes.md"), causes_page, lambda program: bool(program.causes))
+DOCUMENTS = (MAN_PAGE, COMPLETION, FAULTS, SETTINGS, CAUSES)
 
 Texts = dict[Path, str]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .command_tree import BadTree, Entry, read_program
-from .documents import COMPLETION, FAULTS, MAN_PAGE, SETTINGS, differences, generated, write
+from .documents import CAUSES, COMPLETION, FAULTS, MAN_PAGE, SETTINGS, differences, generated, write
 
 SAMPLE: dict[str, Any] = {
     "name": "weir",
@@ -28,6 +28,7 @@ SAMPLE: dict[str, Any] = {
     "settings": [{"name": "most", "values": "a number", "default": "off", "takes_effect": "new sessions",
                   "doc": "How many"},
                  {"name": "where", "values": "a place", "default": "", "takes_effect": "reopening", "doc": "Where"}],
+    "causes": [{"name": "nap", "doc": "It slept", "signals": "Silence", "look_alikes": "A thought"}],
     "commands": [
         {"name": "tap", "description": "Show every byte", "footer":
          "Timeouts:\n  idle.client              off    the client's silence\n  drain  30s  the end\n",
@@ -158,6 +159,8 @@ def self_test() -> bool:
         failures += [f"not in docs/faults.md: {part!r}" for part in FAULTS_HOLDS if part not in texts[FAULTS.path]]
         failures += [f"not in docs/settings.md: {part!r}" for part in SETTINGS_HOLDS
                      if part not in texts[SETTINGS.path]]
+        if "### `nap`\n\nIt slept.\n" not in texts[CAUSES.path]:
+            failures.append("not in docs/causes.md: the cause")
         (folder / FAULTS.path).write_text("By hand.\n" + texts[FAULTS.path], encoding="utf-8")
         if generated(read_program(json.dumps(SAMPLE)), folder)[FAULTS.path] != "By hand.\n" + texts[FAULTS.path]:
             failures.append("what stands above the mark of docs/faults.md is not kept")

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "cli/command.h"
+#include "diagnose/cause.h"
 #include "fault/catalog.h"
 #include "proxy/setting_catalog.h"
 
@@ -70,10 +71,22 @@ auto describe_settings() -> ordered_json {
   return settings;
 }
 
+// The causes of lost time, from which docs/causes.md is made.
+auto describe_causes() -> ordered_json {
+  ordered_json causes = ordered_json::array();
+  for (const auto* cause : diagnose::causes()) {
+    causes.push_back({{"name", cause->name},
+                      {"doc", cause->doc},
+                      {"signals", cause->signals},
+                      {"look_alikes", cause->look_alikes}});
+  }
+  return causes;
+}
+
 }  // namespace
 
-// Hidden: the command tree and the catalogs of faults and settings as JSON, from which scripts/generate-docs
-// makes the man page, the completion, docs/faults.md and docs/settings.md.
+// Hidden: the command tree and the catalogs as JSON, from which scripts/generate-docs makes the man page, the
+// completion, docs/faults.md, docs/settings.md and docs/causes.md.
 void add_help_json(Command app, int& exit_code) {
   Command help = app.add_subcommand("help-json", "Print the command tree as JSON");
   help.hide();
@@ -82,6 +95,7 @@ void add_help_json(Command app, int& exit_code) {
     tree["version"] = version_text();
     tree["faults"] = describe_faults();
     tree["settings"] = describe_settings();
+    tree["causes"] = describe_causes();
     std::puts(tree.dump(2).c_str());
     exit_code = exit_ok;
   });

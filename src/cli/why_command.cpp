@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/ends.h"
 #include "cli/fault_options.h"
+#include "cli/ready_fd.h"
 #include "cli/setting_options.h"
 #include "cli/terminal_width.h"
 #include "cli/usage_error.h"
@@ -37,6 +38,7 @@ struct WhyArguments {
   std::string fail_over;
   bool json = false;
   bool no_proof = false;
+  std::optional<int> ready_fd;
 };
 
 struct WhyPlan {
@@ -72,6 +74,7 @@ auto make_plan(const WhyArguments& arguments) -> Result<WhyPlan> {
   const auto fail_over = duration("--fail-over", arguments.fail_over);
   if (!fail_over) return tl::make_unexpected(fail_over.error());
   plan.fail_over = *fail_over;
+  if (auto open = check_ready_fd(arguments.ready_fd); !open) return tl::make_unexpected(open.error());
   return plan;
 }
 
@@ -114,13 +117,15 @@ auto run_why(const WhyArguments& arguments) -> int {
   const std::string upstream = plan->proxy.rules.upstream.text;
   const auto listening = (*engine)->add_proxy(std::move(plan->proxy));
   if (!listening) return complain(listening.error().message, exit_failure);
-  fmt::print(stderr, "weir: listening on {}, upstream {}; the report comes at the end\n", listening->text, upstream);
+  const std::string line = fmt::format("listening on {}, upstream {}", listening->text, upstream);
+  fmt::print(stderr, "weir: {}; the report comes at the end\n", line);
+  if (auto told = tell_ready_fd(arguments.ready_fd, line); !told) return complain(told.error().message, exit_failure);
   (*engine)->start();
   engine::LifecycleOptions life{.drain = Nanos{0},  // who types Ctrl-C wants the report
                                 .end_after = plan->end_after,
                                 .why_deaf = [] { return "all exchanges of --exchanges were seen"; },
                                 .until_sessions_end = arguments.once,
-                                .say = [](std::string_view line) { fmt::print(stderr, "weir: {}\n", line); },
+                                .say = [](std::string_view said) { fmt::print(stderr, "weir: {}\n", said); },
                                 .tells_lag = false,
                                 .on_hangup = {}};
   (void)engine::run_to_end(**engine, life);
@@ -153,6 +158,10 @@ void add_why(Command app, int& exit_code) {
   why.add_flag("--no-proof", arguments->no_proof,
                "Prove nothing by comparison: the ACKs of a session that stalls are never sent at once");
   why.add_flag("--json", arguments->json, "Print the report as one JSON object");
+  why.add_option("--ready-fd", arguments->ready_fd,
+                 "Also write the \"listening on\" line to this descriptor, for scripts")
+      .type_name("N")
+      .range(0, 1 << 20);
   why.footer(
       "An exchange is a request and its response, by turns. The time of each is somebody's: the client that sends, the "
       "server that answers or sends, Weir, or the path. A pause of a millisecond or more is judged; docs/causes.md "
