@@ -202,6 +202,7 @@ auto run_tap(const TapArguments& arguments) -> int {
                                 .until_sessions_end = arguments.once,
                                 .say = {},
                                 .tells_lag = true,
+                                .each_second = {},
                                 .on_hangup = {}};
   life.why_deaf = [&] { return output.closed() ? "the view's output was closed" : "all chunks of -c were shown"; };
   life.say = [&](std::string_view line) { log.info(line); };

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/duration.h"
@@ -83,6 +84,26 @@ auto is_too_slow(const diagnose::Report& report, Nanos limit) -> bool {
   return std::ranges::any_of(report.worst, [limit](const auto& verdict) { return verdict.length > limit; });
 }
 
+// The report so far, on a terminal: drawn anew in place each second, so that what was typed above stays in sight.
+class LiveReport {
+ public:
+  void draw(const diagnose::Report& report) {
+    const TerminalSize size = terminal_size();
+    auto lines = diagnose::report_lines(report, size.columns);
+    if (lines.size() >= size.rows) lines.resize(size.rows - 1);
+    clear();
+    for (const std::string& line : lines) fmt::print("{}\n", line);
+    std::fflush(stdout);
+    drawn_ = lines.size();
+  }
+  void clear() {
+    if (drawn_ > 0) fmt::print("\x1b[{}A\x1b[J", std::exchange(drawn_, 0));  // ECMA-48: up, and erase from there
+  }
+
+ private:
+  std::size_t drawn_ = 0;
+};
+
 auto print_report(const diagnose::Report& report, bool json) -> bool {
   if (json) {
     print_why_json(report);
@@ -118,7 +139,8 @@ auto run_why(const WhyArguments& arguments) -> int {
   const auto listening = (*engine)->add_proxy(std::move(plan->proxy));
   if (!listening) return complain(listening.error().message, exit_failure);
   const std::string line = fmt::format("listening on {}, upstream {}", listening->text, upstream);
-  fmt::print(stderr, "weir: {}; the report comes at the end\n", line);
+  const bool is_live = !arguments.json && ::isatty(STDOUT_FILENO) == 1;
+  fmt::print(stderr, "weir: {}; {}\n", line, is_live ? "Ctrl-C ends it" : "the report comes at the end");
   if (auto told = tell_ready_fd(arguments.ready_fd, line); !told) return complain(told.error().message, exit_failure);
   (*engine)->start();
   engine::LifecycleOptions life{.drain = Nanos{0},  // who types Ctrl-C wants the report
@@ -127,8 +149,12 @@ auto run_why(const WhyArguments& arguments) -> int {
                                 .until_sessions_end = arguments.once,
                                 .say = [](std::string_view said) { fmt::print(stderr, "weir: {}\n", said); },
                                 .tells_lag = false,
+                                .each_second = {},
                                 .on_hangup = {}};
+  LiveReport live;
+  if (is_live) life.each_second = [&] { live.draw(diagnosis.report()); };
   (void)engine::run_to_end(**engine, life);
+  live.clear();
   const diagnose::Report report = diagnosis.report();
   if (!print_report(report, arguments.json)) return complain("the report could not be written", exit_failure);
   return plan->fail_over && is_too_slow(report, *plan->fail_over) ? exit_slow : exit_ok;

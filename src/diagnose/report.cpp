@@ -113,7 +113,10 @@ auto report_lines(const Report& report, std::size_t width) -> std::vector<std::s
   }
   wrap(lines, "", 0, head, width);
   if (!report.causes.empty()) {
-    lines.push_back(fmt::format("{:>8} {:>8} {:>8}  {:<24}  {}", "lost", "share", "times", "who", "why"));
+    std::string heads = fmt::format("{:>8} {:>8} {:>8}  {:<24}  ", "lost", "share", "times", "who");
+    const bool has_why = heads.size() + least_why <= width;
+    heads = has_why ? heads + "why" : heads.substr(0, heads.find_last_not_of(' ') + 1);
+    lines.push_back(std::move(heads));
   }
   for (const CauseSum& sum : std::span(report.causes).first(std::min(report.causes.size(), rows_shown))) {
     add_row(lines, sum, report, width);

@@ -65,10 +65,11 @@ auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
     if (!orders.say.empty()) options.say(orders.say);
     if (orders.end_sessions) engine.end_sessions(orders.end_sessions->cause, orders.end_sessions->detail);
   };
+  MonoTime second = clock.mono() + std::chrono::seconds{1};
   while (true) {
     auto end = drain.deadline();
     if (over && (!end || *over < *end)) end = over;
-    if (options.tells_lag) {
+    if (options.tells_lag || options.each_second) {
       const MonoTime look_again = clock.mono() + std::chrono::seconds{1};
       end = end ? std::min(*end, look_again) : look_again;
     }
@@ -93,6 +94,10 @@ auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
     }
     if (options.tells_lag) {
       if (const auto said = lag.look(clock.mono(), engine.observer_lag())) options.say(*said);
+    }
+    if (options.each_second && clock.mono() >= second) {
+      second = clock.mono() + std::chrono::seconds{1};
+      options.each_second();
     }
     obey(drain.on_time(clock.mono()));
     const bool once_done = options.until_sessions_end && news.accept_limit_reached;

@@ -18,6 +18,7 @@ struct LifecycleOptions {
   bool until_sessions_end = false;            // --once: end when the accepted sessions have
   std::function<void(std::string_view)> say;  // a line for people, without a newline
   bool tells_lag = false;                     // and say, while it happens, that a view is slower than the traffic
+  std::function<void()> each_second{};        // none: nothing is to be done meanwhile
   std::function<void()> on_hangup{};          // none: SIGHUP does what it does; else block_signals(true) first
 };
 

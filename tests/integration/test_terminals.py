@@ -21,8 +21,8 @@ from weir_process import BINARY, run_weir
 
 pytestmark = pytest.mark.usefixtures("weir_binary")
 
-COMMANDS = ["", "tap", "demo", "check", "serve", "proxy", "proxy add", "proxy set", "fault", "fault add", "watch",
-            "sessions", "top", "session", "session close", "events", "syslog", "syslog parse", "ls", "help"]
+COMMANDS = ["", "tap", "demo", "why", "check", "serve", "proxy", "proxy add", "proxy set", "fault", "fault add",
+            "watch", "sessions", "top", "session", "session close", "events", "syslog", "syslog parse", "ls", "help"]
 
 
 class Terminal:
@@ -342,3 +342,22 @@ def stuffed(client):
         with contextlib.suppress(BlockingIOError):
             call()
     return True
+
+
+# -- why ---------------------------------------------------------------------------------------------
+
+
+def test_why_draws_its_report_in_place_while_it_runs(terminal):
+    with echo_server() as upstream:
+        why = terminal("why", "0", f"127.0.0.1:{upstream}")
+        port = int(wait_until(lambda: re.search(r"listening on 127.0.0.1:(\d+)", why.read()), "it listens")[1])
+        with socket.create_connection(("127.0.0.1", port), timeout=10 * PATIENCE) as client:
+            for _ in range(2):
+                client.sendall(b"question")
+                assert client.recv(8) == b"question"
+            wait_until(lambda: "1 session, 1 exchange in" in why.read(), "the first exchange is told while it runs")
+        why.type("\x03")
+        code, text = why.wait()
+    assert code == 0
+    assert re.search(r"\x1b\[\d+A\x1b\[J1 session, \d exchanges? in", text), "drawn over the one before"
+    assert all(len(re.sub(r"\x1b\[[0-9]*[AJ]", "", line)) <= 80 for line in text.splitlines())

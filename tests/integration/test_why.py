@@ -98,7 +98,7 @@ def test_the_story_is_named_with_its_side_its_cause_and_its_cut_and_proven(why):
     assert report["causes"][0] is split, "nothing cost more"
     assert split["side"] == "client" and split["who"] == "client 127.0.0.1"
     assert split["certainty"] == "proven" and "delay of the ACK off" in split["proof"]
-    assert 10 <= split["times"] <= 39 and split["share"] > 0.5
+    assert split["times"] >= 5 and split["lost_ns"] >= split["times"] * 36_000_000
     assert "TCP_NODELAY" in split["fix"]
     worst = [each for each in report["worst"] if each["cause"] == "split_write"][0]
     assert worst["evidence"]["cut"] == 128 and worst["evidence"]["behind"] == 168
