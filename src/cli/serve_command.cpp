@@ -123,6 +123,7 @@ void add_serve(Command app, int& exit_code) {
       "(GET /api/v1/openapi.json lists them), and Prometheus under /metrics.\n"
       "It listens on this machine only, unless WEIR_TOKEN in the environment sets a token, which requests then send as "
       "Authorization: Bearer TOKEN.\n"
+      "Each line of text on stderr begins with the time in UTC, unless it goes to systemd's journal, which notes it.\n"
       "\nExamples:\n"
       "  weir serve                            then point a toxiproxy client at localhost:8474\n"
       "  weir serve --api unix:/run/weir.sock  for one user only\n"

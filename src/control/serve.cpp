@@ -34,8 +34,11 @@ auto cannot_end(int fd, const std::string& why) -> tl::unexpected<Error> {
   return failure(fmt::format("--exit-on-eof {}: {}; give a pipe or a socket that is open", fd, why));
 }
 
+// Its lines are read when something has gone wrong, hours later and beside the logs of others.
 auto log_settings(const ServeOptions& options, const Config& config) -> syslog::LogSettings {
-  return settle(options.log, config.log, options.quiet);
+  auto settings = settle(options.log, config.log, options.quiet);
+  settings.with_time = true;
+  return settings;
 }
 
 // The control thread: one loop for the API, signals and the engine's news.

@@ -5,11 +5,13 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <cstdlib>
 #include <vector>
 
 #include "base/upstream_address.h"
@@ -211,6 +213,14 @@ auto check_target(const Target& target) -> Result<void> {
   const auto file = open_file(target.path);
   if (file || file.error().code == ENXIO) return {};  // a FIFO whose reader may come
   return failure(fmt::format("{}: {}", target.text, file.error().message), file.error().code);
+}
+
+// systemd.exec(5): device and inode of the journal's socket. A descriptor that was redirected since has others.
+auto is_journal(int fd) -> bool {
+  const char* stream = std::getenv("JOURNAL_STREAM");
+  struct stat status {};
+  if (stream == nullptr || ::fstat(fd, &status) != 0) return false;
+  return stream == fmt::format("{}:{}", status.st_dev, status.st_ino);
 }
 
 }  // namespace weir::syslog

@@ -39,6 +39,10 @@ class LogOutput {
 // Can a file be opened for it? An Error says why not; always fine for other targets, which may come up later.
 [[nodiscard]] auto check_target(const Target& target) -> Result<void>;
 
+// Is the descriptor the connection to systemd's journal, as JOURNAL_STREAM in the environment says? The journal knows
+// when each line came.
+[[nodiscard]] auto is_journal(int fd) -> bool;
+
 inline constexpr int connect_patience_ms = 5000;
 
 }  // namespace weir::syslog

@@ -53,6 +53,7 @@ void cut(std::string& text, std::size_t most) {
   text.resize(most);
 }
 
+// RFC 3339 in UTC, with microseconds.
 auto timestamp(WallTime time) -> std::string {
   const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
   return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:06}Z", fmt::gmtime(static_cast<std::time_t>(micros / 1'000'000)),
@@ -111,9 +112,9 @@ auto as_json(const LogRecord& record) -> std::string {
   return line + '}';
 }
 
-// For a person who looks on, who knows the time.
-auto for_terminal(const LogRecord& record, const Speaker& speaker) -> std::string {
-  std::string line = speaker.app + ": ";
+// For a person: one who looks on knows the time, one who reads it later does not.
+auto for_person(const LogRecord& record, const LineStyle& style, const Speaker& speaker) -> std::string {
+  std::string line = (style.with_time ? line_time(record.time) : "") + speaker.app + ": ";
   if (record.level == LogLevel::warning || record.level == LogLevel::debug) {
     line += std::string(to_string(record.level)) + ": ";
   }
@@ -175,13 +176,20 @@ auto Speaker::this_process() -> Speaker {
   return {.host = host.data(), .procid = std::to_string(::getpid())};
 }
 
-auto written(const LogRecord& record, const Target& target, LineFormat format, const Speaker& speaker) -> std::string {
+// The form of the other times, cut to what a person reads.
+auto line_time(WallTime time) -> std::string {
+  constexpr std::size_t to_milliseconds = sizeof "2026-05-09T12:03:07.123" - 1;
+  return timestamp(time).substr(0, to_milliseconds) + "Z ";
+}
+
+auto written(const LogRecord& record, const Target& target, const LineStyle& style, const Speaker& speaker)
+    -> std::string {
   if (target.is_syslog()) return as_syslog(record, target, speaker);
   std::string line;
-  if (format == LineFormat::json) {
+  if (style.format == LineFormat::json) {
     line = as_json(record);
   } else {
-    line = target.transport == Transport::file ? for_file(record) : for_terminal(record, speaker);
+    line = target.transport == Transport::file ? for_file(record) : for_person(record, style, speaker);
     cut(line, longest_message);
   }
   return line + '\n';

@@ -19,19 +19,25 @@ void say_on_stderr(const std::string& line) {
   if (::poll(&stderr_now, 1, 0) == 1) (void)!::write(STDERR_FILENO, line.data(), line.size());
 }
 
+// The journal knows the time of a line.
+auto without_double_time(LineStyle style, int fd) -> LineStyle {
+  style.with_time = style.with_time && !is_journal(fd);
+  return style;
+}
+
 }  // namespace
 
 // Outlives the sink if its thread is stuck.
 struct LogSink::Shared {
-  Shared(const Target& to, LineFormat as, const Clock& by)
-      : target(to), format(as), clock(by), queue(by), output(make_output(target, interruption)) {}
+  Shared(const Target& to, const LineStyle& as, const Clock& by)
+      : target(to), style(as), clock(by), queue(by), output(make_output(target, interruption)) {}
 
   void run();
   void outage(const std::string& why);
   void show(const LogDelivery& delivery);  // under the mutex
 
   const Target target;
-  const LineFormat format;
+  const LineStyle style;
   const Clock& clock;
   const Speaker speaker = Speaker::this_process();
   Interruption interruption;
@@ -51,8 +57,9 @@ struct LogSink::Shared {
 
 void LogSink::Shared::outage(const std::string& why) {
   if (target.transport == Transport::standard_error) return;
-  say_on_stderr(fmt::format("weir: log {}: {}; it is tried again, and what does not fit meanwhile is counted\n",
-                            target.text, why));
+  const bool with_time = without_double_time(style, STDERR_FILENO).with_time;
+  say_on_stderr(fmt::format("{}weir: log {}: {}; it is tried again, and what does not fit meanwhile is counted\n",
+                            with_time ? line_time(clock.wall()) : "", target.text, why));
 }
 
 void LogSink::Shared::show(const LogDelivery& delivery) {
@@ -62,8 +69,10 @@ void LogSink::Shared::show(const LogDelivery& delivery) {
 }
 
 void LogSink::Shared::run() {
+  const int fd = target.transport == Transport::standard_output ? STDOUT_FILENO : STDERR_FILENO;
+  const LineStyle its_style = without_double_time(style, fd);
   LogDelivery delivery(
-      queue, *output, clock, [this](const LogRecord& record) { return written(record, target, format, speaker); },
+      queue, *output, clock, [&](const LogRecord& record) { return written(record, target, its_style, speaker); },
       [this](const std::string& why) { outage(why); });
   std::unique_lock lock(mutex);
   while (!closing) {
@@ -93,8 +102,8 @@ void LogSink::Shared::run() {
   rests.notify_all();
 }
 
-LogSink::LogSink(const Target& target, LineFormat format, const Clock& clock)
-    : shared_(std::make_shared<Shared>(target, format, clock)) {
+LogSink::LogSink(const Target& target, const LineStyle& style, const Clock& clock)
+    : shared_(std::make_shared<Shared>(target, style, clock)) {
   shared_->shown.target = target.text;
   // Signals are the control thread's.
   sigset_t all;
@@ -143,6 +152,6 @@ auto LogSink::status() const -> SinkStatus {
 }
 
 auto LogSink::target() const -> const Target& { return shared_->target; }
-auto LogSink::format() const -> LineFormat { return shared_->format; }
+auto LogSink::style() const -> const LineStyle& { return shared_->style; }
 
 }  // namespace weir::syslog

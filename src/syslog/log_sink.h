@@ -23,7 +23,8 @@ struct SinkStatus {
 // disk, a terminal and getaddrinfo(3) know no way of waiting but blocking.
 class LogSink {
  public:
-  LogSink(const Target& target, LineFormat format, const Clock& clock);
+  // A target that is the journal gets no time, whatever the style says.
+  LogSink(const Target& target, const LineStyle& style, const Clock& clock);
   // Gives what is queued half a second to get out, then interrupts; a thread that even then does not end, as
   // in a lookup, is left to itself.
   ~LogSink();
@@ -37,7 +38,7 @@ class LogSink {
   auto flush(Nanos patience) -> bool;
   [[nodiscard]] auto status() const -> SinkStatus;
   [[nodiscard]] auto target() const -> const Target&;
-  [[nodiscard]] auto format() const -> LineFormat;
+  [[nodiscard]] auto style() const -> const LineStyle&;  // as it was asked for
 
   static constexpr Nanos patience_at_end = std::chrono::milliseconds{500};
 

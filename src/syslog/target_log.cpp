@@ -40,13 +40,13 @@ auto TargetLog::configure(const LogSettings& settings) -> Result<void> {
     const std::lock_guard lock(mutex_);
     before = sinks_;
   }
+  const LineStyle style{.format = settings.format, .with_time = settings.with_time};
   std::vector<std::shared_ptr<LogSink>> after;
   for (const Target& target : settings.targets) {
     const auto kept = std::find_if(before.begin(), before.end(), [&](const auto& sink) {
-      return sink->target().text == target.text && sink->target().least == target.least &&
-             sink->format() == settings.format;
+      return sink->target().text == target.text && sink->target().least == target.least && sink->style() == style;
     });
-    after.push_back(kept != before.end() ? *kept : std::make_shared<LogSink>(target, settings.format, clock_));
+    after.push_back(kept != before.end() ? *kept : std::make_shared<LogSink>(target, style, clock_));
   }
   {
     const std::lock_guard lock(mutex_);

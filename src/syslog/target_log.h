@@ -15,6 +15,7 @@ namespace weir::syslog {
 struct LogSettings {
   LogLevel level = LogLevel::info;
   LineFormat format = LineFormat::text;  // of stderr, stdout and files
+  bool with_time = false;                // text on stderr and stdout has it too
   std::vector<Target> targets{Target{.text = "stderr"}};
   [[nodiscard]] static auto parse_targets(const std::vector<std::string>& texts) -> Result<std::vector<Target>>;
 };

@@ -1,8 +1,10 @@
 """Weir's own log: its targets against rsyslogd and files, and targets that are dead or take nothing."""
 
 import contextlib
+import datetime
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -55,6 +57,44 @@ def test_an_upstream_that_cannot_be_reached_is_told_once_in_a_while(start):
     assert len(told) == 1, told
     said = f"the upstream cannot be reached: {upstream}: Connection refused proxy=db cause=connect.refused"
     assert told[0].endswith(said)
+
+
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+
+
+def seconds_of(line):
+    """When the line was said, as it says itself."""
+    stamp = line.partition(" ")[0]
+    return datetime.datetime.strptime(stamp, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()
+
+
+@pytest.mark.parametrize("target", ["stderr", "stdout"])
+def test_lines_of_serve_begin_with_the_time(start, target):
+    began = time.time()
+    serve = start("--log", target, environment={"TZ": "Asia/Tokyo"})
+    make_proxy(serve, "db")
+    lines = wait_until(lambda: "proxy.created" in serve.stderr() and serve.stderr().splitlines(), "both are told")
+    assert [re.sub(f"^{TIME} ", "", line) for line in lines] == [
+        f"weir: serving the API on 127.0.0.1:{serve.port}", "weir: proxy.created proxy=db"]
+    assert began - 0.001 <= seconds_of(lines[0]) <= seconds_of(lines[1]) <= time.time()
+
+
+def test_the_journal_adds_the_time_itself(weir_binary, tmp_path):
+    """systemd says by device and inode which descriptor leads to the journal; the same words about another one are void."""
+    ours, its = socket.socketpair()
+    status = os.fstat(its.fileno())
+    with ours, its, open(tmp_path / "redirected", "w+") as redirected:
+        ours.settimeout(20 * PATIENCE)
+        for stderr, begin in ((its, "weir: "), (redirected, f"{TIME} weir: ")):
+            process = subprocess.Popen([BINARY, "serve", "--api", "127.0.0.1:0"], stderr=stderr, stdin=subprocess.DEVNULL,
+                                       env={**os.environ, "JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"})
+            try:
+                said = (ours.recv(65536).decode() if stderr is its else
+                        wait_until(lambda: (tmp_path / "redirected").read_text(), "it says that it listens"))
+            finally:
+                process.terminate()
+                process.wait(20 * PATIENCE)
+            assert re.match(f"{begin}serving the API on ", said), said
 
 
 TEMPLATE = "%pri%|%syslogfacility-text%|%app-name%|%procid%|%structured-data%|%msg%"
@@ -203,7 +243,7 @@ def test_a_dead_target_is_counted_and_comes_back(start, tmp_path):
     (status,) = wait_until(lambda: [each for each in serve.get("/api/v1/log").json["targets"] if each["trouble"]],
                            "the target is down")
     assert (status["up"], status["trouble"]) == (False, "Connection refused")
-    assert serve.stderr().startswith(f"weir: log {target}: Connection refused;")
+    assert re.match(f"{TIME} weir: log {re.escape(target)}: Connection refused;", serve.stderr())
     assert counters(serve)[f'weir_log_up{{target="{target}"}}'] == 0
     with socket.create_server(("127.0.0.1", port)) as back:
         back.settimeout(60 * PATIENCE)

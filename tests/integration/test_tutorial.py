@@ -43,6 +43,7 @@ DURATION = r"\d+(?:\.\d+)?(?:ns|us|ms|s|m|h| seconds)\b"
 # What may differ, and the pattern that stands for it.
 LOOSE = [
     (r"\d\d:\d\d:\d\d\.\d{6}", r"\d\d:\d\d:\d\d\.\d{6}"),
+    (r"\d\d:\d\d:\d\d\.\d{3}Z", r"\d\d:\d\d:\d\d\.\d{3}Z"),
     (r"\d{4}-\d\d-\d\d", r"\d{4}-\d\d-\d\d"),
     (rf'(?<![="\w.]){DURATION}', f"({DURATION})"),
     (r"\d+ B/s", r"[\d.]+ \w*B/s"),

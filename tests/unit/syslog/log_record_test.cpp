@@ -21,9 +21,11 @@ auto record(std::string message, LogLevel level = LogLevel::info) -> LogRecord {
           .fields = {{"proxy", "db"}, {"why", "two words"}}};
 }
 
-auto as(const std::string& target, const LogRecord& what, LineFormat format = LineFormat::text) -> std::string {
-  return written(what, *Target::parse(target), format, speaker);
+auto as(const std::string& target, const LogRecord& what, const LineStyle& style = {}) -> std::string {
+  return written(what, *Target::parse(target), style, speaker);
 }
+
+constexpr LineStyle json{.format = LineFormat::json};
 
 TEST(LogRecord, OnATerminalAndInAFile) {
   EXPECT_EQ(as("stderr", record("fault.added")), "weir: fault.added proxy=db why=\"two words\"\n");
@@ -32,15 +34,27 @@ TEST(LogRecord, OnATerminalAndInAFile) {
             "2023-11-14T22:13:20.123456Z info fault.added proxy=db why=\"two words\"\n");
 }
 
+TEST(LogRecord, ForWhoeverReadsItLaterTheTimeStandsInFrontAndTheRestIsTheSame) {
+  const LineStyle with_time{.with_time = true};
+  EXPECT_EQ(as("stderr", record("fault.added"), with_time),
+            "2023-11-14T22:13:20.123Z " + as("stderr", record("fault.added")));
+  EXPECT_EQ(as("stdout", record("careful", LogLevel::warning), with_time),
+            "2023-11-14T22:13:20.123Z " + as("stdout", record("careful", LogLevel::warning)));
+  EXPECT_EQ(as("file:x", record("fault.added"), with_time), as("file:x", record("fault.added"))) << "it has one";
+  EXPECT_EQ(as("stderr", record("x"), {.format = LineFormat::json, .with_time = true}),
+            as("stderr", record("x"), json));
+  EXPECT_EQ(as("syslog:local3", record("x"), with_time), as("syslog:local3", record("x")));
+}
+
 TEST(LogRecord, AsJson) {
-  EXPECT_EQ(as("stdout", record("it's \"so\""), LineFormat::json),
+  EXPECT_EQ(as("stdout", record("it's \"so\""), json),
             R"({"time":"2023-11-14T22:13:20.123456Z","level":"info","message":"it's \"so\"","proxy":"db",)"
             R"("why":"two words"})"
             "\n");
 }
 
 TEST(LogRecord, AnyBytesAreJson) {
-  const auto line = as("stdout", record("a\n\x01\"\\\xff\xC3\xA4\xed\xa0\x80"), LineFormat::json);
+  const auto line = as("stdout", record("a\n\x01\"\\\xff\xC3\xA4\xed\xa0\x80"), json);
   EXPECT_THAT(line, HasSubstr("\"message\":\"a\\u000a\\u0001\\\"\\\\\\ufffd\xC3\xA4\\ufffd\\ufffd\\ufffd\""));
 }
 
