@@ -6,11 +6,13 @@
 
 #include <array>
 #include <boost/asio/buffer.hpp>
+#include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <cerrno>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/control_characters.h"
 #include "base/json_shape.h"
@@ -32,6 +34,61 @@ auto connect_to(const sockaddr* address, socklen_t length) -> Fd {
   if (::connect(fd.get(), address, length) != 0) return {};
   return fd;
 }
+
+// Whoever answers moves no cursor of our terminal.
+auto without_controls(std::string text) -> std::string {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (const auto control = control_bytes_at(text, i); control > 0) text.replace(i, control, "?");
+  }
+  return text;
+}
+
+// An answer whose body is handed on as it comes: in chunks, of a length that is said, or up to the end of the
+// connection.
+class StreamReader {
+ public:
+  StreamReader() {
+    parser_.body_limit(boost::none);
+    parser_.header_limit(Client::most_refusal_bytes);
+    parser_.eager(true);
+  }
+  // What was read; nothing means that the connection has ended. Gives `take` what of it is the body. An error: this is
+  // no HTTP.
+  template <class Take>
+  auto feed(std::string_view bytes, Take take) -> boost::beast::error_code {
+    boost::beast::error_code error;
+    if (bytes.empty()) {
+      if (parser_.got_some() && !parser_.is_done()) parser_.put_eof(error);
+      return {};  // is_whole() says whether something is missing
+    }
+    unread_ += bytes;
+    while (!unread_.empty() && !parser_.is_done()) {
+      std::array<char, 65536> body;  // NOLINT(cppcoreguidelines-pro-type-member-init): what is read of it was written
+      parser_.get().body().data = body.data();
+      parser_.get().body().size = body.size();
+      const std::size_t used = parser_.put(boost::asio::buffer(unread_), error);
+      unread_.erase(0, used);
+      const std::size_t got = body.size() - parser_.get().body().size;
+      if (got > 0) take(std::string_view(body.data(), got));
+      if (error == beast_http::error::need_more) break;
+      if (error && error != beast_http::error::need_buffer) return error;
+    }
+    return {};
+  }
+  // 0: not known yet.
+  [[nodiscard]] auto status() const -> unsigned { return parser_.is_header_done() ? parser_.get().result_int() : 0; }
+  [[nodiscard]] auto is_done() const -> bool { return parser_.is_done(); }
+  // Its end was announced, and came.
+  [[nodiscard]] auto is_whole() const -> bool { return is_done() && !parser_.need_eof(); }
+  [[nodiscard]] auto summary() const -> std::string {
+    const auto field = parser_.get()["Weir-Summary"];
+    return {field.data(), field.size()};
+  }
+
+ private:
+  beast_http::response_parser<beast_http::buffer_body> parser_;
+  std::string unread_;
+};
 
 }  // namespace
 
@@ -131,51 +188,50 @@ auto Client::request(const std::string& method, const std::string& path, const s
 }
 
 auto Client::stream(const std::string& path, const std::function<void()>& on_begin,
-                    const std::function<bool(std::string_view)>& take) const -> Result<void> {
+                    const std::function<bool(std::string_view)>& take) const -> Result<StreamEnd> {
   auto fd = connect();
   if (!fd) return tl::make_unexpected(fd.error());
   // Nothing may happen for a long time.
   const timeval forever{};
   ::setsockopt(fd->get(), SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof forever);
-  if (auto sent = send(fd->get(), "GET", path, ""); !sent) return sent;
-  std::string head;
+  if (auto sent = send(fd->get(), "GET", path, ""); !sent) return tl::make_unexpected(sent.error());
+  StreamReader reader;
+  std::string refused;
   std::array<char, 65536> piece{};
-  bool in_body = false;
+  bool has_begun = false;
   while (true) {
     const ssize_t n = ::recv(fd->get(), piece.data(), piece.size(), 0);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return failure(fmt::format("the API at {} failed: {}", url_, errno_text(errno)), errno);
-    const std::string_view bytes(piece.data(), static_cast<std::size_t>(n));
-    if (in_body) {
-      if (n == 0 || !take(bytes)) return {};
-      continue;
+    bool wanted = true;
+    const auto take_body = [&](std::string_view bytes) {
+      if (reader.status() != 200) {
+        refused += bytes;
+      } else if (wanted) {
+        if (!std::exchange(has_begun, true)) on_begin();
+        wanted = take(bytes);
+      }
+    };
+    if (const auto error = reader.feed({piece.data(), static_cast<std::size_t>(n)}, take_body)) {
+      return failure(fmt::format("what answers at {} does not speak HTTP: {}", url_, error.message()));
     }
-    head += bytes;
-    const auto end = head.find("\r\n\r\n");
-    const bool refused = end != std::string::npos && !head.starts_with("HTTP/1.1 200");
-    // A refusal is read to its end, which closes the connection.
-    if (refused && (n == 0 || head.size() > most_refusal_bytes)) return refusal(head.substr(end + 4));
-    if (n == 0) return failure(fmt::format("the API at {} ended before its answer did", url_));
-    if (refused) continue;
-    if (end == std::string::npos) {
-      if (head.size() > most_refusal_bytes) return failure(fmt::format("what answers at {} does not speak HTTP", url_));
-      continue;
+    if (reader.status() == 200 && !std::exchange(has_begun, true)) on_begin();
+    const bool is_over = n == 0 || reader.is_done();
+    if (is_over && reader.status() == 0) return failure(fmt::format("the API at {} ended before its answer did", url_));
+    if (reader.status() != 0 && reader.status() != 200 && (is_over || refused.size() > most_refusal_bytes)) {
+      return refusal(refused);
     }
-    in_body = true;
-    on_begin();
-    if (head.size() > end + 4 && !take(std::string_view(head).substr(end + 4))) return {};
+    if (!wanted) return StreamEnd{};
+    if (is_over) return StreamEnd{.is_whole = reader.is_whole(), .summary = without_controls(reader.summary())};
   }
 }
 
-// Our API's sentence, if the body has one. Whoever answers moves no cursor of our terminal.
+// Our API's sentence, if the body has one.
 auto Client::refusal(const std::string& body) const -> Failure {
   const auto told = nlohmann::json::parse(body, nullptr, false);
   const bool ours = told.is_object() && told.contains("error") && told["error"].is_string();
   std::string text = ours ? told["error"].get<std::string>() : fmt::format("the API at {} refused: {}", url_, body);
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (const auto control = control_bytes_at(text, i); control > 0) text.replace(i, control, "?");
-  }
-  return failure(std::move(text));
+  return failure(without_controls(std::move(text)));
 }
 
 auto Client::lines(const std::string& path, const std::function<bool(std::string_view)>& take) const -> Result<void> {
@@ -192,10 +248,9 @@ auto Client::lines(const std::string& path, const std::function<bool(std::string
     if (buffer.size() > most_line_bytes) problem = fmt::format("the API at {} sent a line longer than 16 MiB", url_);
     return !problem;
   };
-  if (auto ended = stream(
-          path, [] {}, take_lines);
-      !ended)
-    return ended;
+  const auto ended = stream(
+      path, [] {}, take_lines);
+  if (!ended) return tl::make_unexpected(ended.error());
   if (problem) return failure(*problem);
   return {};
 }

@@ -21,8 +21,8 @@ auto NativeRoutes::routes() -> const std::vector<Route>& {
       {"GET", "/log", "Where the log goes, and how each target fares", 200, &NativeRoutes::get_log, "Log"},
       {"GET", "/openapi.json", "This document", 200, &NativeRoutes::get_openapi, ""},
       {"GET", "/events", "Server-sent events; Last-Event-ID resumes", 200, &NativeRoutes::get_events, ""},
-      {"GET", "/watch", "What passes through all proxies, as weir tap prints it, without an end", 200,
-       &NativeRoutes::get_watch, ""},
+      {"GET", "/watch", "What passes through all proxies, as weir tap prints it; the choices are those of one proxy",
+       200, &NativeRoutes::get_watch, ""},
       {"GET", "/sessions", "Live sessions; ?proxy= and ?limit= narrow it", 200, &NativeRoutes::get_sessions,
        "Sessions"},
       {"GET", "/proxies", "All proxies", 200, &NativeRoutes::get_proxies, "Proxies"},
@@ -33,8 +33,10 @@ auto NativeRoutes::routes() -> const std::vector<Route>& {
       {"DELETE", "/proxies/*", "Remove it; its sessions are closed before the answer", 204, &NativeRoutes::delete_proxy,
        ""},
       {"GET", "/proxies/*/watch",
-       "What passes through one proxy; ?show=, only=, limit=, filter_client=, session=, when_slow=", 200,
-       &NativeRoutes::get_watch, ""},
+       "What passes through one proxy; ?show=, only=, limit=, filter_client=, session=, grep=, when_slow=; it ends "
+       "after "
+       "count= chunks or the time for=, with its closing line in the trailer Weir-Summary",
+       200, &NativeRoutes::get_watch, ""},
       {"GET", "/proxies/*/faults", "The faults in the order of the chain", 200, &NativeRoutes::get_faults, "Faults"},
       {"POST", "/proxies/*/faults", "Add a fault, at the end of the chain unless position or before says where", 201,
        &NativeRoutes::post_faults, "Fault", "NewFault"},

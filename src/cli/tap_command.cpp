@@ -7,14 +7,12 @@
 #include <charconv>
 #include <cstdio>
 
-#include "base/duration.h"
 #include "cli/command.h"
 #include "cli/ends.h"
 #include "cli/fault_options.h"
 #include "cli/log_options.h"
 #include "cli/ready_fd.h"
 #include "cli/setting_options.h"
-#include "cli/usage_error.h"
 #include "cli/view_options.h"
 #include "engine/engine.h"
 #include "engine/lifecycle.h"
@@ -36,7 +34,6 @@ struct TapArguments {
   std::string workers = "1";
   LogArguments log;
   bool once = false;
-  std::string end_after;
   bool quiet = false;
   std::optional<int> ready_fd;
 };
@@ -47,7 +44,6 @@ struct TapPlan {
   syslog::LogSettings log;
   unsigned workers = 1;
   std::uint64_t seed = 0;
-  std::optional<Nanos> end_after;
 };
 
 auto parse_workers(const std::string& text) -> Result<unsigned> {
@@ -84,14 +80,6 @@ auto make_plan(const TapArguments& arguments) -> Result<TapPlan> {
   if (!workers) return tl::make_unexpected(workers.error());
   plan.workers = *workers;
   if (arguments.once) plan.proxy.accept_limit = 1;
-  if (!arguments.end_after.empty()) {
-    const auto time = in_option("--for", parse_duration(arguments.end_after));
-    if (!time) return tl::make_unexpected(time.error());
-    plan.end_after = *time;
-  }
-  if (plan.view.view.chunks && view::required_events(plan.view.view) == 0) {
-    return failure("-c: --show none shows no chunk that could be counted");
-  }
   if (auto open = check_ready_fd(arguments.ready_fd); !open) return tl::make_unexpected(open.error());
   return plan;
 }
@@ -197,7 +185,7 @@ auto run_tap(const TapArguments& arguments) -> int {
   (*engine)->start();
 
   engine::LifecycleOptions life{.drain = drain,
-                                .end_after = plan->end_after,
+                                .end_after = plan->view.end_after,
                                 .why_deaf = {},
                                 .until_sessions_end = arguments.once,
                                 .say = {},
@@ -231,7 +219,6 @@ void add_relay_options(Command tap, TapArguments& arguments) {
       .type_name("N")
       .default_as_it_is();
   tap.add_flag("--once", arguments.once, "Accept one session, exit when it ends");
-  tap.add_option("--for", arguments.end_after, "End after this time, such as 30s").type_name("DURATION");
   add_log_options(tap, arguments.log, " (default: stderr); with a file, SIGHUP opens it again");
   tap.add_flag("-q,--quiet", arguments.quiet, "Nothing on stderr but errors");
   tap.add_option("--ready-fd", arguments.ready_fd,
@@ -253,7 +240,6 @@ void add_tap(Command app, int& exit_code) {
       "UPSTREAM", arguments->upstream,
       "host:port, 5432 (of localhost), [v6]:port or unix:/path; a name is resolved when a client connects");
   add_view_options(tap, arguments->view, "");
-  add_chunk_options(tap, arguments->view);
   add_relay_options(tap, *arguments);
   offer_tap_choices(tap);
   tap.footer(

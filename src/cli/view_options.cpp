@@ -51,13 +51,6 @@ void add_view_options(Command command, ViewArguments& arguments, const std::stri
           "what is not shown)")
       .type_name("POLICY")
       .default_str(when_slow.empty() ? "drop on a terminal, else block" : when_slow);
-  offer_choices(command.option("--show"), {"text", "hex", "dump", "json", "raw", "none"});
-  offer_choices(command.option("--only"), {"upstream", "downstream"});
-  offer_choices(command.option("--color"), {"auto", "always", "never"});
-  offer_choices(command.option("--when-slow"), {"block", "drop"});
-}
-
-void add_chunk_options(Command command, ViewArguments& arguments) {
   command
       .add_option("--grep", arguments.grep,
                   "Show only chunks that hold these bytes; \\r, \\n, \\t, \\\\ and \\x1f are understood")
@@ -65,6 +58,11 @@ void add_chunk_options(Command command, ViewArguments& arguments) {
   command.add_option("-c,--count", arguments.count, "End when so many chunks have been shown")
       .type_name("N")
       .range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max());
+  command.add_option("--for", arguments.end_after, "End after this time, such as 30s").type_name("DURATION");
+  offer_choices(command.option("--show"), {"text", "hex", "dump", "json", "raw", "none"});
+  offer_choices(command.option("--only"), {"upstream", "downstream"});
+  offer_choices(command.option("--color"), {"auto", "always", "never"});
+  offer_choices(command.option("--when-slow"), {"block", "drop"});
 }
 
 namespace {
@@ -163,6 +161,14 @@ auto parse_view(const ViewArguments& arguments) -> Result<ViewChoice> {
   if (!pattern) return tl::make_unexpected(pattern.error());
   choice.view.grep = *pattern;
   choice.view.chunks = arguments.count;
+  if (choice.view.chunks && view::required_events(choice.view) == 0) {
+    return failure("-c: --show none shows no chunk that could be counted");
+  }
+  if (!arguments.end_after.empty()) {
+    const auto time = in_option("--for", parse_duration(arguments.end_after));
+    if (!time) return tl::make_unexpected(time.error());
+    choice.end_after = *time;
+  }
   const auto output = parse_output(arguments, choice.view.kind);
   if (!output) return tl::make_unexpected(output.error());
   choice.output = *output;

@@ -24,6 +24,7 @@ struct ViewArguments {
   std::string rotate_every;
   std::string grep;
   std::optional<std::uint64_t> count;
+  std::string end_after;
 
   // No file was named; "-" is standard output, as everywhere.
   [[nodiscard]] auto to_stdout() const -> bool { return output.empty() || output == "-"; }
@@ -35,12 +36,11 @@ struct ViewChoice {
   view::ViewOptions view;
   std::optional<event::FullPolicy> when_slow{};  // none: as the view's place is a terminal or not
   view::ColorMode color = view::ColorMode::automatic;
+  std::optional<Nanos> end_after{};
   view::OutputOptions output{};
 };
 // The error begins with the option's name.
 [[nodiscard]] auto parse_view(const ViewArguments& arguments) -> Result<ViewChoice>;
-// Of a command that chooses chunks by itself: --grep and -c.
-void add_chunk_options(Command command, ViewArguments& arguments);
 
 // Where the view goes: the file, or stdout.
 struct ViewPlace {

@@ -37,6 +37,9 @@ auto path_of(const WatchArguments& arguments, const view::ViewOptions& view) -> 
   add("limit", arguments.view.limit);
   add("filter_client", arguments.view.filter_client);
   if (arguments.session) add("session", std::to_string(*arguments.session));
+  add("grep", view.grep);
+  if (view.chunks) add("count", std::to_string(*view.chunks));
+  add("for", arguments.view.end_after);
   if (view.color) add("color", "true");
   if (view.utf8) add("utf8", "true");
   return path;
@@ -47,13 +50,23 @@ class WatchedOutput {
  public:
   WatchedOutput(Fd file, view::OutputOptions options) : output_(std::move(file), std::move(options)) {}
 
-  // Waits while the disk is full; the API's end counts what it cannot send meanwhile, and shows it as a gap.
+  // Waits while the disk is full; the API's end counts what it cannot send meanwhile, and shows it as a gap. A view
+  // that has a time to end waits no longer than that.
+  void end_at(MonoTime time) { end_at_ = time; }
   auto write(std::string_view bytes) -> bool {
     std::unique_lock lock(mutex_);
     output_.append(bytes);
     if (!output_.flush()) return false;
     while (output_.is_down()) {
-      const auto wait = std::max(output_.due().value_or(Nanos{0}), Nanos{std::chrono::milliseconds{1}});
+      auto wait = std::max(output_.due().value_or(Nanos{0}), Nanos{std::chrono::milliseconds{1}});
+      if (end_at_) {
+        const Nanos left = *end_at_ - SystemClock::instance().mono();
+        if (left <= Nanos{0}) {
+          output_.try_now();
+          return output_.flush() && !output_.is_down();
+        }
+        wait = std::min(wait, left);
+      }
       lock.unlock();
       std::this_thread::sleep_for(wait);
       lock.lock();
@@ -66,9 +79,12 @@ class WatchedOutput {
     output_.reopen();
     (void)output_.flush();
   }
-  [[nodiscard]] auto error() const -> int { return output_.error(); }  // once nobody writes
+  // Once nobody writes.
+  [[nodiscard]] auto error() const -> int { return output_.error(); }
+  [[nodiscard]] auto why_down() const -> int { return output_.why_down(); }
 
  private:
+  std::optional<MonoTime> end_at_;
   std::mutex mutex_;
   view::Output output_;
 };
@@ -107,6 +123,9 @@ auto run_watch(const WatchArguments& arguments) -> int {
   const auto output = std::make_shared<WatchedOutput>(std::move(place->fd), choice->output);
   if (!arguments.view.to_stdout()) reopen_at_hangup(output);
   const auto say_begin = [&] {
+    // Its last lines may take their time.
+    if (choice->end_after)
+      output->end_at(SystemClock::instance().mono() + *choice->end_after + std::chrono::seconds{2});
     say("watching " + (arguments.proxy.empty() ? "all proxies" : "proxy " + bare(arguments.proxy)));
   };
   const auto ended = client->stream(path_of(arguments, choice->view), say_begin,
@@ -115,6 +134,15 @@ auto run_watch(const WatchArguments& arguments) -> int {
   if (output->error() == EPIPE) return exit_ok;  // its reader has seen enough
   if (output->error() != 0) {
     return complain(fmt::format("writing the view failed: {}", errno_text(output->error())), exit_failure);
+  }
+  if (output->why_down() != 0) {
+    return complain(fmt::format("{}: {}: the end of the view is not written", choice->output.name,
+                                view::named_errno(output->why_down())),
+                    exit_failure);
+  }
+  if (ended->is_whole) {
+    if (!ended->summary.empty()) say(ended->summary);
+    return exit_ok;
   }
   return complain(fmt::format("the API at {} ended the view", client->url()), exit_failure);
 }
@@ -138,10 +166,14 @@ void add_watch(Command app, int& exit_code) {
       "  weir watch db --show dump --limit 64           the first 64 bytes of every chunk\n"
       "  weir watch --show json | jq .                  all proxies, a line of JSON for each event\n"
       "  weir watch db --session 12 --only downstream   what the server says in one session\n"
-      "\nIt ends with SIGINT or SIGTERM. With --when-slow block a reader that takes\n"
-      "nothing holds the traffic up, for 30s at most; then the API ends the view.\n"
-      "Exit codes: 0 its reader left, 1 it could not be done or the API ended the\n"
-      "view, 2 wrong usage.");
+      "  weir watch --grep SELECT -c 10 --for 1m        ten queries, or what comes in a minute\n"
+      "\nIt ends with SIGINT or SIGTERM, or when -c or --for says so; then the last line sums up what the view was "
+      "given, "
+      "as that of weir tap.\n"
+      "With --when-slow block a reader that takes nothing holds the traffic up, for 30s at most; then the API ends the "
+      "view.\n"
+      "Exit codes: 0 its reader left, or -c or --for ended it, 1 it could not be done or the API ended the view, "
+      "2 wrong usage.");
   watch.callback([arguments, &exit_code] { exit_code = run_watch(*arguments); });
 }
 

@@ -18,21 +18,6 @@ auto closed_json(const event::SessionClosed& closed) -> Json {
   return data;
 }
 
-auto is_unreached(const event::CloseCause& cause) -> bool {
-  using event::CloseReason;
-  using event::TimeoutName;
-  switch (cause.reason) {
-    case CloseReason::resolve_failed:
-    case CloseReason::connect_refused:
-    case CloseReason::connect_unreachable:
-    case CloseReason::connect_failed: return true;
-    case CloseReason::timeout:
-      return cause.timeout == TimeoutName::resolve || cause.timeout == TimeoutName::connect ||
-             cause.timeout == TimeoutName::connect_attempt;
-    default: return false;
-  }
-}
-
 }  // namespace
 
 void SessionWatch::add_began(const event::FaultBegan& began, const event::Event& event, Nanos wall_offset) {
@@ -68,7 +53,7 @@ void SessionWatch::on_event(const event::Event& event, Nanos wall_offset) {
   } else if (const auto* closed = std::get_if<std::shared_ptr<const event::SessionClosed>>(&event.what)) {
     item.type = "session.closed";
     item.data.update(closed_json(**closed));
-    item.upstream_unreached = is_unreached((*closed)->cause);
+    item.upstream_unreached = event::is_unreached((*closed)->cause);
   } else if (const auto* gap = std::get_if<event::Gap>(&event.what)) {
     item.type = "sessions.missed";
     item.data["events"] = gap->events;

@@ -111,9 +111,13 @@ auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
   return ending_report;
 }
 
-auto summary(const Totals& totals, const event::EventRing::Dropped& dropped) -> std::string {
-  std::string text = fmt::format("{} (peak {}), {} upstream, {} downstream", counted(totals.sessions, "session"),
-                                 totals.peak, format_size(totals.bytes[0]), format_size(totals.bytes[1]));
+auto summary(const Totals& totals, const event::EventRing::Dropped& dropped, std::optional<Direction> only)
+    -> std::string {
+  std::string text = fmt::format("{} (peak {})", counted(totals.sessions, "session"), totals.peak);
+  for (const Direction each : {Direction::upstream, Direction::downstream}) {
+    if (only.value_or(each) == each)
+      text += fmt::format(", {} {}", format_size(totals.bytes[index(each)]), to_string(each));
+  }
   if (totals.connect_times.count() > 0) {
     text += fmt::format(", connect p50 {} p99 {}", format_duration(totals.connect_times.percentile(0.5)),
                         format_duration(totals.connect_times.percentile(0.99)));

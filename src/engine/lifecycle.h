@@ -43,7 +43,9 @@ void block_signals(bool hangup = false);
 // output. Stops the engine.
 [[nodiscard]] auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending;
 
-// "weir: 3 sessions (peak 2), 1.20 MB up, 41.5 kB down, connect p50 60us p99 80us"
-[[nodiscard]] auto summary(const Totals& totals, const event::EventRing::Dropped& dropped = {}) -> std::string;
+// "3 sessions (peak 2), 1.20 MB upstream, 41.5 kB downstream, connect p50 60us p99 80us". `only`: the bytes of the
+// other direction were not counted, and are not told.
+[[nodiscard]] auto summary(const Totals& totals, const event::EventRing::Dropped& dropped = {},
+                           std::optional<Direction> only = {}) -> std::string;
 
 }  // namespace weir::engine

@@ -27,6 +27,19 @@ auto to_string(const CloseCause& cause) -> std::string_view {
   return "unknown";
 }
 
+auto is_unreached(const CloseCause& cause) -> bool {
+  switch (cause.reason) {
+    case CloseReason::resolve_failed:
+    case CloseReason::connect_refused:
+    case CloseReason::connect_unreachable:
+    case CloseReason::connect_failed: return true;
+    case CloseReason::timeout:
+      return cause.timeout == TimeoutName::resolve || cause.timeout == TimeoutName::connect ||
+             cause.timeout == TimeoutName::connect_attempt;
+    default: return false;
+  }
+}
+
 auto describe(const CloseCause& cause) -> std::string {
   return fmt::format("closed by {} after {}", to_string(cause), format_duration(cause.after));
 }

@@ -38,6 +38,9 @@ struct CloseCause {
   Nanos after{};                 // a timeout: the time it waited; else the session's age
 };
 
+// Did it end because the upstream could not be reached: its name, its address, or the time for either?
+[[nodiscard]] auto is_unreached(const CloseCause& cause) -> bool;
+
 // "idle.client", "server.reset", ...
 [[nodiscard]] auto to_string(const CloseCause& cause) -> std::string_view;
 // "closed by idle.client after 30.0s"

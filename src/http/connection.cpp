@@ -71,7 +71,7 @@ void Connection::stop() {
 
 void Connection::on_timer() {
   if (phase_ == Phase::streaming && out_.empty()) {
-    out_ += stream_->filler();
+    put_piece(stream_->filler());
     arm(server_.limits.write_timeout);
     return flush();
   }
@@ -167,6 +167,7 @@ auto Connection::passes_gate() -> bool {
 void Connection::call_handler() {
   auto taken = parser_.take();
   keep_alive_ = taken.keep_alive;
+  takes_chunks_ = taken.takes_chunks;
   head_ = taken.request.method == "HEAD";
   what_ = fmt::format("{} {}", taken.request.method, taken.request.path);
   phase_ = Phase::handling;
@@ -263,12 +264,14 @@ void Connection::send_response(Response response) {
 
 void Connection::send_stream(std::unique_ptr<BodyStream> stream) {
   if (server_.stopping) return end();  // a body without an end would never let it stop
+  chunked_ = takes_chunks_ && stream->can_end();
+  if (chunked_) out_ += "Transfer-Encoding: chunked\r\n";
   out_ += "Connection: close\r\n\r\n";
   phase_ = Phase::streaming;
   stream_ = std::move(stream);
   in_.clear();
   if (const auto patience = stream_->patience()) transport_->set_patience(*patience);
-  out_ += stream_->begin([this] { server_.loop.run_again(*this); });
+  put_piece(stream_->begin([this] { server_.loop.run_again(*this); }));
   arm(server_.limits.write_timeout);
   if (peer_ended_) return end();  // nobody is left to read a body without an end
   server_.loop.run_again(*this);  // it may have stopped reading
@@ -286,11 +289,35 @@ void Connection::feed_stream() {
       idle_since_ = server_.loop.now();
       arm(server_.limits.write_timeout);
     }
-    out_ += more;
+    if (waiting < most && more.empty()) {
+      if (const auto trailer = stream_->ended()) return end_stream(*trailer);
+    }
+    put_piece(more);
     flush();
     if (!out_.empty()) return;                   // until the peer takes more
     if (waiting < most && more.empty()) return;  // until there is more
   }
+}
+
+void Connection::put_piece(std::string_view piece) {
+  if (piece.empty()) return;  // in chunks it would be the end
+  if (chunked_) out_ += fmt::format("{:x}\r\n", piece.size());
+  out_ += piece;
+  if (chunked_) out_ += "\r\n";
+}
+
+void Connection::end_stream(const Fields& trailer) {
+  if (chunked_) {
+    out_ += "0\r\n";
+    for (const auto& [name, value] : trailer) out_ += fmt::format("{}: {}\r\n", name, value);
+    out_ += "\r\n";
+  }
+  stream_.reset();
+  keep_alive_ = false;
+  phase_ = Phase::writing;
+  idle_since_ = server_.loop.now();
+  arm(server_.limits.write_timeout);
+  flush();
 }
 
 auto Connection::rest() const -> std::string_view {

@@ -36,7 +36,7 @@ struct ServerContext {
 //
 //   reading -> handling -> writing -> reading ...
 //                 |           '-> lingering -> ended     the last answer is out; the peer's end is waited for
-//                 '-> streaming -> ended                 a body without an end
+//                 '-> streaming -> ended                 a body without an end; or, when it is over, writing
 //
 // Any phase ends when its clock runs out (Limits), when the peer is gone, or by end().
 class Connection final : public net::Disposable,
@@ -89,6 +89,8 @@ class Connection final : public net::Disposable,
   void send_response(Response response);
   void send_stream(std::unique_ptr<BodyStream> stream);
   void feed_stream();
+  void put_piece(std::string_view piece);
+  void end_stream(const Fields& trailer);
   void flush();
   void all_is_sent();
   void count_waiting(std::size_t bytes);
@@ -102,13 +104,15 @@ class Connection final : public net::Disposable,
   RequestParser parser_;
   MonoTime idle_since_{};  // reading: since there was a complete request; writing: since the peer took a byte
   Phase phase_ = Phase::reading;
-  bool is_stranger_ = true;  // none of its requests has passed the gate
-  bool keep_alive_ = true;   // after the answer that is under way
-  bool head_ = false;        // its body is not sent
-  bool in_handler_ = false;  // the handler is being called
-  bool peer_ended_ = false;  // its FIN was read
-  std::string what_;         // of the request that is handled, for the log: "GET /proxies"
-  std::string in_;           // read and not parsed
+  bool is_stranger_ = true;   // none of its requests has passed the gate
+  bool keep_alive_ = true;    // after the answer that is under way
+  bool head_ = false;         // its body is not sent
+  bool takes_chunks_ = true;  // whoever asked
+  bool chunked_ = false;      // the stream is sent so
+  bool in_handler_ = false;   // the handler is being called
+  bool peer_ended_ = false;   // its FIN was read
+  std::string what_;          // of the request that is handled, for the log: "GET /proxies"
+  std::string in_;            // read and not parsed
   std::string out_;
   std::shared_ptr<const std::string> shared_;  // is sent after out_; or null
   std::size_t sent_ = 0;                       // of out_ and what is shared

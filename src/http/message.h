@@ -27,16 +27,25 @@ struct Request {
   [[nodiscard]] auto header(const std::string& name) const -> std::string_view;
 };
 
-// A body without an end: what is fed is sent as it comes (server-sent events). The connection owns it;
-// its end is the end of the connection. Loop thread only.
+// Names and values of header fields, in order.
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
+// A body that is sent as it comes, such as server-sent events. The connection owns it, and ends with it. Loop thread
+// only.
 class BodyStream {
  public:
   virtual ~BodyStream() = default;
+  // May it end by itself? Then it is sent in chunks (RFC 9112, 7.1), so that its reader can tell an end from a cut.
+  // Asked once, before begin().
+  [[nodiscard]] virtual auto can_end() const -> bool { return false; }
   // Called once: bytes to send first. `wake` tells the connection that more() has more; it may be called as
   // long as the stream lives.
   [[nodiscard]] virtual auto begin(std::function<void()> wake) -> std::string = 0;
   // More to send, at most about `room` bytes; empty: nothing now.
   [[nodiscard]] virtual auto more(std::size_t room) -> std::string = 0;
+  // Asked when more() gave nothing. The stream is over: the fields of its trailer, or none of them. Nothing: it goes
+  // on.
+  [[nodiscard]] virtual auto ended() -> std::optional<Fields> { return std::nullopt; }
   // How long the peer's kernel may leave what is sent unacknowledged before the connection counts as gone;
   // none: as long as the system lets it.
   [[nodiscard]] virtual auto patience() const -> std::optional<Nanos> { return std::nullopt; }
@@ -47,7 +56,7 @@ class BodyStream {
 
 struct Response {
   int status = 200;
-  std::vector<std::pair<std::string, std::string>> headers{};  // beside Content-Length and Connection
+  Fields headers{};  // beside Content-Length, Transfer-Encoding and Connection
   std::string body{};
   std::unique_ptr<BodyStream> stream{};                 // instead of the body
   std::shared_ptr<const std::string> shared_body = {};  // instead of the body, for an answer that many get

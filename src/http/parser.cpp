@@ -183,7 +183,9 @@ auto RequestParser::feed(std::string& bytes) -> Progress {
 }
 
 auto RequestParser::take() -> Taken {
-  Taken taken{.request = std::exchange(head_, {}), .keep_alive = keep_alive_};
+  Taken taken{.request = std::exchange(head_, {}),
+              .keep_alive = keep_alive_,
+              .takes_chunks = beast_->request.get().version() >= 11};
   taken.request.body = std::move(beast_->request.get().body());
   beast_ = std::make_unique<Beast>(limits_);
   began_ = false;

@@ -39,6 +39,7 @@ class RequestParser {
   struct Taken {
     Request request;
     bool keep_alive = false;
+    bool takes_chunks = true;  // HTTP/1.0 does not know a body in chunks
   };
   // The complete request; the next one is read from now on.
   [[nodiscard]] auto take() -> Taken;

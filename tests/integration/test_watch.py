@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -13,8 +14,9 @@ import pytest
 from deadline import PATIENCE, Deadline, wait_until
 from echo import connect, echo_server, echoes
 from serve_process import Serve
+from session_log import payload
 from view_readers import read_json_view, read_line_view
-from weir_process import BINARY, one_sentence, run_weir
+from weir_process import BINARY, SUMMARY, one_sentence, run_weir
 
 
 @pytest.fixture
@@ -253,6 +255,119 @@ def test_the_server_ends(weir_binary, tmp_path, watch):
     one_sentence(view.process.stderr.read(), "ended the view")
 
 
+def closing_line(view):
+    """What it said last: all of it is one line, as that of weir tap."""
+    said = SUMMARY.fullmatch(view.process.stderr.read().rstrip("\n"))
+    assert said, "no closing line"
+    return said
+
+
+def chunks_of(view):
+    return [each for each in view.events() if each["event"] == "chunk"]
+
+
+def observer_threads(serve):
+    return len(os.listdir(f"/proc/{serve.process.pid}/task"))
+
+
+def test_it_ends_when_so_many_chunks_are_shown(db, watch):
+    before = observer_threads(db)
+    view = watch(db, "db", "-c", 3, "--show", "json")
+    with connect(db) as client:
+        for _ in range(3):
+            assert echoes(client, b"12345")
+        assert view.process.wait(Deadline(20.0).left()) == 0
+        assert len(chunks_of(view)) == 3 and len(view.events()) == 4, "and the opening"
+        said = closing_line(view)
+        assert (said["sessions"], said["peak"]) == ("1", "1") and said["connect"]
+        assert echoes(client), "the traffic goes on"
+        wait_until(lambda: observer_threads(db) == before, "nothing of it is left at the server")
+        assert echoes(client)
+    assert "observer" not in db.stderr(), "this is no trouble"
+
+
+def test_views_that_ended_by_themselves_leave_no_observer_behind(db):
+    """More of them than observers may be there, and none of their clients closes its connection."""
+    with contextlib.ExitStack() as held, connect(db) as client:
+        for number in range(40):
+            connection = held.enter_context(contextlib.closing(db.connection()))
+            connection.request("GET", "/api/v1/proxies/db/watch?show=raw&only=upstream&count=1")
+            answer = held.enter_context(connection.getresponse())
+            assert answer.status == 200, answer.read()
+            assert echoes(client, b"number %d" % number)
+            assert answer.read() == b"number %d" % number
+
+
+def test_it_ends_after_its_time(db, watch):
+    with connect(db) as client:
+        view = watch(db, "db", "--for", "500ms", "--show", "json")
+        while view.process.poll() is None:
+            assert echoes(client, b"x" * 4000)
+        assert view.end() == 0
+        assert view.output().endswith(b"}\n"), "no line is torn"
+        assert "closed" not in {each["event"] for each in view.events()}, "the session goes on"
+        assert echoes(client)
+
+
+def test_its_time_passes_also_where_nothing_happens(db, watch):
+    view = watch(db, "--for", "50ms")
+    assert view.process.wait(Deadline(20.0).left()) == 0
+    assert closing_line(view)["sessions"] == "0"
+
+
+def test_only_chunks_that_hold_the_pattern_are_shown_and_counted(db, watch):
+    view = watch(db, "db", "--grep", r"\x00\xff&= %", "-c", 2, "--show", "json", "--only", "upstream")
+    with connect(db) as client:
+        for data in (b"no", b"a\x00\xff&= %b", b"\x00\xff&=", b"\x00\xff&= %", b"late"):
+            assert echoes(client, data)
+    assert view.process.wait(Deadline(20.0).left()) == 0
+    assert [payload(each) for each in chunks_of(view)] == [b"a\x00\xff&= %b", b"\x00\xff&= %"]
+    assert " upstream" in (said := view.process.stderr.read()) and "downstream" not in said, "of which it knows nothing"
+
+
+def test_quiet_says_no_closing_line(db):
+    with connect(db) as client, subprocess.Popen(
+            [BINARY, "watch", "--url", f"http://127.0.0.1:{db.port}", "-q", "-c", "1", "--show", "raw"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE) as view:
+        wait_until(lambda: echoes(client, b"x") and view.poll() is not None, "it has seen enough")
+        assert (view.returncode, view.stdout.read(), view.stderr.read()) == (0, b"x", b"")
+
+
+def test_a_full_disk_does_not_outlast_its_time(db, tmp_path):
+    with connect(db) as client, subprocess.Popen(
+            [BINARY, "watch", "--url", f"http://127.0.0.1:{db.port}", "-o", tmp_path / "view", "--for", "1s"],
+            stderr=subprocess.PIPE, text=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))) as view:
+        assert view.stderr.readline() == "weir: watching all proxies\n"
+        while "EFBIG" not in (tmp_path / "view").read_text() and (tmp_path / "view").stat().st_size < 2000:
+            assert echoes(client, b"x" * 500)
+        assert view.wait(Deadline(20.0).left()) == 1
+        assert view.stderr.read().splitlines()[-1] == \
+            f"weir: -o {tmp_path}/view: File too large (EFBIG): the end of the view is not written"
+
+
+def test_a_server_that_is_killed_has_not_ended_the_view_in_order(weir_binary, tmp_path, watch):
+    serve = Serve(folder=tmp_path)
+    try:
+        view = watch(serve, "--for", "1h")
+        serve.process.kill()
+        assert view.process.wait(Deadline(20.0).left()) == 1
+        one_sentence(view.process.stderr.read(), "ended the view")
+    finally:
+        serve.stop()
+
+
+def test_over_the_api_a_view_that_ended_differs_from_one_that_was_cut(db):
+    def answer(version):
+        with socket.create_connection(("127.0.0.1", db.port), timeout=20 * PATIENCE) as api:
+            api.sendall(b"GET /api/v1/watch?show=raw&for=1ms HTTP/%s\r\nHost: localhost\r\n\r\n" % version)
+            return b"".join(iter(lambda: api.recv(65536), b""))
+    head, _, body = answer(b"1.1").partition(b"\r\n\r\n")
+    assert b"\r\nTrailer: Weir-Summary\r\n" in head and b"\r\nTransfer-Encoding: chunked\r\n" in head
+    assert body == b"0\r\nWeir-Summary: 0 sessions (peak 0), 0 B upstream, 0 B downstream\r\n\r\n"
+    assert b"chunked" not in answer(b"1.0")
+
+
 def test_there_are_32_observers_and_no_more(db, watch):
     with contextlib.ExitStack() as open_views:
         for _ in range(31):  # one is weir's own, for its events
@@ -285,7 +400,8 @@ def test_many_come_and_go_beside_traffic(db):
     (["--show", "colour"], "--show"), (["--only", "up"], "--only"), (["--limit", "much"], "--limit"),
     (["--filter-client", "here"], "--filter-client"), (["--when-slow", "wait"], "--when-slow wait"),
     (["--session", "none"], "--session"), (["--session", "0"], "--session"), (["--color", "red"], "--color"),
-    (["--url", "ftp://x:y"], "ftp://x:y")])
+    (["--grep", r"\q"], "--grep"), (["-c", "0"], "-c"), (["-c", "many"], "-c"), (["--for", "soon"], "--for"),
+    (["-c", "1", "--show", "none"], "-c"), (["--url", "ftp://x:y"], "ftp://x:y")])
 def test_wrong_words_are_named(weir_binary, words, mentioned):
     told = run_weir("watch", "db", *words)
     assert told.returncode == 2
@@ -309,7 +425,8 @@ def test_no_server(weir_binary):
 @pytest.mark.parametrize("query, field", [
     ("show=jsn", "show"), ("only=up", "only"), ("limit=-1", "limit"), ("filter_client=x", "filter_client"),
     ("session=0", "session"), ("session=x", "session"), ("when_slow=wait", "when_slow"), ("color=yes", "color"),
-    ("utf8=1", "utf8"), ("proxy=db", "proxy")])
+    ("utf8=1", "utf8"), ("count=0", "count"), ("count=x", "count"), ("count=1&show=none", "count"), ("for=soon", "for"),
+    ("for=1", "for"), ("proxy=db", "proxy")])
 def test_the_api_names_what_is_wrong(db, query, field):
     answer = db.get(f"/api/v1/watch?{query}")
     assert answer.status == 400

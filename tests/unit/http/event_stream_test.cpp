@@ -187,6 +187,65 @@ TEST_F(StreamsTest, SilenceIsFilledForThoseWhoCutSilentConnections) {
   EXPECT_TRUE(peer.is_closed()) << "a filler that nobody takes is as any other byte";
 }
 
+// So many pieces of text, and then its end, which the test may hold back.
+struct Ending final : BodyStream {
+  Ending(int count, const bool& over, std::function<void()>& wake) : left(count), is_over(over), wake_it(wake) {}
+  [[nodiscard]] auto can_end() const -> bool override { return true; }
+  auto begin(std::function<void()> wake) -> std::string override {
+    wake_it = std::move(wake);
+    return "";
+  }
+  auto more(std::size_t) -> std::string override { return left-- > 0 ? std::string(20, 'x') : std::string(); }
+  auto ended() -> std::optional<Fields> override {
+    if (!is_over) return std::nullopt;
+    return Fields{{"Weir-Summary", "all of it"}};
+  }
+  int left;
+  const bool& is_over;
+  std::function<void()>& wake_it;
+};
+
+TEST_F(StreamsTest, OneThatEndsIsSentInChunksSoThatItsEndIsNoCut) {
+  bool over = false;
+  std::function<void()> wake;
+  world_.at_once = [&](const Request&, Responder responder) {
+    responder.answer({.stream = std::make_unique<Ending>(2, over, wake)});
+  };
+  auto& peer = follow();
+  const std::string piece = "14\r\n" + std::string(20, 'x') + "\r\n";
+  EXPECT_EQ(peer.news(), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + piece + piece);
+  EXPECT_FALSE(peer.saw_fin());
+  over = true;
+  wake();
+  world_.run();
+  EXPECT_EQ(peer.news(), "0\r\nWeir-Summary: all of it\r\n\r\n");
+  EXPECT_TRUE(peer.saw_fin());
+
+  auto& old = world_.connect();
+  old.sends("GET /events HTTP/1.0\r\n\r\n");
+  world_.run();
+  EXPECT_EQ(old.news(), "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + std::string(40, 'x')) << "it knows no chunks";
+  EXPECT_TRUE(old.saw_fin());
+}
+
+TEST_F(StreamsTest, TheEndWaitsForASlowReader) {
+  const bool over = true;
+  std::function<void()> wake;
+  world_.at_once = [&](const Request&, Responder responder) {
+    responder.answer({.stream = std::make_unique<Ending>(1000, over, wake)});
+  };
+  auto& peer = world_.connect();
+  peer.send_buffer = 100;
+  peer.stops_reading();
+  peer.sends("GET /events HTTP/1.1\r\nHost: w\r\n\r\n");
+  world_.run();
+  EXPECT_FALSE(peer.saw_fin());
+  peer.reads_on();
+  world_.run();
+  EXPECT_TRUE(peer.received().ends_with("\r\n0\r\nWeir-Summary: all of it\r\n\r\n"));
+  EXPECT_TRUE(peer.saw_fin());
+}
+
 TEST_F(StreamsTest, AReaderThatTakesNothingIsEnded) {
   auto& peer = follow();
   peer.stops_reading();
