@@ -61,7 +61,7 @@ void ObserverThread::run() {
     const bool deaf = deaf_.load(std::memory_order_relaxed);
     if (!last_round) signal_->wait(found, still_empty, deaf ? std::nullopt : observer_->flush_due());
   }
-  if (!deaf_.load(std::memory_order_relaxed)) observer_->on_end();
+  observer_->on_end();  // a deaf one too: it may hold what a full disk has not taken yet
   {
     const std::lock_guard lock(mutex_);
     ended_.store(true);

@@ -186,7 +186,7 @@ class Observer {
   // Handles one event. wall_offset: add it to a MonoTime to get the wall time.
   virtual void on_event(const Event& event, Nanos wall_offset) = 0;
   // The observer has been given everything that is due so far; a good moment to flush. false: the observer can
-  // take no more (its output is closed); it is not called again.
+  // take no more (its output is closed, or it has all that it wants); of what comes then it is only told the end.
   [[nodiscard]] virtual auto flush() -> bool = 0;
   // In how long flush() is to be called although no event comes, such as to try a full disk again; none: not at all.
   // Asked before the observer's thread sleeps.

@@ -66,7 +66,7 @@ void Output::append(std::span<const std::byte> bytes) {
 auto Output::flush() -> bool {
   if (is_down()) try_again();
   write_buffer();
-  end_record();
+  change_if_wanted();
   return !closed();
 }
 
@@ -77,6 +77,10 @@ void Output::write_buffer() {
   } else {
     used_ -= done;
     if (done > 0) std::memmove(buffer_.get(), buffer_.get() + done, used_);
+  }
+  if (used_ == 0 && !records_.empty()) {
+    records_begin_ = records_.back().end;
+    records_.clear();
   }
   if (used_ == 0 && room_ > capacity) {
     buffer_ = std::make_unique_for_overwrite<char[]>(capacity);
@@ -99,6 +103,7 @@ auto Output::write_out(const char* data, std::size_t size) -> std::size_t {
     }
   }
   file_.wrote(data, done);
+  written_ += done;
   return done;
 }
 
@@ -145,28 +150,53 @@ void Output::try_again() {
   if (SystemClock::instance().mono() < retry_at_ && !reopen_asked_.load(std::memory_order_acquire)) return;
   if (file_.has_path()) {
     reopen_asked_.store(false, std::memory_order_release);
-    const bool torn = file_.in_mid_line();
+    const bool in_mid_line = file_.in_mid_line();
     const auto opened = file_.reopen();
     if (!opened) return failed(opened.error().code);
-    if (*opened == OutputFile::Change::another_file) {
-      ++files_begun_;
-      if (torn) {  // the rest of a line whose beginning stands in the other file
-        const auto* const end = static_cast<const char*>(std::memchr(buffer_.get(), '\n', used_));
-        const std::size_t rest = end == nullptr ? used_ : static_cast<std::size_t>(end - buffer_.get()) + 1;
-        used_ -= rest;
-        std::memmove(buffer_.get(), buffer_.get() + rest, used_);
-        count_lost(0, 0, 1);
-      }
-      if (file_.in_mid_line()) {
-        make_room(1);
-        std::memmove(buffer_.get() + 1, buffer_.get(), used_++);
-        buffer_[0] = '\n';
-      }
-    }
+    if (*opened == OutputFile::Change::another_file) begin_another_file(in_mid_line);
   }
   down_ = 0;
   write_buffer();
   if (!is_down() && !closed()) recovered();
+}
+
+// It has nothing of what the one before it took.
+void Output::begin_another_file(bool in_mid_line) {
+  ++files_begun_;
+  leave_torn_out(in_mid_line);
+  if (!file_.in_mid_line()) return;
+  make_room(1);
+  std::memmove(buffer_.get() + 1, buffer_.get(), used_++);
+  buffer_[0] = '\n';
+  for (Record& record : records_) ++record.end;
+}
+
+// The second half of a record whose first half stands in the other file.
+void Output::leave_torn_out(bool in_mid_line) {
+  std::size_t whole = 0;
+  for (; whole < records_.size() && records_[whole].end <= written_; ++whole) records_begin_ = records_[whole].end;
+  records_.erase(records_.begin(), records_.begin() + static_cast<std::ptrdiff_t>(whole));
+  if (records_.empty()) {
+    // Whoever writes has told of no record: a line is one.
+    if (!in_mid_line) return;
+    const auto* const end = static_cast<const char*>(std::memchr(buffer_.get(), '\n', used_));
+    drop_front(end == nullptr ? used_ : static_cast<std::size_t>(end - buffer_.get()) + 1);
+    return count_lost({.events = 1});
+  }
+  if (written_ == records_begin_) return;
+  const Record torn = records_.front();
+  drop_front(static_cast<std::size_t>(torn.end - written_));
+  records_begin_ = torn.end;
+  records_.erase(records_.begin());
+  if (torn.what.error == 0) count_lost(torn.what);
+  torn_ = torn.what;
+  torn_->error = down_;
+}
+
+void Output::drop_front(std::size_t n) {
+  used_ -= n;
+  written_ += n;
+  std::memmove(buffer_.get(), buffer_.get() + n, used_);
 }
 
 void Output::recovered() {
@@ -183,11 +213,11 @@ void Output::recovered() {
   }
 }
 
-void Output::count_lost(std::uint64_t chunks, std::uint64_t bytes, std::uint64_t events) {
+void Output::count_lost(const event::Gap& what) {
   const std::lock_guard lock(mutex_);
-  status_.lost_chunks += chunks;
-  status_.lost_bytes += bytes;
-  status_.lost_events += events;
+  status_.lost_chunks += what.chunks;
+  status_.lost_bytes += what.bytes;
+  status_.lost_events += what.events;
 }
 
 void Output::say(LogLevel level, const std::string& text) const {

@@ -9,10 +9,13 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/result.h"
+#include "event/event.h"
 #include "view/output_file.h"
 
 namespace weir::view {
@@ -34,7 +37,8 @@ struct OutputStatus {
 // whatever is appended is thrown away and flush() returns false. Trouble::passes: the output is down; what it holds
 // is kept, to be written when it takes something again, and the record that was begun may still be appended to its
 // end; the writer then leaves records out, and counts them, until is_down() is false. So half a record is never left,
-// and what is kept is bounded by the buffer and one record.
+// and what is kept is bounded by the buffer and one record. Where another file takes the place of the one that has a
+// record's first half, the second half is left out, and the writer is given what the record was about (take_torn).
 //
 // A slow reader of the descriptor blocks flush() and so its caller: that is how `--when-slow block`
 // slows the traffic. A non-blocking descriptor is waited for with poll(2). The program must ignore
@@ -60,9 +64,11 @@ class Output {
   // Between two records: writes what is buffered, and does what is due: opens the file again, begins another one, tries
   // whether it takes something again. false: the descriptor takes no more, for ever.
   [[nodiscard]] auto flush() -> bool;
-  // A record ends here: the place where one file may end and another begin.
-  void end_record() {
-    if (wants_change()) change_file();
+  // A record ends here: the place where one file may end and another begin. `what` is missing if it is lost; without
+  // error, unless it is counted as lost already.
+  void end_record(const event::Gap& what) {
+    if (options_.trouble == Trouble::passes && options_.lines) records_.push_back({written_ + used_, what});
+    change_if_wanted();
   }
 
   [[nodiscard]] auto closed() const -> bool { return error_ != 0; }
@@ -73,7 +79,10 @@ class Output {
   [[nodiscard]] auto is_down() const -> bool { return down_ != 0; }
   [[nodiscard]] auto why_down() const -> int { return down_; }
   // A record that was left out.
-  void count_lost(std::uint64_t chunks, std::uint64_t bytes, std::uint64_t events);
+  void count_lost(const event::Gap& what);
+  // After flush(): what was about to be written and is left out, as its first half stands in another file; with the
+  // outage's errno. It is counted already.
+  [[nodiscard]] auto take_torn() -> std::optional<event::Gap> { return std::exchange(torn_, std::nullopt); }
   // Nothing comes after this: one more try at once.
   void try_now() { retry_at_ = MonoTime::min(); }
   // When flush() has something to do although nothing was appended: in so long. None: never.
@@ -100,11 +109,17 @@ class Output {
   void wait_until_writable();
   [[nodiscard]] auto abandoned() -> bool;
   [[nodiscard]] auto wants_change() const -> bool;
+  void change_if_wanted() {
+    if (wants_change()) change_file();
+  }
   void change_file();
   void begin_file();
   void rotate_no_more();
   void failed(int error);
   void try_again();
+  void begin_another_file(bool in_mid_line);
+  void leave_torn_out(bool in_mid_line);
+  void drop_front(std::size_t n);
   void recovered();
   void say(LogLevel level, const std::string& text) const;
 
@@ -120,6 +135,16 @@ class Output {
   std::size_t used_ = 0;
   std::size_t room_ = capacity;
   std::unique_ptr<char[]> buffer_;
+  // Those that end in the buffer, to tell which of them a file took by half. Offsets count all bytes that were
+  // appended.
+  struct Record {
+    std::uint64_t end;
+    event::Gap what;
+  };
+  std::vector<Record> records_;
+  std::uint64_t records_begin_ = 0;  // of the first of them
+  std::uint64_t written_ = 0;        // where the buffer begins
+  std::optional<event::Gap> torn_;
   std::atomic<bool> abandoned_{false};
   std::atomic<bool> reopen_asked_{false};
   mutable std::mutex mutex_;  // of what follows

@@ -52,10 +52,16 @@ auto PrintingView::proxy_name(const event::Event& event) const -> std::string_vi
 void PrintingView::on_event(const event::Event& event, Nanos wall_offset) {
   if (output_.closed() || chunks_left_ == 0) return;
   const Moment moment{event, WallTime{event.time.time_since_epoch() + wall_offset}};
+  last_time_ = event.time;
+  last_wall_ = moment.wall;
   if (output_.is_down()) return lose(moment);
   if (lost_) tell_lost();
+  event::Gap share{.events = 1};  // what would be missing without it
   std::visit(Overloaded{
-                 [&](const event::ChunkRead& what) { chunk(moment, what); },
+                 [&](const event::ChunkRead& what) {
+                   const std::uint64_t shown = chunk(moment, what) ? 1 : 0;
+                   share = {.chunks = shown, .bytes = shown * what.bytes.size()};
+                 },
                  [&](const std::shared_ptr<const event::SessionOpened>& what) { opened(moment, *what); },
                  [&](const event::HalfClosed& what) { half_closed(moment, what); },
                  [&](const std::shared_ptr<const event::SessionClosed>& what) { closed(moment, *what); },
@@ -63,15 +69,18 @@ void PrintingView::on_event(const event::Event& event, Nanos wall_offset) {
                    // Of the sessions whose end was missed nobody will tell any more.
                    if (what.events > 0) last_shown_.clear();
                    print_gap(moment, what);
+                   share = what;
                  },
-                 [](const auto&) {},  // not of those that are printed
+                 [&](const auto&) { share = {}; },  // not of those that are printed
              },
              event.what);
-  output_.end_record();
+  output_.end_record(share);
 }
 
 auto PrintingView::flush() -> bool {
   bool open = output_.flush();
+  // A time of its own would go back behind what has been written since.
+  if (const auto torn = output_.take_torn()) add_lost(last_time_, last_wall_, *torn);
   if (open && lost_ && !output_.is_down()) {
     tell_lost();
     open = output_.flush();
@@ -112,21 +121,23 @@ void PrintingView::lose(const Moment& moment) {
       },
       moment.event.what);
   if (more.chunks + more.events == 0) return;
-  if (!lost_) {
-    lost_.emplace(
-        Lost{{moment.event.time, moment.event.proxy, moment.event.session, std::monostate{}}, moment.wall, {}});
-  }
+  add_lost(moment.event.time, moment.wall, more);
+  output_.count_lost(more);
+}
+
+void PrintingView::add_lost(MonoTime time, WallTime wall, const event::Gap& more) {
+  if (!lost_) lost_.emplace(Lost{time, wall, {}});
   lost_->gap = {.chunks = lost_->gap.chunks + more.chunks,
                 .bytes = lost_->gap.bytes + more.bytes,
                 .events = lost_->gap.events + more.events,
                 .error = more.error};
-  output_.count_lost(more.chunks, more.bytes, more.events);
 }
 
+// A gap line is about all sessions.
 void PrintingView::tell_lost() {
   const Lost lost = *std::exchange(lost_, std::nullopt);
-  print_gap(Moment{lost.first, lost.wall}, lost.gap);
-  output_.end_record();
+  print_gap(Moment{event::Event{lost.time, {}, {}, std::monostate{}}, lost.wall}, lost.gap);
+  output_.end_record(lost.gap);
 }
 
 auto PrintingView::is_shown(const event::ChunkRead& chunk) const -> bool {
@@ -141,8 +152,8 @@ void PrintingView::opened(const Moment& moment, const event::SessionOpened& what
   print_opened(moment, what);
 }
 
-void PrintingView::chunk(const Moment& moment, const event::ChunkRead& what) {
-  if (!is_shown(what)) return;
+auto PrintingView::chunk(const Moment& moment, const event::ChunkRead& what) -> bool {
+  if (!is_shown(what)) return false;
   std::optional<Nanos> since;
   Remembered* session = nullptr;
   if (remembers_) {
@@ -157,6 +168,7 @@ void PrintingView::chunk(const Moment& moment, const event::ChunkRead& what) {
       moment,
       {.read = what, .bytes = bytes.first(shown), .cut = bytes.size() - shown, .since = since, .session = session});
   if (chunks_left_) --*chunks_left_;
+  return true;
 }
 
 void PrintingView::half_closed(const Moment& moment, const event::HalfClosed& what) { print_half_closed(moment, what); }

@@ -82,12 +82,14 @@ class PrintingView : public event::Observer {
   };
 
   void opened(const Moment& moment, const event::SessionOpened& what);
-  void chunk(const Moment& moment, const event::ChunkRead& what);
+  // False: it is not shown.
+  auto chunk(const Moment& moment, const event::ChunkRead& what) -> bool;
   void half_closed(const Moment& moment, const event::HalfClosed& what);
   void closed(const Moment& moment, const event::SessionClosed& what);
   [[nodiscard]] auto shown_name(const std::string& name) const -> std::string;
   [[nodiscard]] auto is_shown(const event::ChunkRead& chunk) const -> bool;
   void lose(const Moment& moment);
+  void add_lost(MonoTime time, WallTime wall, const event::Gap& more);
   void tell_lost();
 
   Output& output_;
@@ -100,13 +102,15 @@ class PrintingView : public event::Observer {
   std::string grep_;
   std::optional<std::uint64_t> chunks_left_;  // to be shown; none: no limit
   bool utf8_;
-  // Left out since the output is down; the event has nothing but when and where it begins.
+  // Left out since the output is down, and when that began.
   struct Lost {
-    event::Event first;
+    MonoTime time;
     WallTime wall;
     event::Gap gap;
   };
   std::optional<Lost> lost_;
+  MonoTime last_time_;  // of the last event
+  WallTime last_wall_;
   // The live sessions that are shown.
   std::unordered_map<Key, Remembered, KeyHash> last_shown_;
 };

@@ -106,6 +106,30 @@ void publish_events(ObserverThread& thread, int count) {
   ring.publish();
 }
 
+// Has all that it wants after the first event.
+class Satisfied final : public event::Observer {
+ public:
+  explicit Satisfied(Told& told) : told_(told) {}
+  void on_event(const event::Event&, Nanos) override {}
+  auto flush() -> bool override { return false; }
+  void on_end() override { told_.ended = true; }
+
+ private:
+  Told& told_;
+};
+
+TEST(ObserverThread, TellsTheEndAlsoToOneThatTakesNoMore) {
+  Told told;
+  ObserverThread thread(std::make_unique<Satisfied>(told), SystemClock::instance(), [] {});
+  thread.add_ring({.mask = ~event::EventMask{}});
+  thread.start();
+  publish_events(thread, 1);
+  while (!thread.is_deaf()) std::this_thread::yield();
+  EXPECT_FALSE(told.ended);
+  EXPECT_TRUE(thread.finish(10s));
+  EXPECT_TRUE(told.ended);
+}
+
 TEST(ObserverThread, IsWaitedForAsLongAsItGoesOn) {
   ObserverThread thread(std::make_unique<Slow>(100ms, std::shared_future<void>()), SystemClock::instance(), [] {});
   thread.add_ring({.mask = ~event::EventMask{}});

@@ -151,6 +151,40 @@ TEST_F(TroubledFile, ARemovedFileLetsGoOfItsBytesAndTheNextBeginsWithAWholeLine)
   EXPECT_EQ(output.status().lost_events, 1u) << "the line that was torn";
 }
 
+TEST_F(TroubledFile, OfARecordThatTheOldFileTookByHalfTheNewOneGetsNothing) {
+  for (std::uint64_t at = 1; at < 22; ++at) {
+    SCOPED_TRACE(at);
+    std::filesystem::remove(path());
+    Output output(file(path()), options(path()));
+    limit(at);
+    const std::array<std::string, 3> records{"head\n", "head\n  body\n", "tail\n"};
+    for (const auto& record : records) {
+      output.append(record);
+      output.end_record({.chunks = 1, .bytes = record.size()});
+    }
+    EXPECT_TRUE(output.flush());
+    limit(RLIM_INFINITY);
+    std::filesystem::remove(path());
+    std::ofstream(path()) << "mid";
+    EXPECT_TRUE(output.flush());
+    std::string expected = "mid\n";
+    std::optional<std::size_t> torn;
+    std::uint64_t begin = 0;
+    for (const auto& record : records) {
+      if (begin >= at) expected += record;
+      if (begin < at && at < begin + record.size()) torn = record.size();
+      begin += record.size();
+    }
+    EXPECT_EQ(text(path()), expected);
+    const auto told = output.take_torn();
+    ASSERT_EQ(told.has_value(), torn.has_value());
+    EXPECT_FALSE(output.take_torn()) << "it is told once";
+    EXPECT_EQ(output.status().lost_chunks, torn ? 1u : 0u);
+    EXPECT_EQ(output.status().lost_bytes, torn.value_or(0));
+    EXPECT_EQ(told.value_or(event::Gap{.error = EFBIG}).error, EFBIG);
+  }
+}
+
 TEST_F(TroubledFile, WhatIsLeftOutIsCountedInAGap) {
   std::filesystem::create_symlink("/dev/full", path());
   Output output(file(path()), options(path()));
@@ -180,6 +214,58 @@ TEST_F(TroubledFile, WhatIsLeftOutIsCountedInAGap) {
   EXPECT_THAT(printed, HasSubstr(R"("text":"kept"})"));
   EXPECT_THAT(printed, HasSubstr(R"("chunks":2,"bytes":12,"events":1,"error":"No space left on device"})"));
   EXPECT_EQ(output.status().lost_chunks, 2u);
+}
+
+TEST_F(TroubledFile, AChunkThatWasTornIsInTheGapAsAWhole) {
+  for (const ViewKind kind : {ViewKind::json, ViewKind::text, ViewKind::hex, ViewKind::dump}) {
+    SCOPED_TRACE(to_string(kind));
+    std::filesystem::remove(path());
+    Output output(file(path()), options(path()));
+    set_zone("UTC0");
+    const auto view = make_view({.kind = kind}, output);
+    BlockPool pool;
+    const auto chunk = [&](const std::string& bytes) {
+      view->on_event({MonoTime{1s}, ProxyId{}, SessionNumber{1},
+                      event::ChunkRead{pool.copy(std::as_bytes(std::span(bytes))), 0, std::nullopt, {}}},
+                     0s);
+    };
+    chunk("whole");
+    EXPECT_TRUE(view->flush());
+    limit(text(path()).size() + 200);
+    chunk(std::string(100, 'T') + '\n' + std::string(100, 'T'));
+    chunk("kept");
+    EXPECT_TRUE(view->flush());
+    ASSERT_TRUE(output.is_down());
+    chunk("lost");
+    limit(RLIM_INFINITY);
+    std::filesystem::remove(path());
+    EXPECT_TRUE(view->flush());
+    const std::string printed = text(path());
+    EXPECT_EQ(printed.find("TTTT"), std::string::npos);
+    EXPECT_EQ(printed.find("54 54 54"), std::string::npos);
+    EXPECT_THAT(printed,
+                HasSubstr(kind == ViewKind::json ? R"("chunks":2,"bytes":205,"events":0,"error":"File too large"})"
+                                                 : "gap: 2 chunks (205 bytes) not written: File too large"));
+    EXPECT_EQ(output.status().lost_chunks, 2u);
+    EXPECT_EQ(output.status().lost_bytes, 205u);
+  }
+}
+
+TEST_F(TroubledFile, AViewThatHasAllItWantsStillTriesAtItsEnd) {
+  std::filesystem::create_symlink("/dev/full", path());
+  Output output(file(path()), options(path()));
+  const auto view = make_view({.kind = ViewKind::text, .chunks = 1}, output);
+  BlockPool pool;
+  const std::string bytes = "the last one";
+  view->on_event({MonoTime{1s}, ProxyId{}, SessionNumber{1},
+                  event::ChunkRead{pool.copy(std::as_bytes(std::span(bytes))), 0, std::nullopt, {}}},
+                 0s);
+  EXPECT_FALSE(view->flush()) << "it is shown";
+  EXPECT_TRUE(output.is_down());
+  std::filesystem::remove(path());
+  view->on_end();
+  EXPECT_FALSE(output.is_down());
+  EXPECT_THAT(text(path()), HasSubstr(bytes));
 }
 
 TEST_F(TroubledFile, TheLastTryIsAtOnce) {
@@ -271,7 +357,7 @@ TEST_F(TroubledFile, AFileThatIsLongEnoughGetsTheNextNumber) {
   Output output(file(path()), how);
   for (int i = 0; i < 5; ++i) {
     output.append("record\n");
-    output.end_record();
+    output.end_record({.events = 1});
   }
   EXPECT_TRUE(output.flush());
   EXPECT_EQ(text(path() + ".7"), "of an earlier run");
@@ -304,14 +390,14 @@ TEST_F(TroubledFile, ARotationThatFailsIsToldAndTriedAgain) {
   std::filesystem::rename(path("here"), path("away"));
   output.append("first\n");
   EXPECT_TRUE(output.flush());
-  output.end_record();
+  output.end_record({.events = 1});
   EXPECT_FALSE(output.is_down()) << "what was open is still written to";
   ASSERT_FALSE(told.empty());
   EXPECT_NE(told.front().find("it cannot be rotated: No such file or directory (ENOENT)"), std::string::npos);
 
   std::filesystem::rename(path("away"), path("here"));
   output.append("second\n");
-  output.end_record();
+  output.end_record({.events = 1});
   EXPECT_EQ(text(log + ".1"), "first\nsecond\n");
   EXPECT_EQ(text(log), "");
 }
@@ -328,7 +414,7 @@ TEST_F(TroubledFile, AFailedRotationIsNotTriedAtEveryRecord) {
   std::filesystem::rename(path("here"), path("away"));
   for (int i = 0; i < 3; ++i) {
     output.append("record\n");
-    output.end_record();
+    output.end_record({.events = 1});
     EXPECT_TRUE(output.flush());
   }
   EXPECT_EQ(told, 1);
@@ -341,9 +427,9 @@ TEST_F(TroubledFile, AFileThatWasMovedAwayIsBegunAnewByTheRotation) {
   Output output(file(path()), how);
   std::filesystem::rename(path(), path("moved"));
   output.append("first\n");
-  output.end_record();
+  output.end_record({.events = 1});
   output.append("second\n");
-  output.end_record();
+  output.end_record({.events = 1});
   EXPECT_EQ(text(path("moved")), "first\n");
   EXPECT_EQ(text(path() + ".1"), "second\n");
 }
