@@ -1,11 +1,14 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
+#include <new>
 
 #include "base/result.h"
 #include "base/standard_descriptors.h"
 #include "cli/command.h"
+#include "cli/operator_new.h"
 
 namespace weir::cli {
 
@@ -44,9 +47,13 @@ auto run(int argc, char** argv) -> int {
 auto main(int argc, char** argv) -> int {
   weir::open_standard_descriptors();
   std::signal(SIGXFSZ, SIG_IGN);  // a file at its limit is an error of write(2), not our end
+  if (std::getenv("WEIR_NO_SPARE_MEMORY") != nullptr) weir::cli::use_no_spare_memory();
   int code = weir::cli::exit_failure;
   try {
     code = weir::cli::run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    std::fputs("weir: there is not enough memory to go on: raise the limit (ulimit -v, the container's)\n", stderr);
+    return weir::cli::exit_failure;
   } catch (const std::exception& error) {
     return weir::cli::complain(error.what(), weir::cli::exit_failure);
   }
