@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/out_of_memory.h"
+
 namespace weir::net {
 
 Alarm::~Alarm() {
@@ -44,9 +46,18 @@ void AlarmHeap::sift_down(std::size_t at) {
 
 void AlarmHeap::set(Alarm& alarm, MonoTime when) {
   clear(alarm);
+  heap_.push_back(&alarm);
+  // Here, where a want of memory is one alarm's: advance() then needs none.
+  if (ringing_.capacity() < heap_.capacity()) {
+    try {
+      ringing_.reserve(heap_.capacity());
+    } catch (...) {
+      heap_.pop_back();
+      throw;
+    }
+  }
   alarm.when_ = when;
   alarm.heap_ = this;
-  heap_.push_back(&alarm);
   sift_up(heap_.size() - 1);
 }
 
@@ -79,7 +90,7 @@ void AlarmHeap::advance(MonoTime now) {
     Alarm* alarm = ringing_[i];
     if (alarm == nullptr) continue;  // an earlier one's callback cleared it
     clear(*alarm);
-    alarm->on_alarm();
+    (void)contained([alarm] { alarm->on_alarm(); });  // the others' time has come too
   }
   ringing_.clear();
 }

@@ -8,6 +8,9 @@
 #include <array>
 #include <cassert>
 #include <cerrno>
+#include <utility>
+
+#include "base/out_of_memory.h"
 
 namespace weir::net {
 namespace {
@@ -79,6 +82,7 @@ auto EventLoop::watch(int fd, ReadyHandler& handler, std::uint32_t events) -> Re
     slots_.push_back(Slot{.handler = nullptr, .generation = 0, .next_free = no_slot});
     free_slot_ = static_cast<std::uint32_t>(slots_.size() - 1);
   }
+  make_room_for_all();
   const std::uint32_t index = free_slot_;
   Slot& slot = slots_[index];
   epoll_event event{};
@@ -90,6 +94,17 @@ auto EventLoop::watch(int fd, ReadyHandler& handler, std::uint32_t events) -> Re
   free_slot_ = slot.next_free;
   slot.handler = &handler;
   return WatchToken{index, slot.generation};
+}
+
+// Whoever watches may ask for another run, and to be freed: neither may fail when memory has run out. Some of those
+// who watch nothing do so too.
+void EventLoop::make_room_for_all() {
+  constexpr std::size_t who_watch_nothing = 64;
+  const std::size_t room = slots_.capacity() + who_watch_nothing;
+  if (again_.capacity() >= room && running_.capacity() >= room && graveyard_.capacity() >= room) return;
+  again_.reserve(room);
+  running_.reserve(room);
+  graveyard_.reserve(room);
 }
 
 auto EventLoop::find(WatchToken token) const -> ReadyHandler* {
@@ -117,8 +132,8 @@ void EventLoop::unwatch(WatchToken token, int fd) {
 void EventLoop::run_again(Rerun& rerun) {
   assert_on_loop_thread();
   if (rerun.queued_) return;
-  rerun.queued_ = true;
   again_.push_back(&rerun);
+  rerun.queued_ = true;
 }
 
 void EventLoop::cancel(Rerun& rerun) {
@@ -131,7 +146,9 @@ void EventLoop::cancel(Rerun& rerun) {
 
 void EventLoop::free_later(std::unique_ptr<Disposable> object) {
   assert_on_loop_thread();
-  graveyard_.push_back(std::move(object));
+  // Where there is no room for it, it is never freed: freed now, it would be within its own callback.
+  if (!contained([&] { graveyard_.emplace_back(); })) return (void)object.release();
+  graveyard_.back() = std::move(object);
 }
 
 void EventLoop::set_end_of_turn(std::function<void()> hook) {
@@ -189,7 +206,7 @@ void EventLoop::wait(std::optional<Nanos> timeout) {
       ++counters_.stale_events;
       continue;
     }
-    slot.handler->on_ready(event.events);
+    (void)contained([&] { slot.handler->on_ready(event.events); });
   }
 }
 
@@ -200,20 +217,21 @@ void EventLoop::rerun_due() {
     if (rerun == nullptr) continue;
     running_[i] = nullptr;
     rerun->queued_ = false;
-    rerun->on_rerun();
+    (void)contained([rerun] { rerun->on_rerun(); });
   }
   running_.clear();
 }
 
 void EventLoop::run_posts() {
   if (!has_posts_.load(std::memory_order_acquire)) return;
-  std::vector<std::function<void()>> tasks;
+  Prepared tasks;
   {
     const std::lock_guard lock(posts_mutex_);
     tasks.swap(posts_);
     has_posts_.store(false, std::memory_order_relaxed);
   }
-  for (const auto& task : tasks) task();
+  // Each goes with what it owns before the next one runs.
+  for (; !tasks.empty(); tasks.pop_front()) (void)contained(tasks.front());
 }
 
 void EventLoop::turn(std::optional<Nanos> longest_wait) {
@@ -223,7 +241,8 @@ void EventLoop::turn(std::optional<Nanos> longest_wait) {
   wheel_.advance(now_);
   alarms_.advance(now_);
   run_posts();
-  if (end_of_turn_) end_of_turn_();
+  if (nudged_.load(std::memory_order_relaxed) && nudged_.exchange(false)) (void)contained(on_nudge_);
+  if (end_of_turn_) (void)contained(end_of_turn_);
   graveyard_.clear();
 }
 
@@ -240,11 +259,29 @@ void EventLoop::run() {
 // The wake-up is written under the mutex: the loop can find the task without having read it, run it and
 // end, and a write after that would go to a descriptor that is closed, or another's by then. Tasks that
 // join others in the queue need none: the loop takes the queue whole, after it has read the wake-up.
-void EventLoop::post(std::function<void()> task) {
+void EventLoop::post(Prepared tasks) noexcept {
   const std::lock_guard lock(posts_mutex_);
-  posts_.push_back(std::move(task));
+  const bool others_wait = !posts_.empty();
+  posts_.splice(posts_.end(), tasks);
   has_posts_.store(true, std::memory_order_release);
-  if (posts_.size() == 1) wake();
+  if (!others_wait) wake();
+}
+
+auto EventLoop::prepare(std::function<void()> task) -> Prepared {
+  Prepared one;
+  one.push_back(std::move(task));
+  return one;
+}
+
+void EventLoop::nudge() noexcept {
+  if (nudged_.exchange(true)) return;
+  const std::lock_guard lock(posts_mutex_);
+  wake();
+}
+
+void EventLoop::set_on_nudge(std::function<void()> on_nudge) {
+  assert_on_loop_thread();
+  on_nudge_ = std::move(on_nudge);
 }
 
 void EventLoop::stop() {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -72,6 +73,8 @@ struct LoopCounters {
 // IN|OUT|RDHUP|PRI|ET and never modified. A turn: events (a batch of 256 at most), what asked to
 // run again, timers and alarms, posts from other threads, then the end-of-turn hook, then the frees
 // that were put off - nothing frees an object inside its own callback.
+// Each callback is a piece of work by itself: what runs out of memory (std::bad_alloc) in one is left undone, counted
+// (base/out_of_memory.h), and the loop goes on. Whoever has to end something then, such as a session, catches it first.
 // All calls on the loop's own thread, but for post() and stop(): while the loop runs, those that change something abort
 // on any other. Before run() and after it the loop is the thread's that made it, or that has waited for its end.
 class EventLoop {
@@ -84,7 +87,8 @@ class EventLoop {
   EventLoop(const EventLoop&) = delete;
   auto operator=(const EventLoop&) -> EventLoop& = delete;
 
-  // The handler must stay until remove(). Fails with ENOSPC (fs.epoll.max_user_watches) or ENOMEM.
+  // The handler must stay until remove(). Fails with ENOSPC (fs.epoll.max_user_watches) or ENOMEM, or throws
+  // std::bad_alloc, and nothing is watched then.
   [[nodiscard]] auto watch(int fd, ReadyHandler& handler, std::uint32_t events) -> Result<WatchToken>;
   // What is watched with it; null if it is watched no more.
   [[nodiscard]] auto find(WatchToken token) const -> ReadyHandler*;
@@ -94,10 +98,10 @@ class EventLoop {
   // follows the open file, not the descriptor (epoll(7), Q6).
   void unwatch(WatchToken token, int fd);
 
-  // Once per turn's share; see Rerun.
+  // Once per turn's share; see Rerun. There is room for every object that watches a descriptor.
   void run_again(Rerun& rerun);
   void cancel(Rerun& rerun);
-  // Destroys it at the end of the turn.
+  // Destroys it at the end of the turn. Never fails.
   void free_later(std::unique_ptr<Disposable> object);
   void set_end_of_turn(std::function<void()> hook);
 
@@ -126,7 +130,16 @@ class EventLoop {
   // Any thread: runs `task` on the loop, soon. Tasks that the loop never came to are dropped with it. The
   // loop may be destroyed as soon as it has run the last task that others post to it, or returned from
   // run() after the stop(), though the post() or stop() may not yet have returned on its thread.
-  void post(std::function<void()> task);
+  void post(std::function<void()> task) { post(prepare(std::move(task))); }
+  // The same in two steps, of which only the first needs memory: for what has to be posted to several loops or to
+  // none, or cannot be given up.
+  using Prepared = std::list<std::function<void()>>;
+  [[nodiscard]] static auto prepare(std::function<void()> task) -> Prepared;
+  void post(Prepared tasks) noexcept;
+  // Any thread: runs what set_on_nudge() was given, soon; several nudges may become one. It needs no memory.
+  void nudge() noexcept;
+  // Before the loop runs.
+  void set_on_nudge(std::function<void()> on_nudge);
   // Any thread: run() returns after its turn.
   void stop();
   void run();
@@ -147,6 +160,7 @@ class EventLoop {
   void wait(std::optional<Nanos> timeout);
   void rerun_due();
   void run_posts();
+  void make_room_for_all();
   void wake();  // under posts_mutex_
 
   const Clock& clock_;
@@ -169,7 +183,9 @@ class EventLoop {
   std::atomic<bool> stopping_{false};
   std::atomic<bool> has_posts_{false};
   std::mutex posts_mutex_;
-  std::vector<std::function<void()>> posts_;
+  Prepared posts_;
+  std::atomic<bool> nudged_{false};
+  std::function<void()> on_nudge_;
 
   static constexpr std::uint32_t no_slot = 0xffffffff;
   static constexpr int batch = 256;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/out_of_memory.h"
+
 namespace weir::net {
 
 Timer::~Timer() {
@@ -115,7 +117,7 @@ void TimerWheel::fire_slot() {
   // is at least one tick away, so this ends.
   while (Timer* timer = level_[0].heads[slot]) {
     disarm(*timer);
-    timer->on_timer();
+    (void)contained([timer] { timer->on_timer(); });  // the others' time has come too
   }
 }
 
