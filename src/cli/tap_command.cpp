@@ -132,9 +132,9 @@ auto view_problem(const view::Output& output) -> std::optional<std::string> {
                      view::named_errno(output.why_down()));
 }
 
-auto end_tap(engine::Engine& engine, const TapPlan& plan, const engine::LifecycleOptions& life, view::Output& output,
-             syslog::TargetLog& log) -> int {
-  const auto ending = engine::run_to_end(engine, life);
+auto end_tap(engine::Engine& engine, const Fd& signals, const TapPlan& plan, const engine::LifecycleOptions& life,
+             view::Output& output, syslog::TargetLog& log) -> int {
+  const auto ending = engine::run_to_end(engine, signals, life);
   log.info(engine::summary(ending.totals, ending.dropped));
   log.flush(log_patience);
   if (ending.output_stuck) {
@@ -153,6 +153,8 @@ auto run_tap(const TapArguments& arguments) -> int {
   if (auto fits = fit_descriptors(*plan); !fits) return complain(fits.error().message, exit_failure);
   const bool files = writes_files(*plan);
   engine::block_signals(files);
+  const auto signals = engine::open_signals(files);
+  if (!signals) return complain(signals.error().message, exit_failure);
   syslog::TargetLog log;
   if (auto set = log.configure(plan->log); !set) return complain("--log " + set.error().message, exit_failure);
 
@@ -180,9 +182,9 @@ auto run_tap(const TapArguments& arguments) -> int {
   const std::string upstream = plan->proxy.rules.upstream.text;
   const auto listening = (*engine)->add_proxy(std::move(plan->proxy));
   if (!listening) return complain(listening.error().message, exit_failure);
+  if (auto started = (*engine)->start(); !started) return complain(started.error().message, exit_failure);
   const auto said = announce(listening->text, upstream, arguments, plan->seed, log);
   if (!said) return complain(said.error().message, exit_failure);
-  (*engine)->start();
 
   engine::LifecycleOptions life{.drain = drain,
                                 .end_after = plan->view.end_after,
@@ -200,7 +202,7 @@ auto run_tap(const TapArguments& arguments) -> int {
       output.reopen();
     };
   }
-  return end_tap(**engine, *plan, life, output, log);
+  return end_tap(**engine, *signals, *plan, life, output, log);
 }
 
 // The values that are words, for the completion.

@@ -144,9 +144,9 @@ auto Server::bind_api() -> Result<std::string> {
   unix_paths_ = listeners->unix_paths;
   for (const auto& socket : listeners->sockets) {
     if (auto address = net::local_address(socket->get())) registry_.forbid(*address);
-    if (auto heard = http_.listen(Fd(::fcntl(socket->get(), F_DUPFD_CLOEXEC, 0))); !heard) {
-      return tl::make_unexpected(heard.error());
-    }
+    Fd own(::fcntl(socket->get(), F_DUPFD_CLOEXEC, 0));
+    auto heard = own ? http_.listen(std::move(own)) : failure(errno_text(errno), errno);
+    if (!heard) return failure(fmt::format("the API cannot listen on {}: {}", api_.text, heard.error().message));
   }
   return listeners->where.text;
 }
@@ -169,8 +169,9 @@ auto Server::start() -> Result<void> {
   if (!made) return tl::make_unexpected(made.error());
   served_ = *std::move(made);
   http_.set_gate(served_.gate);
-  const sigset_t set = engine::served_signals(true);
-  signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  auto signals = engine::open_signals(true);
+  if (!signals) return tl::make_unexpected(signals.error());
+  signals_ = *std::move(signals);
   if (auto watched = signal_watch_.watch(signals_.get()); !watched) return watched;
   if (options_.exit_on_eof) {
     if (auto watched = eof_watch_.watch(*options_.exit_on_eof); !watched) {
@@ -185,10 +186,11 @@ auto Server::start() -> Result<void> {
                                 .mask = event::EventKind::session_opened | event::EventKind::session_closed |
                                         event::EventKind::fault_began}});
   if (!watching) return tl::make_unexpected(watching.error());
-  engine_->start();
   const auto where = bind_api();
   if (!where) return tl::make_unexpected(where.error());
+  // Before the workers run, so that whatever fails on one of their loops fails here.
   if (auto failed = apply_first_config(); !failed) return failed;
+  if (auto started = engine_->start(); !started) return started;
   if (served_.before_listening) {
     if (auto done = served_.before_listening(); !done) return done;
   }

@@ -36,8 +36,7 @@ class EmbeddedWeir final : public WeirUnderTest {
     const auto listening = engine_->add_proxy(std::move(spec));
     if (!listening) return tl::make_unexpected(listening.error());
     port_ = listening->addresses[0].port();
-    engine_->start();
-    return {};
+    return engine_->start();
   }
 
   [[nodiscard]] auto port() const -> std::uint16_t override { return port_; }

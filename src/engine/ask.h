@@ -106,11 +106,11 @@ void Asks::ask(const std::vector<net::EventLoop*>& loops, const Asker& asker, st
   if (loops.empty()) return then({});
   const auto slots = std::make_shared<AnswerSlots<T>>(loops.size(), std::move(question));
   const auto waiting = std::make_shared<WaitingFor<T>>(*this, slots, std::move(then));
-  waiting_.emplace(waiting.get(), waiting);
-  asker.home.wheel().arm(*waiting, asker.home.now() + asker.patience);  // mutant: ask-home-waits-for-ever
+  std::vector<net::EventLoop::Prepared> tasks;  // all are asked, or none
+  tasks.reserve(loops.size());
   for (std::size_t i = 0; i < loops.size(); ++i) {
     // Only home makes the weak one strong, so that what waits there is destroyed there.
-    loops[i]->post([slots, i, weak = std::weak_ptr<Waiting>(waiting), home = &asker.home] {
+    tasks.push_back(net::EventLoop::prepare([slots, i, weak = std::weak_ptr<Waiting>(waiting), home = &asker.home] {
       if (slots->is_over.load(std::memory_order_relaxed)) return;
       slots->values[i].emplace(slots->question(i));
       slots->filled[i].store(true, std::memory_order_release);
@@ -118,8 +118,11 @@ void Asks::ask(const std::vector<net::EventLoop*>& loops, const Asker& asker, st
       home->post([weak] {
         if (const auto asked = weak.lock()) asked->finish();
       });
-    });
+    }));
   }
+  waiting_.emplace(waiting.get(), waiting);
+  asker.home.wheel().arm(*waiting, asker.home.now() + asker.patience);  // mutant: ask-home-waits-for-ever
+  for (std::size_t i = 0; i < loops.size(); ++i) loops[i]->post(std::move(tasks[i]));
 }
 
 }  // namespace weir::engine

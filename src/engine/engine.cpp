@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <system_error>
 #include <utility>
 #include <variant>
 
+#include "base/out_of_memory.h"
 #include "engine/worker_thread.h"
 
 namespace weir::engine {
@@ -48,11 +50,21 @@ void Engine::notify() {
   [[maybe_unused]] const auto written = ::write(news_.get(), &one, sizeof one);
 }
 
-void Engine::start() {
+auto Engine::start() -> Result<void> {
   running_ = true;
-  for (const auto& worker : workers_) {
-    worker->thread = std::thread([loop = worker->loop.get()] { loop->run(); });
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    WorkerThread& worker = *workers_[i];
+    try {
+      worker.thread = std::thread([loop = worker.loop.get()] { loop->run(); });
+    } catch (const std::system_error& error) {
+      (void)stop(std::chrono::milliseconds{1000});
+      return failure(fmt::format("cannot start the thread of worker {} of {}: {}; raise the limit (ulimit -u or -v, "
+                                 "pids.max) or ask for fewer workers",
+                                 i + 1, workers_.size(), errno_text(error.code().value())),
+                     error.code().value());
+    }
   }
+  return {};
 }
 
 auto Engine::live_sessions() const -> std::uint64_t {
@@ -89,8 +101,21 @@ void Engine::tell_workers(const std::function<void(WorkerThread&)>& task) {
     for (const auto& worker : workers_) task(*worker);
     return;
   }
+  make_change(prepare_change(task));
+}
+
+auto Engine::prepare_change(const std::function<void(WorkerThread&)>& task) const -> PreparedChange {
+  PreparedChange change;
+  change.reserve(workers_.size());
+  for (const auto& worker : workers_) {
+    change.push_back(net::EventLoop::prepare([task, target = worker.get()] { task(*target); }));
+  }
+  return change;
+}
+
+void Engine::make_change(PreparedChange change) noexcept {
   ++changes_;
-  for (const auto& worker : workers_) worker->loop->post([task, target = worker.get()] { task(*target); });
+  for (std::size_t i = 0; i < change.size(); ++i) workers_[i]->loop->post(std::move(change[i]));
 }
 
 void Engine::settle(const Asker& asker, std::function<void(bool)> then) {
@@ -136,9 +161,13 @@ void Engine::stop_accepting() {
 }
 
 void Engine::end_sessions(const event::CloseCause& cause, const std::string& detail) {
+  PreparedChange ending;  // no change: nobody waits for it
+  ending.reserve(workers_.size());
   for (const auto& worker : workers_) {
-    worker->loop->post([target = worker->worker.get(), cause, detail] { target->end_all(cause, detail); });
+    ending.push_back(net::EventLoop::prepare(
+        [target = worker->worker.get(), cause, detail]() mutable { target->end_all(cause, std::move(detail)); }));
   }
+  for (std::size_t i = 0; i < ending.size(); ++i) workers_[i]->loop->post(std::move(ending[i]));
 }
 
 namespace {
@@ -211,7 +240,9 @@ auto Engine::stop(std::chrono::milliseconds patience) -> bool {
   if (!running_) return true;
   running_ = false;
   for (const auto& worker : workers_) worker->loop->stop();
-  for (const auto& worker : workers_) worker->thread.join();
+  for (const auto& worker : workers_) {
+    if (worker->thread.joinable()) worker->thread.join();  // all, but where start() failed
+  }
   asks_.forget();  // what waits for an answer may belong to those who go before us
   bool all_shown = true;
   for (const auto& observing : observers_) all_shown = observing.thread->finish(patience) && all_shown;

@@ -117,10 +117,10 @@ class Engine {
   auto operator=(const Engine&) -> Engine& = delete;
 
   // At any time: it sees what happens in the proxies that it wants, those to come included, from when each loop takes
-  // it. An Error: `most_observers` are there, or no descriptor is left.
+  // it. An Error: `most_observers` are there, or no descriptor or no thread is left.
   [[nodiscard]] auto attach(ObserverSpec spec) -> Result<ObserverId>;
   // It is given what happened until now and then destroyed, on the control thread, by take_news(). Sessions that it
-  // kept waiting go on.
+  // kept waiting go on. It needs no memory, as it is called in destructors.
   void detach(ObserverId id);
   [[nodiscard]] auto observer_lag() const -> ObserverLag;
   static constexpr std::size_t most_observers = event::Fanout::most_rings;
@@ -128,7 +128,8 @@ class Engine {
   // Binds at once; sessions begin with start(). Returns where it listens, with the real port. The listening
   // sockets close with the last acceptor.
   [[nodiscard]] auto add_proxy(ProxySpec spec) -> Result<ListenAddress>;
-  void start();
+  // Once. An Error: the system has no thread for a worker; none runs then.
+  auto start() -> Result<void>;
 
   // The parts of add_proxy, for proxies that come, change and go while sessions run.
   //
@@ -217,8 +218,13 @@ class Engine {
  private:
   struct WorkerThread;
   explicit Engine(const EngineOptions& options);
-  // A change: runs `task` on every loop, in order. It owns what it touches.
+  // A change: runs `task` on every loop, in order. It owns what it touches. Throws std::bad_alloc if there is no memory
+  // to tell all of them; then none is told.
   void tell_workers(const std::function<void(WorkerThread&)>& task);
+  // The same in two steps, the first of which needs the memory.
+  using PreparedChange = std::vector<net::EventLoop::Prepared>;  // by worker
+  [[nodiscard]] auto prepare_change(const std::function<void(WorkerThread&)>& task) const -> PreparedChange;
+  void make_change(PreparedChange change) noexcept;
   template <class T>
   void ask_workers(const Asker& asker, std::function<T(WorkerThread&)> question, std::function<void(Answers<T>)> then);
   void notify();
@@ -255,6 +261,7 @@ class Engine {
     ObserverId id{};
     std::unique_ptr<ObserverThread> thread;
     std::function<bool(std::string_view)> wants;
+    PreparedChange removal{};  // of its rings
     bool deaf_told = false;
   };
   [[nodiscard]] auto proxies_for(const Observing& observing) const -> std::set<ProxyId>;

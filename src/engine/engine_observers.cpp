@@ -1,6 +1,7 @@
 // Observers of a running engine: they come and go. See engine.h.
 #include <algorithm>
 
+#include "base/out_of_memory.h"
 #include "engine/engine.h"
 #include "engine/worker_thread.h"
 
@@ -23,13 +24,16 @@ auto Engine::attach(ObserverSpec spec) -> Result<ObserverId> {
       .thread = std::make_unique<ObserverThread>(std::move(spec.observer), clock_, [this] { notify(); }),
       .wants = std::move(spec.wants)};
   if (!observing.thread->is_good()) return failure("there is no file descriptor left for an observer");
+  observers_.reserve(observers_.size() + 1);
+  leaving_.reserve(leaving_.size() + observers_.size() + 1);
   for (const auto& worker : workers_) {
     const auto& ring = observing.thread->add_ring(spec.ring);
-    ring->set_on_room([loop = worker->loop.get(), target = worker->worker.get()] {
-      loop->post([target] { target->resume_parked(); });
-    });
+    ring->set_on_room([loop = worker->loop.get()] { loop->nudge(); });  // the worker resumes what was parked
   }
-  observing.thread->start();
+  observing.removal = prepare_change([rings = observing.thread->rings()](WorkerThread& each) {
+    each.worker->remove_ring(rings[each.worker->number()]);
+  });
+  if (auto started = observing.thread->start(); !started) return tl::make_unexpected(started.error());
   const auto proxies = std::make_shared<const std::set<ProxyId>>(proxies_for(observing));
   tell_workers([proxies, rings = observing.thread->rings(), tells_open = spec.tells_open](WorkerThread& each) {
     const auto wants = [&](const proxy::ProxyOnWorker& proxy) { return proxies->contains(proxy.settings->id); };
@@ -42,8 +46,11 @@ auto Engine::attach(ObserverSpec spec) -> Result<ObserverId> {
 void Engine::detach(ObserverId id) {
   const auto found = std::ranges::find(observers_, id, &Observing::id);
   if (found == observers_.end()) return;
-  tell_workers(
-      [rings = found->thread->rings()](WorkerThread& each) { each.worker->remove_ring(rings[each.worker->number()]); });
+  if (running_) {
+    make_change(std::move(found->removal));
+  } else {
+    for (auto& tasks : found->removal) (void)contained(tasks.front());
+  }
   leaving_.push_back(std::move(found->thread));
   observers_.erase(found);
 }

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <thread>
 
+#include "base/out_of_memory.h"
 #include "engine/engine.h"
 #include "engine/listeners.h"
 #include "engine/worker_thread.h"
@@ -70,7 +71,10 @@ auto Engine::create_proxy(ProxySpec spec) -> ProxyId {
     added->sockets = std::make_unique<net::KernelSockets>(network_namespace);
     added->peers = peers;
     added->index = index_of(settings->id);
-    for (const auto& of_observer : rings) added->observers.add(*of_observer[each.worker->number()]);
+    for (const auto& of_observer : rings) {
+      auto& ring = *of_observer[each.worker->number()];
+      if (each.worker->has_ring(ring)) added->observers.add(ring);
+    }
     added->faults = faults;
     added->fault_state = fault_state;
     added->fault_budget = budget;
@@ -121,20 +125,32 @@ auto Engine::open_proxy(ProxyId id, Listeners listeners) -> Result<ListenAddress
   if (!listeners.are_given) proxy.listening.assign(listeners.sockets.begin(), listeners.sockets.end());
   proxy.open = true;
   proxy.opening = changes_ + 1;
+  {
+    const std::lock_guard lock(failed_mutex_);
+    failed_openings_.reserve(failed_openings_.size() + workers_.size() * (listeners.sockets.size() + 1));
+  }
   tell_workers([this, id, sockets = std::move(listeners.sockets), opening = proxy.opening](WorkerThread& each) {
-    proxy::ProxyOnWorker* on_worker = each.worker->find_proxy(index_of(id));
-    if (on_worker == nullptr) return;
-    on_worker->open = true;
-    for (const auto& socket : sockets) {
-      auto acceptor = std::make_unique<proxy::Acceptor>(*each.worker, *on_worker, socket);
-      if (auto started = acceptor->start(); started) {
-        on_worker->acceptors.push_back(std::move(acceptor));
-      } else {
-        const std::lock_guard lock(failed_mutex_);
-        failed_openings_.push_back({.proxy = id, .change = opening, .error = started.error()});
-        notify();
+    const auto failed = [&](Error error) {
+      const std::lock_guard lock(failed_mutex_);
+      failed_openings_.push_back({.proxy = id, .change = opening, .error = std::move(error)});
+      notify();
+    };
+    const bool done = contained([&] {
+      proxy::ProxyOnWorker* on_worker = each.worker->find_proxy(index_of(id));
+      // There was no memory for it when it came: without it the others must not accept, as they hand over to it.
+      if (on_worker == nullptr) return failed({{}, ENOMEM});
+      on_worker->open = true;
+      for (const auto& socket : sockets) {
+        auto acceptor = std::make_unique<proxy::Acceptor>(*each.worker, *on_worker, socket);
+        on_worker->acceptors.reserve(on_worker->acceptors.size() + 1);
+        if (auto started = acceptor->start(); started) {
+          on_worker->acceptors.push_back(std::move(acceptor));
+        } else {
+          failed(started.error());
+        }
       }
-    }
+    });
+    if (!done) failed({{}, ENOMEM});
   });
   if (running_) return std::move(listeners.where);
   if (const auto failed = take_failed_openings(); !failed.empty()) return tl::make_unexpected(failed.front().error);
@@ -148,6 +164,9 @@ auto Engine::take_failed_openings() -> std::vector<FailedOpening> {
     told.swap(failed_openings_);
   }
   // Each loop tells its own, perhaps of an opening that was closed meanwhile.
+  for (FailedOpening& failed : told) {
+    if (failed.error.message.empty()) failed.error.message = "no memory for it: " + errno_text(failed.error.code);
+  }
   std::erase_if(told, [this](const FailedOpening& failed) {
     const auto found = proxies_.find(failed.proxy);
     if (found == proxies_.end() || !found->second.open || found->second.opening != failed.change) return true;

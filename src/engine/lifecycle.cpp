@@ -9,21 +9,12 @@
 #include <csignal>
 
 #include "base/duration.h"
+#include "base/out_of_memory.h"
 #include "engine/drain.h"
 #include "engine/lag_report.h"
 
 namespace weir::engine {
 namespace {
-
-// -1 where no descriptor is left. Better then that a signal ends us at once than that none does.
-auto open_signals(const sigset_t& set) -> Fd {
-  Fd signals(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!signals) {
-    fmt::print(stderr, "weir: SIGINT and SIGTERM end it at once, without a drain: {}\n", errno_text(errno));
-    ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
-  }
-  return signals;
-}
 
 // "1 session", "2 sessions"
 auto counted(std::uint64_t count, std::string_view what) -> std::string {
@@ -53,9 +44,14 @@ void block_signals(bool hangup) {
   ::signal(SIGPIPE, SIG_IGN);  // splice(2) has no MSG_NOSIGNAL, and a closed stdout is an ordinary end
 }
 
-auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
-  const sigset_t set = served_signals(options.on_hangup != nullptr);
-  const Fd signals = open_signals(set);
+auto open_signals(bool hangup) -> Result<Fd> {
+  const sigset_t set = served_signals(hangup);
+  Fd signals(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals) return failure(fmt::format("cannot receive signals: {} (raise ulimit -n)", errno_text(errno)), errno);
+  return signals;
+}
+
+auto run_to_end(Engine& engine, const Fd& signals, const LifecycleOptions& options) -> Ending {
   const SystemClock& clock = SystemClock::instance();
   Drain drain(options.drain);
   LagReport lag;
@@ -66,18 +62,8 @@ auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
     if (orders.end_sessions) engine.end_sessions(orders.end_sessions->cause, orders.end_sessions->detail);
   };
   MonoTime second = clock.mono() + std::chrono::seconds{1};
-  while (true) {
-    auto end = drain.deadline();
-    if (over && (!end || *over < *end)) end = over;
-    if (options.tells_lag || options.each_second) {
-      const MonoTime look_again = clock.mono() + std::chrono::seconds{1};
-      end = end ? std::min(*end, look_again) : look_again;
-    }
-    const int wait = end ? poll_timeout(*end - clock.mono()) : -1;
-    std::array<pollfd, 2> waiting{{{.fd = signals.get(), .events = POLLIN, .revents = 0},
-                                   {.fd = engine.news_fd(), .events = POLLIN, .revents = 0}}};
-    ::poll(waiting.data(), waiting.size(), wait);
-
+  // True: all is over.
+  const auto turn = [&] {
     signalfd_siginfo info{};
     while (::read(signals.get(), &info, sizeof info) == sizeof info) {
       if (info.ssi_signo == SIGHUP) {
@@ -101,7 +87,22 @@ auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending {
     }
     obey(drain.on_time(clock.mono()));
     const bool once_done = options.until_sessions_end && news.accept_limit_reached;
-    if (drain.is_over(news.all_sessions_ended) || (once_done && news.all_sessions_ended)) break;
+    return drain.is_over(news.all_sessions_ended) || (once_done && news.all_sessions_ended);
+  };
+  while (true) {
+    auto end = drain.deadline();
+    if (over && (!end || *over < *end)) end = over;
+    if (options.tells_lag || options.each_second) {
+      const MonoTime look_again = clock.mono() + std::chrono::seconds{1};
+      end = end ? std::min(*end, look_again) : look_again;
+    }
+    const int wait = end ? poll_timeout(*end - clock.mono()) : -1;
+    std::array<pollfd, 2> waiting{{{.fd = signals.get(), .events = POLLIN, .revents = 0},
+                                   {.fd = engine.news_fd(), .events = POLLIN, .revents = 0}}};
+    ::poll(waiting.data(), waiting.size(), wait);
+    bool is_over = false;
+    (void)contained([&] { is_over = turn(); });
+    if (is_over) break;
   }
   engine.stop_accepting();
   Ending ending_report;

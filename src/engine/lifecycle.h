@@ -19,7 +19,7 @@ struct LifecycleOptions {
   std::function<void(std::string_view)> say;  // a line for people, without a newline
   bool tells_lag = false;                     // and say, while it happens, that a view is slower than the traffic
   std::function<void()> each_second{};        // none: nothing is to be done meanwhile
-  std::function<void()> on_hangup{};          // none: SIGHUP does what it does; else block_signals(true) first
+  std::function<void()> on_hangup{};  // none: SIGHUP does what it does; else they are blocked and opened with it
 };
 
 struct Ending {
@@ -38,10 +38,14 @@ struct Ending {
 // started.
 void block_signals(bool hangup = false);
 
-// Runs a started engine to its end on the calling thread: SIGINT or SIGTERM stops accepting and lets
-// sessions end for the drain time, a second one ends them now; so does the closing of an observer's
+// Where those that were blocked come out, as signalfd_siginfo. At the start: a process that nobody could end in order
+// would be found out too late.
+[[nodiscard]] auto open_signals(bool hangup = false) -> Result<Fd>;
+
+// Runs a started engine to its end on the calling thread, with what open_signals() gave: SIGINT or SIGTERM stops
+// accepting and lets sessions end for the drain time, a second one ends them now; so does the closing of an observer's
 // output. Stops the engine.
-[[nodiscard]] auto run_to_end(Engine& engine, const LifecycleOptions& options) -> Ending;
+[[nodiscard]] auto run_to_end(Engine& engine, const Fd& signals, const LifecycleOptions& options) -> Ending;
 
 // "3 sessions (peak 2), 1.20 MB upstream, 41.5 kB downstream, connect p50 60us p99 80us". `only`: the bytes of the
 // other direction were not counted, and are not told.

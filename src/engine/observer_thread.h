@@ -6,15 +6,18 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
+#include "base/result.h"
 #include "event/ring.h"
 
 namespace weir::engine {
 
 // Runs one observer on a thread of its own, over the rings of all workers. The thread ends when every ring is closed
-// and what was in it has been given to the observer.
+// and what was in it has been given to the observer. An event for which the observer finds no memory is counted, and
+// told to it as a gap when there is some again.
 class ObserverThread {
  public:
   // `on_news` is called on this thread: when the observer can take no more, and when the thread is about to end.
@@ -27,7 +30,8 @@ class ObserverThread {
   [[nodiscard]] auto is_good() const -> bool { return signal_->is_good(); }
   // Before start(): a ring for one more worker.
   auto add_ring(const event::RingOptions& options) -> const std::shared_ptr<event::EventRing>&;
-  void start();
+  // An Error: the system has no thread for it.
+  auto start() -> Result<void>;
   [[nodiscard]] auto rings() const -> const std::vector<std::shared_ptr<event::EventRing>>& { return rings_; }
 
   // The observer takes no more; what comes is thrown away. Any thread.
@@ -43,7 +47,11 @@ class ObserverThread {
 
  private:
   void run();
-  auto drain() -> bool;
+  auto drain(const std::function<void(event::Event&)>& take) -> bool;
+  void give(const event::Event& event);
+  void lose(const event::Event& event);
+  void tell_lost();
+  [[nodiscard]] auto flush() -> bool;
   [[nodiscard]] auto all_rings_ended() const -> bool;
 
   std::unique_ptr<event::Observer> observer_;
@@ -55,6 +63,8 @@ class ObserverThread {
   std::atomic<bool> deaf_{false};
   std::atomic<bool> ended_{false};
   std::atomic<std::uint64_t> taken_{0};  // events
+  Nanos wall_offset_{};                  // of this batch
+  std::optional<event::Event> lost_;     // a Gap, where the first lost event was
   std::mutex mutex_;
   std::condition_variable ended_signal_;
   std::thread thread_;

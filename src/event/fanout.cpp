@@ -86,6 +86,12 @@ void SessionEvents::push(MonoTime time, EventKind kind, What what) const {
   if (last != nullptr) last->push(std::move(event), kind);
 }
 
+void SessionEvents::lose(MonoTime time, EventKind kind) const {
+  each_ring([&](EventRing& ring) {
+    if (ring.wants(kind)) ring.lose(time, proxy_, session_);
+  });
+}
+
 auto SessionEvents::is_wanted_by(const EventRing& ring) const -> bool {
   bool wanted = false;
   each_ring([&](const EventRing& each) { wanted |= &each == &ring; });

@@ -55,6 +55,9 @@ class SessionEvents {
   // Only if wants() says so.
   void push(MonoTime time, EventKind kind, What what) const;
 
+  // Instead of push(), where there was no memory to make the event: those who want it see a gap.
+  void lose(MonoTime time, EventKind kind) const;
+
   // To this ring alone, if it wants the session: what the session would have told it before it came.
   void push_to(EventRing& ring, MonoTime time, EventKind kind, What what) const;
   [[nodiscard]] auto is_wanted_by(const EventRing& ring) const -> bool;

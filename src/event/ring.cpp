@@ -4,6 +4,8 @@
 #include <bit>
 #include <utility>
 
+#include "base/out_of_memory.h"
+
 namespace weir::event {
 
 EventRing::EventRing(const RingOptions& options, std::shared_ptr<ConsumerSignal> signal)
@@ -82,8 +84,29 @@ void EventRing::push(Event event, EventKind kind) {
   if (overflow_.empty() && used() >= slots_.size()) head_seen_ = head_.load(std::memory_order_acquire);
   if (overflow_.empty() && !has_lost_ && used() < slots_.size()) return store(std::move(event));
   if (options_.policy == FullPolicy::drop && overflow_.size() >= overflow_limit) return count_lost(event);
-  if (has_lost_) overflow_.push_back(take_gap());  // what was lost before it is told before it
-  overflow_.push_back(std::move(event));           // mutant: lifecycle-events-dropped
+  if (!queue(event)) count_lost(event);
+}
+
+// Behind what was lost before it. False: there is no memory for it, and nothing is changed.
+auto EventRing::queue(Event& event) -> bool {
+  const bool after_gap = has_lost_;
+  if (after_gap && !contained([&] {
+        overflow_.push_back(Event{lost_at_.time, lost_at_.proxy, lost_at_.session, lost_});
+      }))
+    return false;
+  if (!contained([&] { overflow_.emplace_back(); })) {
+    if (after_gap) overflow_.pop_back();
+    return false;
+  }
+  overflow_.back() = std::move(event);  // mutant: lifecycle-events-dropped
+  if (after_gap) (void)take_gap();
+  return true;
+}
+
+void EventRing::lose(MonoTime time, ProxyId proxy, SessionNumber session) {
+  flush_overflow();
+  tell_lost();
+  count_lost(Event{time, proxy, session, std::monostate{}});
 }
 
 auto EventRing::take_gap() -> Event {

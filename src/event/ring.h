@@ -41,6 +41,8 @@ struct RingOptions {
   std::size_t payload_limit = 8 * 1024 * 1024;  // bytes of chunks waiting, at most (one read more)
 };
 
+// Where memory has run out, what would have to queue is dropped and counted, whatever it is.
+//
 // Chunks and their writes wait or are dropped, as the policy says. Evidence (what was sent and acknowledged, the
 // kernel's counters) is a sample: where there is no room it is dropped and counted, whatever the policy.
 // All else is the life of sessions and never waits: beyond the slots it queues on the producer's side,
@@ -66,6 +68,8 @@ class EventRing {
   [[nodiscard]] auto reserve(std::size_t events, std::size_t bytes) -> bool;
   // Adds an event of a kind that wants() says yes to; seen by the consumer after publish().
   void push(Event event, EventKind kind);
+  // An event of that kind that could not be made, as there was no memory for it: it is counted in a gap.
+  void lose(MonoTime time, ProxyId proxy, SessionNumber session);
   // At the end of the loop's turn: publishes what was pushed and wakes the consumer if it sleeps.
   void publish();
   // Always true with policy drop: whoever may miss events holds no client up.
@@ -107,6 +111,7 @@ class EventRing {
   void store(Event event);
   void flush_overflow();
   void count_lost(const Event& event);
+  [[nodiscard]] auto queue(Event& event) -> bool;
   void tell_lost();
   [[nodiscard]] auto take_gap() -> Event;
 

@@ -5,9 +5,32 @@
 
 #include <cerrno>
 
+#include "base/out_of_memory.h"
 #include "net/descriptors.h"
 
 namespace weir::proxy {
+namespace {
+
+// A client on its way to the worker that is to serve it. Where it does not get there, it closes.
+struct HandedOver {
+  std::shared_ptr<ProxyShared> shared;
+  Address address;
+  SessionNumber number;
+  Fd client{};
+  net::PromisedDescriptor upstream{};
+
+  HandedOver(std::shared_ptr<ProxyShared> of, Address from, SessionNumber as)
+      : shared(std::move(of)), address(std::move(from)), number(as) {}
+  HandedOver(const HandedOver&) = delete;
+  auto operator=(const HandedOver&) -> HandedOver& = delete;
+  ~HandedOver() {
+    if (!client) return;
+    shared->session_ended();
+    if (shared->on_place_free) shared->on_place_free();
+  }
+};
+
+}  // namespace
 
 Acceptor::Acceptor(Worker& worker, ProxyOnWorker& proxy, std::shared_ptr<const Fd> listener)
     : worker_(worker), proxy_(proxy), listener_(std::move(listener)) {}
@@ -74,8 +97,11 @@ auto Acceptor::accept_one() -> bool {
   (void)net::is_kept_descriptor(client.get());  // then this session is the last for now
   shared.session_began();
   if (number == proxy_.settings->accept_limit) close_all_listeners();
-  auto address = Address::from_sockaddr(reinterpret_cast<sockaddr*>(&storage), length);
-  dispatch(std::move(client), address ? *std::move(address) : Address(), SessionNumber{number});
+  Address address;
+  (void)contained([&] {
+    if (auto known = Address::from_sockaddr(reinterpret_cast<sockaddr*>(&storage), length)) address = *std::move(known);
+  });
+  dispatch(std::move(client), std::move(address), SessionNumber{number});
   return true;
 }
 
@@ -104,10 +130,13 @@ auto Acceptor::goes_on_after(int error) -> bool {
 void Acceptor::close_all_listeners() {
   for (Worker* peer : proxy_.peers) {
     if (peer == &worker_) continue;
-    peer->loop().post([peer, index = proxy_.index] {
-      const ProxyOnWorker* proxy = peer->find_proxy(index);
-      if (proxy == nullptr) return;
-      for (const auto& acceptor : proxy->acceptors) acceptor->close_listener();
+    // One that does not hear of it closes its own when it accepts one too many.
+    (void)contained([&] {
+      peer->loop().post([peer, index = proxy_.index] {
+        const ProxyOnWorker* proxy = peer->find_proxy(index);
+        if (proxy == nullptr) return;
+        for (const auto& acceptor : proxy->acceptors) acceptor->close_listener();
+      });
     });
   }
   for (const auto& acceptor : proxy_.acceptors) acceptor->close_listener();
@@ -129,21 +158,22 @@ void Acceptor::dispatch(Fd client, Address address, SessionNumber number) {
     Worker* a = peers[random_ % peers.size()];
     Worker* b = peers[(random_ >> 16) % peers.size()];
     Worker* chosen = a->load() <= b->load() ? a : b;
-    if (chosen != &worker_) {
-      // std::function wants copies: the descriptor travels bare and is owned again on arrival.
-      chosen->loop().post([chosen, index = proxy_.index, shared = proxy_.shared, fd = client.release(),
-                           address = std::move(address), number,
-                           upstream = std::make_shared<net::PromisedDescriptor>()] {
-        Fd owned(fd);
-        ProxyOnWorker* proxy = chosen->find_proxy(index);
-        if (proxy != nullptr && proxy->open) return chosen->adopt(*proxy, std::move(owned), address, number);
-        shared->session_ended();  // closed or removed meanwhile
-        if (shared->on_place_free) shared->on_place_free();
-      });
-      return;
-    }
+    // Where there is no memory to hand it over, it stays.
+    if (chosen != &worker_ && contained([&] { hand_over(*chosen, client, address, number); })) return;
   }
   worker_.adopt(proxy_, std::move(client), std::move(address), number);
+}
+
+// Takes the client only if nothing can fail any more.
+void Acceptor::hand_over(Worker& chosen, Fd& client, const Address& address, SessionNumber number) {
+  const auto newcomer = std::make_shared<HandedOver>(proxy_.shared, address, number);
+  auto task = net::EventLoop::prepare([to = &chosen, index = proxy_.index, newcomer] {
+    ProxyOnWorker* proxy = to->find_proxy(index);
+    if (proxy == nullptr || !proxy->open) return;  // closed or removed meanwhile
+    to->adopt(*proxy, std::move(newcomer->client), std::move(newcomer->address), newcomer->number);
+  });
+  newcomer->client = std::move(client);
+  chosen.loop().post(std::move(task));
 }
 
 void Acceptor::wait(bool for_capacity, bool counts) {
@@ -158,7 +188,9 @@ void Acceptor::wait(bool for_capacity, bool counts) {
 void Acceptor::on_timer() {
   if (watching_ || !listener_) return;
   // Still full is no new wait to be counted, and nothing to ask the kernel about.
-  if ((waiting_for_capacity_ && at_capacity()) || !start()) {
+  bool started = false;
+  if (!waiting_for_capacity_ || !at_capacity()) (void)contained([&] { started = start().has_value(); });
+  if (!started) {
     worker_.loop().wheel().arm(*this, worker_.loop().now() + pause);
     return;
   }

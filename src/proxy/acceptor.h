@@ -41,6 +41,7 @@ class Acceptor final : private net::ReadyHandler, private net::Timer {
   void close_all_listeners();
   void close_listener();
   void dispatch(Fd client, Address address, SessionNumber number);
+  void hand_over(Worker& chosen, Fd& client, const Address& address, SessionNumber number);
 
   Worker& worker_;
   ProxyOnWorker& proxy_;

@@ -41,12 +41,10 @@ struct Notice {
 auto KernelPipe::create() -> std::unique_ptr<KernelPipe> {
   std::array<int, 2> fds{};
   if (::pipe2(fds.data(), O_CLOEXEC | O_NONBLOCK) != 0) return nullptr;
-  if (net::is_kept_descriptor(std::max(fds[0], fds[1]))) {
-    ::close(fds[0]);
-    ::close(fds[1]);
-    return nullptr;
-  }
-  std::unique_ptr<KernelPipe> pipe(new KernelPipe(Fd(fds[0]), Fd(fds[1])));
+  Fd read_end(fds[0]);
+  Fd write_end(fds[1]);
+  if (net::is_kept_descriptor(std::max(fds[0], fds[1]))) return nullptr;
+  std::unique_ptr<KernelPipe> pipe(new KernelPipe(std::move(read_end), std::move(write_end)));
   // May be refused past pipe-user-pages-soft; the default 64 KiB then does.
   ::fcntl(fds[1], F_SETPIPE_SZ, pipe_size);
   return pipe;

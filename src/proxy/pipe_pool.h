@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/out_of_memory.h"
+
 namespace weir::proxy {
 
 // Empty pipes kept for reuse: making one costs three system calls and 256 KiB of kernel memory
@@ -16,14 +18,19 @@ class PipePool {
 
   // Null when descriptors or pipe memory are short: copy instead.
   [[nodiscard]] auto take() -> std::unique_ptr<Pipe> {
-    if (idle_.empty()) return Pipe::create();
-    std::unique_ptr<Pipe> pipe = std::move(idle_.back());
-    idle_.pop_back();
+    std::unique_ptr<Pipe> pipe;
+    if (idle_.empty()) {
+      (void)contained([&] { pipe = Pipe::create(); });
+    } else {
+      pipe = std::move(idle_.back());
+      idle_.pop_back();
+    }
     return pipe;
   }
   // A pipe that still holds bytes of one session must never serve another: it is closed.
   void give(std::unique_ptr<Pipe> pipe) {
-    if (pipe->bytes() == 0 && idle_.size() < most_idle) idle_.push_back(std::move(pipe));  // mutant: dirty-pipe-reused
+    if (pipe->bytes() != 0 || idle_.size() >= most_idle) return;  // mutant: dirty-pipe-reused
+    (void)contained([&] { idle_.push_back(std::move(pipe)); });
   }
 
  private:

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 
+#include "base/out_of_memory.h"
 #include "proxy/relay.h"
 
 namespace weir::proxy {
@@ -321,7 +322,7 @@ void Relay<C, S>::tell_last_evidence() {
 
 template <Endpoint C, Endpoint S>
 void Relay<C, S>::close(const event::CloseCause& cause, bool reset, MonoTime now) {
-  tell_last_evidence();
+  (void)contained([this] { tell_last_evidence(); });  // it closes, whether or not there is memory to tell more
   phase_ = RelayPhase::closed;
   cause_ = cause;
   clocks_.ended(now);

@@ -96,33 +96,45 @@ void Session::settle() {
 void Session::on_timer() {
   timer_at_ = never;
   if (phase_ == SessionPhase::closing) return;
-  if (opening_) return on_time_in_opening();
-  relay_.on_deadline(now());
-  if (relay_.phase() != RelayPhase::closed) {
-    if (const auto deadline = relay_.deadline()) {
-      timer_at_ = *deadline;
-      worker_.loop().wheel().arm(*this, timer_at_);
+  guarded([this] {
+    if (opening_) return on_time_in_opening();
+    relay_.on_deadline(now());
+    if (relay_.phase() != RelayPhase::closed) {
+      if (const auto deadline = relay_.deadline()) {
+        timer_at_ = *deadline;
+        worker_.loop().wheel().arm(*this, timer_at_);
+      }
     }
-  }
-  settle();
+    settle();
+  });
 }
 
 void Session::on_alarm() {
-  if (opening_) return on_time_in_opening();
-  if (phase_ != SessionPhase::relaying) return;
-  relay_.on_alarm(now());
-  settle();
+  guarded([this] {
+    if (opening_) return on_time_in_opening();
+    if (phase_ != SessionPhase::relaying) return;
+    relay_.on_alarm(now());
+    settle();
+  });
 }
 
-void Session::on_rerun() {
+void Session::relay_again() {
   if (phase_ != SessionPhase::relaying) return;
   relay_.rerun(now());
   settle();
 }
 
+void Session::on_rerun() {
+  guarded([this] { relay_again(); });
+}
+
 void Session::resume() { on_rerun(); }
 
 void Session::settings_changed(std::shared_ptr<const ProxySettings> settings) {
+  guarded([&] { take_settings(std::move(settings)); });
+}
+
+void Session::take_settings(std::shared_ptr<const ProxySettings> settings) {
   settings_ = std::move(settings);
   relay_.set_timeouts(settings_->rules.timeouts);
   if (phase_ == SessionPhase::relaying) return settle();
@@ -138,21 +150,35 @@ auto Session::age_cause(CloseReason reason, std::optional<LegName> leg) const ->
 
 void Session::end(const CloseCause& cause, const std::string& detail) {
   if (phase_ == SessionPhase::closing) return;
-  relay_.end(cause, true, now());
-  finish(detail);
+  guarded([&] {
+    relay_.end(cause, true, now());
+    finish(detail);
+  });
 }
 
 void Session::close(const std::string& detail) {
   if (phase_ == SessionPhase::closing) return;
-  relay_.end(age_cause(CloseReason::shutdown), false, now());
-  finish(detail);
+  guarded([&] {
+    relay_.end(age_cause(CloseReason::shutdown), false, now());
+    finish(detail);
+  });
 }
 
+// In the middle of whatever it was doing. Nothing here needs memory but the words, which are left out then.
+void Session::end_for_memory() {
+  if (phase_ == SessionPhase::closing) return;
+  relay_.end(age_cause(CloseReason::resources), true, now());
+  std::string detail;
+  (void)contained([&] { detail = errno_text(ENOMEM); });
+  finish(std::move(detail));
+}
+
+// Once begun it comes to its end, with memory or without.
 void Session::finish(std::string detail) {
   const bool reached = phase_ == SessionPhase::relaying;
   phase_ = SessionPhase::closing;
   if (opening_ && opening_->lookup_ticket != 0) worker_.lookup_abandoned(opening_->lookup_ticket);
-  if (opening_) tell_attempt(ECANCELED);
+  if (opening_) (void)contained([this] { tell_attempt(ECANCELED); });
   opening_.reset();
   for (LegWatch* watch : {&client_watch_, &server_watch_}) {
     if (watch->watched) worker_.loop().forget(watch->token);
@@ -161,7 +187,9 @@ void Session::finish(std::string detail) {
   worker_.loop().wheel().disarm(*this);
   worker_.loop().alarms().clear(*this);
   worker_.loop().cancel(*this);
-  tell_closed(std::move(detail), reached);
+  if (!contained([&] { tell_closed(std::move(detail), reached); })) {
+    events().lose(clock_time(), event::EventKind::session_closed);
+  }
   worker_.ended(*this);
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/out_of_memory.h"
 #include "fault/session_faults.h"
 #include "net/descriptors.h"
 #include "net/event_loop.h"
@@ -27,6 +28,7 @@ using SocketRelay = Relay<LegEnd, LegEnd>;
 //
 // It carries out what its Opening asks for with the loop and sockets, and then hosts its Relay. Owned by its
 // Worker, lives on the worker's loop, is freed at the end of the turn in which it ended.
+// Where memory runs out in one of its steps it ends with cause `resources`, and nobody else does.
 enum class SessionPhase : std::uint8_t { accepted, handshake, resolving, connecting, relaying, closing };
 
 class Session final : public net::Disposable, private net::Timer, private net::Alarm, private net::Rerun {
@@ -79,7 +81,9 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   class LegWatch final : public net::ReadyHandler {
    public:
     LegWatch(Session& session, LegName leg) : session_(session), leg_(leg) {}
-    void on_ready(std::uint32_t events) override { session_.on_leg_ready(leg_, events); }
+    void on_ready(std::uint32_t events) override {
+      session_.guarded([&] { session_.on_leg_ready(leg_, events); });
+    }
     [[nodiscard]] auto session() const -> Session& { return session_; }
 
    private:
@@ -107,6 +111,14 @@ class Session final : public net::Disposable, private net::Timer, private net::A
 
   [[nodiscard]] auto events() const -> const event::SessionEvents& { return relay_.events(); }
 
+  // Runs one of its steps, from an entry that others call: none of ours calls another that has one and goes on after
+  // it, for the session may have ended in it.
+  template <class Step>
+  void guarded(Step step) {
+    if (!contained(step)) end_for_memory();
+  }
+  void end_for_memory();
+
   void on_leg_ready(LegName leg, std::uint32_t events);
   void on_timer() override;
   void on_alarm() override;
@@ -125,7 +137,11 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   void carry_out(const Opening::FaultApplies& what);
   void carry_out(const Opening::Fail& what);
   void carry_out(const Opening::Done& what);
+  void begin_opening();
   void on_resolved(const Result<net::Addresses>& answer);
+  void on_lookup_answered(const Result<net::Addresses>& answer) {
+    guarded([&] { on_resolved(answer); });
+  }
   void on_ready_in_opening(LegName leg, std::uint32_t events);
   void on_time_in_opening();
   void check_connect();
@@ -142,6 +158,8 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   [[nodiscard]] auto read_for_handshake(LegName name) -> bool;
   void send_for_handshake();
 
+  void relay_again();
+  void take_settings(std::shared_ptr<const ProxySettings> settings);
   void settle();
   void finish(std::string detail);
   [[nodiscard]] auto watch(LegWatch& watch, int fd) -> bool;

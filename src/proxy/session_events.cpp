@@ -26,10 +26,12 @@ auto peer_address(const LegEnd& end) -> Address {
 
 void Session::observers_changed() {
   relay_.events().select(client_address_);
-  relay_.observers_changed();  // mutant: stamps-stay-on
+  guarded([this] { relay_.observers_changed(); });  // mutant: stamps-stay-on
 }
 
-void Session::tell_counters() { relay_.tell_counters(event::ProbePoint::asked); }
+void Session::tell_counters() {
+  guarded([this] { relay_.tell_counters(event::ProbePoint::asked); });
+}
 
 void Session::acknowledge_at_once(LegName leg, unsigned reads) {
   if (phase() != SessionPhase::relaying) return;
@@ -81,12 +83,15 @@ void Session::tell_opened(Nanos connect_time) {
 void Session::tell_newcomer(event::EventRing& ring) const {
   if (phase_ != SessionPhase::relaying || !events().is_wanted_by(ring)) return;
   const MonoTime since = accepted_ + connect_time_;
-  if (ring.wants(EventKind::session_opened)) {
-    events().push_to(ring, since, EventKind::session_opened, opened(connect_time_));
-  }
-  if (ring.wants(EventKind::legs_connected)) {
-    events().push_to(ring, since, EventKind::legs_connected, leg_addresses());
-  }
+  const bool told = contained([&] {
+    if (ring.wants(EventKind::session_opened)) {
+      events().push_to(ring, since, EventKind::session_opened, opened(connect_time_));
+    }
+    if (ring.wants(EventKind::legs_connected)) {
+      events().push_to(ring, since, EventKind::legs_connected, leg_addresses());
+    }
+  });
+  if (!told) ring.lose(since, events().proxy(), number());
 }
 
 auto Session::opened(Nanos connect_time) const -> std::shared_ptr<const event::SessionOpened> {

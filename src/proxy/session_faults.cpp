@@ -5,12 +5,14 @@ namespace weir::proxy {
 
 void Session::faults_changed() {
   if (phase_ == SessionPhase::closing) return;
-  if (phase_ == SessionPhase::relaying) {
-    apply_faults();
-    return on_rerun();
-  }
-  opening_->machine.rules_changed(opening_rules(), now());
-  carry_on_opening();
+  guarded([this] {
+    if (phase_ == SessionPhase::relaying) {
+      apply_faults();
+      return relay_again();
+    }
+    opening_->machine.rules_changed(opening_rules(), now());
+    carry_on_opening();
+  });
 }
 
 void Session::tell_of(const fault::FaultSpec& spec) const {

@@ -29,6 +29,10 @@ auto phase_of(OpeningPhase phase) -> SessionPhase {
 auto Session::phase() const -> SessionPhase { return opening_ ? phase_of(opening_->machine.phase()) : phase_; }
 
 void Session::begin() {
+  guarded([this] { begin_opening(); });
+}
+
+void Session::begin_opening() {
   Accepted accepted{.number = number(), .time = accepted_, .client = ClientAddress(client_address_)};
   const int fd = relay_.client().end.fd();
   if (settings_->rules.handshake != nullptr) {

@@ -1,7 +1,10 @@
 #include "proxy/worker.h"
 
 #include <algorithm>
+#include <new>
 
+#include "base/out_of_memory.h"
+#include "net/descriptors.h"
 #include "proxy/acceptor.h"
 #include "proxy/setting_catalog.h"
 
@@ -47,10 +50,12 @@ Worker::Worker(net::EventLoop& loop, net::Resolver& resolver, std::uint32_t numb
       scratch_(std::make_unique<std::array<std::byte, scratch_size>>()),
       context_{loop.clock(), *scratch_, blocks_, pipes_} {
   loop_.set_end_of_turn([this] { publish_events(); });
+  loop_.set_on_nudge([this] { resume_parked(); });
 }
 
 Worker::~Worker() {
   loop_.set_end_of_turn({});
+  loop_.set_on_nudge({});
   while (first_ != nullptr) {
     Session* session = first_;
     first_ = session->next_;
@@ -97,10 +102,12 @@ void Worker::remove_proxy(std::size_t index) {
 void Worker::add_ring(std::shared_ptr<event::EventRing> ring, const std::function<bool(const ProxyOnWorker&)>& wants,
                       bool tell_open) {
   loop_.assert_on_loop_thread();
+  // The proxies know it only if we keep it, and there is room for it to leave one day.
+  leaving_rings_.reserve(leaving_rings_.size() + rings_.size() + 1);
+  rings_.push_back(ring);
   for (const auto& [index, proxy] : proxies_) {
     if (wants(*proxy)) proxy->observers.add(*ring);
   }
-  rings_.push_back(ring);
   each_session([&](Session& session) {
     if (!session.proxy().observers.has(*ring)) return;
     session.observers_changed();
@@ -108,9 +115,17 @@ void Worker::add_ring(std::shared_ptr<event::EventRing> ring, const std::functio
   });
 }
 
+auto Worker::has_ring(const event::EventRing& ring) const -> bool {
+  return std::ranges::any_of(rings_, [&](const auto& each) { return each.get() == &ring; });
+}
+
 void Worker::remove_ring(const std::shared_ptr<event::EventRing>& ring) {
   loop_.assert_on_loop_thread();
-  if (std::erase(rings_, ring) == 0) return;
+  if (std::erase(rings_, ring) == 0) {
+    // There was no memory for it when it came: nothing was ever pushed.
+    if (std::ranges::find(leaving_rings_, ring) == leaving_rings_.end()) ring->close();
+    return;
+  }
   for (const auto& [index, proxy] : proxies_) proxy->observers.remove(*ring);
   each_session([](Session& session) { session.observers_changed(); });
   leaving_rings_.push_back(ring);
@@ -130,16 +145,31 @@ void Worker::publish_events() {
 
 void Worker::adopt(ProxyOnWorker& proxy, Fd client, Address client_address, SessionNumber number) {
   loop_.assert_on_loop_thread();
-  auto session = std::make_unique<Session>(*this, proxy, std::move(client), std::move(client_address), number);
+  ++counters_.sessions;
+  ++proxy.counters.sessions;
+  const int fd = client.get();
+  std::unique_ptr<Session> session;
+  const bool made = contained(
+      [&] { session = std::make_unique<Session>(*this, proxy, std::move(client), std::move(client_address), number); });
+  if (!made) {
+    if (client.get() == fd) net::reset_on_close(fd);
+    client.reset();
+    count_close(proxy, {.reason = event::CloseReason::resources});
+    proxy.shared->session_ended();
+    if (proxy.shared->on_place_free) proxy.shared->on_place_free();
+    return;
+  }
   session->next_ = first_;
   if (first_ != nullptr) first_->previous_ = session.get();
   first_ = session.get();
   load_.fetch_add(1, std::memory_order_relaxed);
-  ++counters_.sessions;
-  ++proxy.counters.sessions;
   Session& owned = *session.release();  // by the list from here on; ended() takes it back
   owned.begin();
-  if (end_newcomer_) end_newcomer_(owned);
+  if (end_of_all_) end_with_all(owned);
+}
+
+void Worker::count_close(ProxyOnWorker& proxy, const event::CloseCause& cause) {
+  (void)contained([&] { ++proxy.counters.closes[event::to_string(cause)]; });
 }
 
 void Worker::ended(Session& session) {
@@ -164,7 +194,7 @@ void Worker::ended(Session& session) {
   ProxyOnWorker& proxy = session.proxy();
   proxy.counters.add(totals);
   proxy.counters.watchdog_trips += session.watchdog_trips();
-  ++proxy.counters.closes[event::to_string(session.relay().cause())];
+  count_close(proxy, session.relay().cause());
   load_.fetch_sub(1, std::memory_order_relaxed);
   proxy.shared->session_ended();
   for (const auto& acceptor : proxy.acceptors) acceptor->capacity_freed();
@@ -175,8 +205,8 @@ void Worker::ended(Session& session) {
 void Worker::park(Session& session) {
   loop_.assert_on_loop_thread();
   if (session.parked_listed_) return;
-  session.parked_listed_ = true;
   parked_.push_back(&session);
+  session.parked_listed_ = true;
   count_parked();
 }
 
@@ -206,13 +236,16 @@ void Worker::set_settings(ProxyOnWorker& proxy, std::shared_ptr<const ProxySetti
   std::map<std::shared_ptr<const ProxySettings>, std::shared_ptr<const ProxySettings>> merged;
   each_session([&](Session& session) {
     if (&session.proxy() != &proxy) return;
-    auto& next = merged[session.settings()];
-    if (!next) {
-      auto own = std::make_shared<ProxySettings>(*session.settings());
-      own->rules = rules_of_open_session(own->rules, proxy.settings->rules);
-      next = own->rules == session.settings()->rules ? session.settings() : std::move(own);
-    }
-    if (next != session.settings()) session.settings_changed(next);
+    // A session that cannot take what was changed must not go on without it.
+    session.guarded([&] {
+      auto& next = merged[session.settings()];
+      if (!next) {
+        auto own = std::make_shared<ProxySettings>(*session.settings());
+        own->rules = rules_of_open_session(own->rules, proxy.settings->rules);
+        next = own->rules == session.settings()->rules ? session.settings() : std::move(own);
+      }
+      if (next != session.settings()) session.take_settings(next);
+    });
   });
   for (const auto& acceptor : proxy.acceptors) acceptor->settings_changed();
 }
@@ -232,14 +265,16 @@ void Worker::stop_accepting() {
   for (const auto& [index, proxy] : proxies_) proxy->acceptors.clear();
 }
 
-void Worker::end_all(const event::CloseCause& cause, const std::string& detail) {
+void Worker::end_all(const event::CloseCause& cause, std::string detail) {
   loop_.assert_on_loop_thread();
-  end_newcomer_ = [this, cause, detail](Session& session) {
-    event::CloseCause own = cause;
-    if (cause.reason != event::CloseReason::timeout) own.after = loop_.now() - session.accepted_;
-    session.end(own, detail);
-  };
-  each_session(end_newcomer_);
+  end_of_all_ = EndOfAll{cause, std::move(detail)};
+  each_session([this](Session& session) { end_with_all(session); });
+}
+
+void Worker::end_with_all(Session& session) const {
+  event::CloseCause own = end_of_all_->cause;
+  if (own.reason != event::CloseReason::timeout) own.after = loop_.now() - session.accepted_;
+  session.end(own, end_of_all_->detail);
 }
 
 auto Worker::lookup_started(Session& session) -> std::uint64_t {
@@ -254,7 +289,7 @@ void Worker::lookup_answered(std::uint64_t ticket, const Result<net::Addresses>&
   if (found == lookups_.end()) return;  // it gave up meanwhile
   Session* session = found->second;
   lookups_.erase(found);
-  session->on_resolved(answer);
+  session->on_lookup_answered(answer);
 }
 
 }  // namespace weir::proxy

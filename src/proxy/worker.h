@@ -5,6 +5,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -111,7 +113,8 @@ class Worker {
   void set_faults(ProxyOnWorker& proxy, std::shared_ptr<const fault::FaultList> faults);
   void stop_accepting();
   // For good: what another worker hands over later is ended in the same way.
-  void end_all(const event::CloseCause& cause, const std::string& detail);
+  void end_all(const event::CloseCause& cause, std::string detail);
+  [[nodiscard]] auto has_ring(const event::EventRing& ring) const -> bool;
   // An observer's ring has room again: goes on with what was parked.
   void resume_parked();
   // Sessions that stand still now, as an observer's ring is full; from any thread, each value by itself.
@@ -160,12 +163,18 @@ class Worker {
   std::vector<std::shared_ptr<event::EventRing>> leaving_rings_;  // their last events wait for room
   std::unordered_map<std::size_t, std::unique_ptr<ProxyOnWorker>> proxies_;
   void count_parked();
+  static void count_close(ProxyOnWorker& proxy, const event::CloseCause& cause);
   std::vector<Session*> parked_;
   std::atomic<std::size_t> parked_count_{0};
   std::atomic<SessionNumber> first_parked_{};
   std::unordered_map<std::uint64_t, Session*> lookups_;
   std::uint64_t next_ticket_ = 0;
-  std::function<void(Session&)> end_newcomer_;  // after end_all
+  void end_with_all(Session& session) const;
+  struct EndOfAll {
+    event::CloseCause cause;
+    std::string detail;
+  };
+  std::optional<EndOfAll> end_of_all_;  // after end_all
   Session* first_ = nullptr;
   std::atomic<std::uint32_t> load_{0};
 };

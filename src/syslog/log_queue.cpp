@@ -6,12 +6,13 @@ namespace weir::syslog {
 
 auto LogQueue::drop_notice() -> LogRecord {
   const auto count = std::to_string(untold_);
-  untold_ = 0;
-  return {.time = clock_.wall(),
-          .level = LogLevel::warning,
-          .message = fmt::format("{} log messages were dropped here, as this target did not take them", count),
-          .fields = {{"dropped", count}},
-          .tells_of_drops = true};
+  LogRecord notice{.time = clock_.wall(),
+                   .level = LogLevel::warning,
+                   .message = fmt::format("{} log messages were dropped here, as this target did not take them", count),
+                   .fields = {{"dropped", count}},
+                   .tells_of_drops = true};
+  untold_ = 0;  // once it is made
+  return notice;
 }
 
 void LogQueue::push(LogRecord record) {

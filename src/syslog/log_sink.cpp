@@ -8,10 +8,13 @@
 #include <mutex>
 #include <thread>
 
+#include "base/out_of_memory.h"
 #include "syslog/log_delivery.h"
 
 namespace weir::syslog {
 namespace {
+
+constexpr Nanos retry_for_memory = std::chrono::milliseconds{50};
 
 // A line on stderr if it takes one at once: the only place left to say that the log is down.
 void say_on_stderr(const std::string& line) {
@@ -79,9 +82,11 @@ void LogSink::Shared::run() {
     wanted = false;
     if (std::exchange(reopen, false)) delivery.reopen();
     lock.unlock();
-    const auto next = delivery.turn();
+    // What there is no memory to send now is sent a little later.
+    std::optional<MonoTime> next;
+    if (!contained([&] { next = delivery.turn(); })) next = clock.mono() + retry_for_memory;
     lock.lock();
-    show(delivery);
+    (void)contained([&] { show(delivery); });
     resting = !wanted && !next;
     if (resting) rests.notify_all();
     const auto woken = [&] { return wanted || reopen || closing; };
@@ -94,10 +99,10 @@ void LogSink::Shared::run() {
     resting = false;
   }
   lock.unlock();
-  delivery.last_turn();
+  (void)contained([&] { delivery.last_turn(); });
   output->close();
   lock.lock();
-  show(delivery);
+  (void)contained([&] { show(delivery); });
   ended = true;
   rests.notify_all();
 }
@@ -110,9 +115,16 @@ LogSink::LogSink(const Target& target, const LineStyle& style, const Clock& cloc
   sigset_t before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread([shared = shared_] { shared->run(); }).detach();
+  try {
+    std::thread([shared = shared_] { shared->run(); }).detach();
+  } catch (...) {
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    throw;
+  }
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
+
+void LogSink::count_lost(std::uint64_t messages) { shared_->queue.count_lost(messages); }
 
 LogSink::~LogSink() {
   std::unique_lock lock(shared_->mutex);

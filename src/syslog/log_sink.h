@@ -23,7 +23,8 @@ struct SinkStatus {
 // disk, a terminal and getaddrinfo(3) know no way of waiting but blocking.
 class LogSink {
  public:
-  // A target that is the journal gets no time, whatever the style says.
+  // A target that is the journal gets no time, whatever the style says. Throws std::system_error if the system has no
+  // thread for it.
   LogSink(const Target& target, const LineStyle& style, const Clock& clock);
   // Gives what is queued half a second to get out, then interrupts; a thread that even then does not end, as
   // in a lookup, is left to itself.
@@ -32,6 +33,8 @@ class LogSink {
   auto operator=(const LogSink&) -> LogSink& = delete;
 
   void push(LogRecord record);
+  // Messages for which there was no memory.
+  void count_lost(std::uint64_t messages);
   // Closes the file and opens it again, as after logrotate moved it.
   void reopen();
   // Waits until all that was pushed is sent, at most so long. False: some is not.

@@ -1,8 +1,10 @@
 #include "syslog/target_log.h"
 
 #include <algorithm>
+#include <system_error>
 #include <thread>
 
+#include "base/out_of_memory.h"
 #include "syslog/log_output.h"
 
 namespace weir::syslog {
@@ -46,7 +48,13 @@ auto TargetLog::configure(const LogSettings& settings) -> Result<void> {
     const auto kept = std::find_if(before.begin(), before.end(), [&](const auto& sink) {
       return sink->target().text == target.text && sink->target().least == target.least && sink->style() == style;
     });
-    after.push_back(kept != before.end() ? *kept : std::make_shared<LogSink>(target, style, clock_));
+    try {
+      after.push_back(kept != before.end() ? *kept : std::make_shared<LogSink>(target, style, clock_));
+    } catch (const std::system_error& error) {
+      return failure(fmt::format("{}: there is no thread for it: {}; raise the limit (ulimit -u or -v, pids.max)",
+                                 target.text, errno_text(error.code().value())),
+                     error.code().value());
+    }
   }
   {
     const std::lock_guard lock(mutex_);
@@ -55,11 +63,25 @@ auto TargetLog::configure(const LogSettings& settings) -> Result<void> {
   }
   std::erase_if(before, [&](const auto& sink) { return std::find(after.begin(), after.end(), sink) != after.end(); });
   // A sink's end waits for what it holds to get out, which is not for our caller to do.
-  if (!before.empty()) std::thread([ended = std::move(before)] {}).detach();
+  if (before.empty()) return {};
+  try {
+    std::thread([ended = std::move(before)] {}).detach();
+  } catch (const std::system_error&) {
+    // No thread waits for it, so we have: they have ended with what the thread was to be given.
+  }
   return {};
 }
 
+// A message is the least that may be lost: whoever wrote it goes on.
 void TargetLog::write(LogLevel level, std::string_view message, std::span<const LogField> fields) {
+  if (contained([&] { queue(level, message, fields); })) return;
+  const std::lock_guard lock(mutex_);
+  for (const auto& sink : sinks_) {
+    if (level >= settings_.level && sink->target().takes(level)) sink->count_lost(1);
+  }
+}
+
+void TargetLog::queue(LogLevel level, std::string_view message, std::span<const LogField> fields) {
   std::vector<std::shared_ptr<LogSink>> sinks;
   {
     const std::lock_guard lock(mutex_);

@@ -49,6 +49,7 @@ class TargetLog final : public Log {
   [[nodiscard]] auto settings() const -> LogSettings;
 
  private:
+  void queue(LogLevel level, std::string_view message, std::span<const LogField> fields);
   const Clock& clock_;
   mutable std::mutex mutex_;
   LogSettings settings_{.targets = {}};

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/duration.h"
+#include "base/out_of_memory.h"
 
 namespace weir::view {
 
@@ -36,10 +37,11 @@ void Output::make_room(std::size_t n) {
   if (room_ - used_ >= n) return;
   write_buffer();
   if (room_ - used_ >= n) return;
-  room_ = std::max(used_ + n, 2 * room_);
-  auto larger = std::make_unique_for_overwrite<char[]>(room_);
+  const std::size_t room = std::max(used_ + n, 2 * room_);
+  auto larger = std::make_unique_for_overwrite<char[]>(room);
   std::memcpy(larger.get(), buffer_.get(), used_);
   buffer_ = std::move(larger);
+  room_ = room;
 }
 
 auto Output::space(std::size_t n) -> char* {
@@ -83,8 +85,8 @@ void Output::write_buffer() {
     records_.clear();
   }
   if (used_ == 0 && room_ > capacity) {
-    buffer_ = std::make_unique_for_overwrite<char[]>(capacity);
-    room_ = capacity;
+    // Where there is no memory for the smaller one, it stays large.
+    if (contained([this] { buffer_ = std::make_unique_for_overwrite<char[]>(capacity); })) room_ = capacity;
   }
 }
 

@@ -53,10 +53,12 @@ class Lifecycle : public test::EngineScene {
   }
   auto run(
       std::optional<Nanos> drain, const std::function<void()>& when_draining = [] {}) -> Ending {
-    return run_to_end(*engine_, {.drain = drain, .until_sessions_end = once_, .say = [&, when_draining](auto line) {
-                                   said_.emplace_back(line);
-                                   when_draining();
-                                 }});
+    const Fd signals = open_signals().value();
+    return run_to_end(*engine_, signals,
+                      {.drain = drain, .until_sessions_end = once_, .say = [&, when_draining](auto line) {
+                         said_.emplace_back(line);
+                         when_draining();
+                       }});
   }
   sigset_t before_{};
   std::weak_ptr<const Fd> listener_;  // expired when the last worker has closed it

@@ -4,8 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cerrno>
 #include <future>
+#include <new>
+#include <string>
 #include <thread>
+#include <variant>
+#include <vector>
 
 namespace weir::engine {
 namespace {
@@ -136,6 +141,33 @@ TEST(ObserverThread, IsWaitedForAsLongAsItGoesOn) {
   thread.start();
   publish_events(thread, 12);
   EXPECT_TRUE(thread.finish(1s)) << "1.2 s in all, never a second without an event";
+}
+
+// Finds no memory for its second event, nor for the gap at first.
+class Forgetful final : public event::Observer {
+ public:
+  explicit Forgetful(std::vector<std::string>& told) : told_(told) {}
+  void on_event(const event::Event& event, Nanos) override {
+    ++calls_;
+    if (calls_ == 2 || calls_ == 3) throw std::bad_alloc();
+    const auto* gap = std::get_if<event::Gap>(&event.what);
+    told_.push_back(gap == nullptr ? "event" : fmt::format("gap of {}: {}", gap->events, gap->error));
+  }
+  auto flush() -> bool override { return true; }
+
+ private:
+  std::vector<std::string>& told_;
+  int calls_ = 0;
+};
+
+TEST(ObserverThread, TellsAsAGapWhatItsObserverHadNoMemoryFor) {
+  std::vector<std::string> told;
+  ObserverThread thread(std::make_unique<Forgetful>(told), SystemClock::instance(), [] {});
+  thread.add_ring({.mask = ~event::EventMask{}});
+  publish_events(thread, 4);
+  thread.start();
+  EXPECT_TRUE(thread.finish(20s));
+  EXPECT_EQ(told, (std::vector<std::string>{"event", fmt::format("gap of 2: {}", ENOMEM), "event"}));
 }
 
 TEST(ObserverThread, IsNotWaitedForWhenItsOutputIsStuck) {
