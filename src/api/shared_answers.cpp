@@ -23,17 +23,20 @@ struct SharedAnswers::Queue : std::enable_shared_from_this<Queue> {
     if (is_making) return;
     forget_who_left();
     if (waiting.empty()) return;
+    // In a turn of its own, as who ends a batch may stand in the middle of what the next one asks. Made here, as a
+    // batch may end in its destructor.
+    const auto batch = std::make_shared<Batch>(weak_from_this(), net::EventLoop::prepare([weak = weak_from_this()] {
+                                                 if (const auto queue = weak.lock()) queue->begin_next();
+                                               }));
     Waiting next = std::move(waiting.front());
     waiting.pop_front();
+    batch->responders_ = std::move(next.responders);
     is_making = true;
-    next.make(std::make_shared<Batch>(weak_from_this(), std::move(next.responders)));
+    next.make(batch);
   }
-  // In a turn of its own: who ends a batch may stand in the middle of what the next one asks.
-  void end_batch() {
+  void end_batch(net::EventLoop::Prepared begin_next_one) {
     is_making = false;
-    loop.post([weak = weak_from_this()] {
-      if (const auto queue = weak.lock()) queue->begin_next();
-    });
+    loop.post(std::move(begin_next_one));
   }
 
   net::EventLoop& loop;
@@ -57,7 +60,7 @@ void SharedAnswers::Batch::answer(http::Response response, const std::function<v
 
 void SharedAnswers::Batch::end() {
   responders_.clear();
-  if (const auto queue = std::exchange(queue_, {}).lock()) queue->end_batch();
+  if (const auto queue = std::exchange(queue_, {}).lock()) queue->end_batch(std::move(next_));
 }
 
 SharedAnswers::SharedAnswers(net::EventLoop& loop) : queue_(std::make_shared<Queue>(loop)) {}
@@ -69,7 +72,7 @@ void SharedAnswers::ask(const std::string& question, http::Responder responder, 
   const auto found = std::ranges::find(queue.waiting, question, &Queue::Waiting::question);
   if (found != queue.waiting.end()) {
     found->responders.push_back(std::move(responder));
-    return;
+    return queue.begin_next();
   }
   queue.waiting.push_back({question, std::move(make), {}});
   queue.waiting.back().responders.push_back(std::move(responder));

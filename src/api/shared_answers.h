@@ -22,8 +22,9 @@ class SharedAnswers {
   // Those who get one answer. Destroyed without one, each of them gets status 500.
   class Batch {
    public:
-    Batch(std::weak_ptr<Queue> queue, std::vector<http::Responder> responders)
-        : queue_(std::move(queue)), responders_(std::move(responders)) {}
+    // `next`: begins the next one.
+    Batch(std::weak_ptr<Queue> queue, net::EventLoop::Prepared next)
+        : queue_(std::move(queue)), next_(std::move(next)) {}
     ~Batch() { end(); }
     Batch(const Batch&) = delete;
     auto operator=(const Batch&) -> Batch& = delete;
@@ -34,8 +35,10 @@ class SharedAnswers {
     void answer(http::Response response, const std::function<void(http::Response&)>& complete = {});
 
    private:
+    friend struct Queue;
     void end();
     std::weak_ptr<Queue> queue_;
+    net::EventLoop::Prepared next_;
     std::vector<http::Responder> responders_;
   };
   // Begins to make an answer, on the loop. The next one begins when the batch has its answer or is gone.

@@ -2,8 +2,10 @@
 
 #include <exception>
 #include <memory>
+#include <new>
 #include <utility>
 
+#include "base/out_of_memory.h"
 #include "control/file_text.h"
 
 namespace weir::control {
@@ -29,7 +31,13 @@ void ConfigFile::read_again() {
 void ConfigFile::begin(std::string text) {
   if (parser_.joinable()) parser_.join();  // it has posted its last word
   try {
-    parser_ = std::thread([this, text = std::move(text)] { parse(text); });
+    // Made now, while there is somebody who can say that there is no memory for it.
+    const auto read = std::make_shared<Result<Config>>(failure(path_ + ": reading it again failed: no memory"));
+    auto outcome = net::EventLoop::prepare([this, read] { on_read(std::move(*read)); });
+    parser_ = std::thread([this, text = std::move(text), read, outcome = std::move(outcome)]() mutable {
+      (void)contained([&] { parse(text, *read); });
+      parts_.loop.post(std::move(outcome));
+    });
   } catch (const std::exception& error) {
     parts_.log.error(fmt::format("{}: reading it again failed: {}", path_, error.what()));
     busy_ = false;
@@ -37,14 +45,14 @@ void ConfigFile::begin(std::string text) {
 }
 
 // On the thread of its own.
-void ConfigFile::parse(const std::string& text) {
-  auto read = std::make_shared<Result<Config>>();
+void ConfigFile::parse(const std::string& text, Result<Config>& read) const {
   try {
-    *read = parse_config(text, path_);
+    read = parse_config(text, path_);
+  } catch (const std::bad_alloc&) {
+    throw;  // then `read` says so already
   } catch (const std::exception& error) {
-    *read = failure(fmt::format("{}: reading it again failed: {}", path_, error.what()));
+    read = failure(fmt::format("{}: reading it again failed: {}", path_, error.what()));
   }
-  parts_.loop.post([this, read] { on_read(std::move(*read)); });
 }
 
 void ConfigFile::on_read(Result<Config> config) {

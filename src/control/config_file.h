@@ -42,7 +42,7 @@ class ConfigFile {
 
  private:
   void begin(std::string text);
-  void parse(const std::string& text);
+  void parse(const std::string& text, Result<Config>& read) const;
   void on_read(Result<Config> config);
   void on_done(ConfigChange& change, const syslog::LogSettings& log_before);
   void finish();

@@ -12,8 +12,11 @@ namespace weir::control {
 // Server-sent events: the lease's id once, then comments.
 class Leases::Stream final : public http::BodyStream, private net::Timer {
  public:
-  Stream(Leases& leases, std::string id) : leases_(leases), id_(std::move(id)) {}
-  ~Stream() override { leases_.closed(id_); }
+  Stream(Leases& leases, std::string id)
+      : leases_(leases),
+        id_(std::move(id)),
+        undo_(net::EventLoop::prepare([owner = &leases, id = id_] { owner->on_end_(id, [] {}); })) {}
+  ~Stream() override { leases_.closed(id_, std::move(undo_)); }
   Stream(const Stream&) = delete;
   auto operator=(const Stream&) -> Stream& = delete;
 
@@ -39,6 +42,7 @@ class Leases::Stream final : public http::BodyStream, private net::Timer {
 
   Leases& leases_;
   std::string id_;
+  net::EventLoop::Prepared undo_;  // made at the beginning: at the end there may be no memory for it
   std::function<void()> wake_;
   bool due_ = false;
 };
@@ -47,8 +51,8 @@ auto Leases::open() -> Opened {
   loop_.assert_on_loop_thread();
   if (held_.size() >= most_leases) return {};
   std::string id = make_id() + make_id();
-  held_.emplace(id, loop_.now());
   auto stream = std::make_unique<Stream>(*this, id);
+  held_.emplace(id, loop_.now());
   return {std::move(id), std::move(stream)};
 }
 
@@ -60,10 +64,10 @@ auto Leases::end(const std::string& id, std::function<void()> then) -> bool {
 }
 
 // Runs inside the connection's end: undoing comes after that.
-void Leases::closed(const std::string& id) {
+void Leases::closed(const std::string& id, net::EventLoop::Prepared undo) {
   loop_.assert_on_loop_thread();
   if (held_.erase(id) == 0 || abandoned_) return;  // mutant: lease-ends-twice
-  loop_.post([this, id] { on_end_(id, [] {}); });
+  loop_.post(std::move(undo));
 }
 
 }  // namespace weir::control

@@ -45,7 +45,7 @@ class Leases {
 
  private:
   class Stream;
-  void closed(const std::string& id);
+  void closed(const std::string& id, net::EventLoop::Prepared undo);
 
   net::EventLoop& loop_;
   OnEnd on_end_;

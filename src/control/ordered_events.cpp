@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/out_of_memory.h"
+
 #include "control/registry.h"
 
 namespace weir::control {
@@ -43,10 +45,13 @@ void OrderedEvents::tell() {
     if (told.log) told.log();
   }
   if (untold_.empty() || std::exchange(settling_, true)) return;
-  engine_.settle({loop_, loop_patience}, [this](bool) {
-    settling_ = false;
-    tell();
+  const bool asked = contained([this] {
+    engine_.settle({loop_, loop_patience}, [this](bool) {
+      settling_ = false;
+      tell();
+    });
   });
+  if (!asked) settling_ = false;  // the next event, or change, asks again
 }
 
 }  // namespace weir::control

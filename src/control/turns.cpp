@@ -4,6 +4,8 @@
 
 #include <exception>
 
+#include "base/out_of_memory.h"
+
 namespace weir::control {
 
 void Turns::add(std::string what, Step step) {
@@ -23,7 +25,7 @@ void Turns::work() {
       has_more = jobs_.front().step();
     } catch (const std::exception& error) {
       // A defect of ours must not end everybody's sessions.
-      log_.error(fmt::format("{} failed: {}", jobs_.front().what, error.what()));
+      (void)contained([&] { log_.error(fmt::format("{} failed: {}", jobs_.front().what, error.what())); });
     }
     if (!has_more) jobs_.pop_front();
     if (loop_.clock().mono() >= end) break;  // mutant: bulk-change-holds-the-loop-up
@@ -34,8 +36,8 @@ void Turns::work() {
 
 void Turns::next_turn() {
   has_turn_ = true;
-  if (!pace_) return loop_.run_again(*this);
-  pace_([this] { loop_.run_again(*this); });
+  // Where there is no memory to wait, it goes on.
+  if (!pace_ || !contained([this] { pace_([this] { loop_.run_again(*this); }); })) loop_.run_again(*this);
 }
 
 }  // namespace weir::control

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <exception>
+#include <new>
 #include <utility>
 
 #include "base/duration.h"
@@ -70,6 +71,10 @@ void Connection::stop() {
 }
 
 void Connection::on_timer() {
+  guarded([this] { time_is_over(); });
+}
+
+void Connection::time_is_over() {
   if (phase_ == Phase::streaming && out_.empty()) {
     put_piece(stream_->filler());
     arm(server_.limits.write_timeout);
@@ -84,17 +89,23 @@ void Connection::on_timer() {
 
 void Connection::on_ready(std::uint32_t events) {
   if (phase_ == Phase::ended) return;
-  if ((events & EPOLLOUT) != 0 && !out_.empty()) {
-    if (phase_ == Phase::streaming) {
-      feed_stream();
-    } else {
-      flush();
+  guarded([this, events] {
+    if ((events & EPOLLOUT) != 0 && !out_.empty()) {
+      if (phase_ == Phase::streaming) {
+        feed_stream();
+      } else {
+        flush();
+      }
     }
-  }
-  if (phase_ != Phase::ended) read();
+    if (phase_ != Phase::ended) read();
+  });
 }
 
 void Connection::on_rerun() {
+  guarded([this] { go_on(); });
+}
+
+void Connection::go_on() {
   if (phase_ == Phase::streaming) {
     feed_stream();
   } else if (phase_ == Phase::writing) {
@@ -174,14 +185,21 @@ void Connection::call_handler() {
   arm(server_.limits.answer_timeout);
   in_handler_ = true;
   std::string failed;
+  bool has_memory = true;
   try {
     server_.handler(std::move(taken.request), make_responder());
+  } catch (const std::bad_alloc&) {
+    note_out_of_memory();
+    has_memory = false;
   } catch (const std::exception& error) {
     // A defect of ours must not end everybody's sessions.
     failed = error.what();
     if (failed.empty()) failed = "an exception without a word";
   }
   in_handler_ = false;
+  if (!has_memory && phase_ == Phase::handling && !is_waiting()) {
+    return send_response(plain(503, "there is not enough memory to answer; ask again later"));
+  }
   if (!failed.empty()) server_.log.error(fmt::format("{} failed: {}", what_, failed));
   if (phase_ == Phase::handling && !is_waiting()) {
     if (failed.empty()) server_.log.error(fmt::format("{} failed: its handler gave no answer", what_));
@@ -191,14 +209,16 @@ void Connection::call_handler() {
 
 void Connection::on_response(Response response) {
   server_.loop.assert_on_loop_thread();
-  send_response(std::move(response));
+  guarded([&] { send_response(std::move(response)); });
 }
 
 void Connection::on_no_response() {
   server_.loop.assert_on_loop_thread();
   if (in_handler_) return;  // call_handler() looks when the handler has returned, and knows more
-  server_.log.error(fmt::format("{} failed: its handler gave no answer", what_));
-  send_response(Response{.status = 500, .body = "internal error\n"});
+  guarded([this] {
+    server_.log.error(fmt::format("{} failed: its handler gave no answer", what_));
+    send_response(Response{.status = 500, .body = "internal error\n"});
+  });
 }
 
 void Connection::refuse(int status, std::string_view why) {

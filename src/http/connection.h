@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "base/out_of_memory.h"
 #include "http/handler.h"
 #include "http/limits.h"
 #include "http/parser.h"
@@ -38,7 +39,8 @@ struct ServerContext {
 //                 |           '-> lingering -> ended     the last answer is out; the peer's end is waited for
 //                 '-> streaming -> ended                 a body without an end; or, when it is over, writing
 //
-// Any phase ends when its clock runs out (Limits), when the peer is gone, or by end().
+// Any phase ends when its clock runs out (Limits), when the peer is gone, or by end(); and where memory runs out: in a
+// handler the client gets status 503, anywhere else the connection ends.
 class Connection final : public net::Disposable,
                          private net::ReadyHandler,
                          private net::Timer,
@@ -80,6 +82,13 @@ class Connection final : public net::Disposable,
   void on_response(Response response) override;
   void on_no_response() override;
 
+  // Runs one step, from an entry that others call.
+  template <class Step>
+  void guarded(Step step) {
+    if (!contained(step)) end();
+  }
+  void go_on();
+  void time_is_over();
   void read();
   // Goes on with what was read. One request a call, so that a client that sends many at once waits for its turn.
   void digest();

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <chrono>
 
+#include "base/out_of_memory.h"
+
 namespace weir::http {
 
 Listener::Listener(net::EventLoop& loop, Fd socket, Owner owner)
@@ -35,12 +37,13 @@ void Listener::on_ready(std::uint32_t) {
       if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) pause();
       return;
     }
-    owner_.on_accepted(std::move(client));
+    (void)contained([&] { owner_.on_accepted(std::move(client)); });  // or it closes
   }
 }
 
 void Listener::on_timer() {
-  if (!start()) arm();
+  bool started = false;
+  if (!contained([&] { started = start().has_value(); }) || !started) arm();
 }
 
 void Listener::pause() {

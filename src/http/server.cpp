@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 namespace weir::http {
@@ -48,9 +49,11 @@ auto Server::listen(Fd socket) -> Result<void> {
 void Server::adopt(std::unique_ptr<Transport> transport) {
   context_.loop.assert_on_loop_thread();
   auto connection = std::make_unique<Connection>(context_, std::move(transport));
-  if (!connection->start()) return;
   Connection* key = connection.get();
-  connections_.emplace(key, std::move(connection));
+  const auto place = connections_.emplace(key, std::move(connection)).first;
+  // Known before it is watched: the loop must not call what there was no memory to keep.
+  bool started = false;
+  if (!contained([&] { started = key->start(); }) || !started) connections_.erase(place);
 }
 
 auto Server::has_room() -> bool {
@@ -73,10 +76,8 @@ void Server::stop() {
   context_.loop.assert_on_loop_thread();
   context_.stopping = true;
   listeners_.clear();
-  std::vector<Connection*> all;
-  all.reserve(connections_.size());
-  for (const auto& [connection, owned] : connections_) all.push_back(connection);
-  for (Connection* connection : all) connection->stop();
+  // What ends is taken out of the map.
+  for (auto each = connections_.begin(); each != connections_.end();) (each++)->first->stop();
 }
 
 void Server::finish(std::function<void()> then) {
