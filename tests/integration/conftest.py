@@ -20,6 +20,7 @@ How they are made:
   black_hole.py         an upstream that never answers a connection attempt
   kernel_tables.py      what the kernel says about TCP sockets
   name_server.py        a DNS server that knows one name and answers late
+  failing_calls.py      has calls of a program fail: the N-th allocation, open, thread start or write
   echo.py               a server that sends back what comes, for proxies of weir serve
   scene.py              one weir between one client and one server, with what came of it
   network_room.py       a network namespace where packets vanish and names resolve elsewhere (root only)
