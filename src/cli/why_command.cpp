@@ -120,6 +120,8 @@ auto run_why(const WhyArguments& arguments) -> int {
   if (!plan) return complain(plan.error().message + " (see weir why --help)", exit_usage);
   net::raise_descriptor_limit();
   engine::block_signals();
+  const auto signals = engine::open_signals();
+  if (!signals) return complain(signals.error().message, exit_failure);
   auto engine = engine::Engine::create({.workers = 1, .seed = any_seed()});
   if (!engine) return complain(engine.error().message, exit_failure);
   if (!arguments.no_proof) {
@@ -138,11 +140,11 @@ auto run_why(const WhyArguments& arguments) -> int {
   const std::string upstream = plan->proxy.rules.upstream.text;
   const auto listening = (*engine)->add_proxy(std::move(plan->proxy));
   if (!listening) return complain(listening.error().message, exit_failure);
+  if (auto started = (*engine)->start(); !started) return complain(started.error().message, exit_failure);
   const std::string line = fmt::format("listening on {}, upstream {}", listening->text, upstream);
   const bool is_live = !arguments.json && ::isatty(STDOUT_FILENO) == 1;
   fmt::print(stderr, "weir: {}; {}\n", line, is_live ? "Ctrl-C ends it" : "the report comes at the end");
   if (auto told = tell_ready_fd(arguments.ready_fd, line); !told) return complain(told.error().message, exit_failure);
-  (*engine)->start();
   engine::LifecycleOptions life{.drain = Nanos{0},  // who types Ctrl-C wants the report
                                 .end_after = plan->end_after,
                                 .why_deaf = [] { return "all exchanges of --exchanges were seen"; },
@@ -153,7 +155,7 @@ auto run_why(const WhyArguments& arguments) -> int {
                                 .on_hangup = {}};
   LiveReport live;
   if (is_live) life.each_second = [&] { live.draw(diagnosis.report()); };
-  (void)engine::run_to_end(**engine, life);
+  (void)engine::run_to_end(**engine, *signals, life);
   live.clear();
   const diagnose::Report report = diagnosis.report();
   if (!print_report(report, arguments.json)) return complain("the report could not be written", exit_failure);
