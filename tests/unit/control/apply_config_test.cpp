@@ -117,9 +117,10 @@ TEST_F(ApplyConfig, ANameThatTheApiTakesMeanwhileIsToldAndTriedAgain) {
 class MovingProxies : public ApplyConfig {
  protected:
   MovingProxies() {
-    apply(one("a", "0") + one("b", "0"));
-    a_ = where("a");
-    b_ = where("b");
+    // Ports that are free at every address: one of 127.0.0.1 may be another connection's elsewhere.
+    apply(one("a", "0.0.0.0:0") + one("b", "0.0.0.0:0"));
+    a_ = "127.0.0.1" + where("a").substr(where("a").rfind(':'));
+    b_ = "127.0.0.1" + where("b").substr(where("b").rfind(':'));
     apply(one("a", a_) + one("b", b_));
     log_.said.clear();
   }

@@ -245,9 +245,13 @@ TEST_F(RegistryTest, AUnixPathThatIsTakenLeavesTheSessionsAlone) {
 }
 
 TEST_F(RegistryTest, AListenerMovesToAnAddressThatCoversItsOwn) {
-  ASSERT_TRUE(registry_.create("db", rules()));
+  auto everywhere = rules();
+  everywhere.listen = *ListenAddress::parse(":0");  // so that its port is free at every address
+  ASSERT_TRUE(registry_.create("db", everywhere));
   const auto before = port("db");
   auto moved = registry_.find("db")->rules;
+  moved.listen = *ListenAddress::parse(fmt::format("127.0.0.1:{}", before));
+  ASSERT_TRUE(registry_.change("db", moved));
   moved.listen = *ListenAddress::parse(fmt::format(":{}", before));
   ASSERT_TRUE(registry_.change("db", moved));
   EXPECT_EQ(registry_.find("db")->listen, fmt::format("[::]:{}", before));
