@@ -9,6 +9,7 @@
 #include "base/standard_descriptors.h"
 #include "cli/command.h"
 #include "cli/operator_new.h"
+#include "cli/process_one.h"
 
 namespace weir::cli {
 
@@ -45,6 +46,7 @@ auto run(int argc, char** argv) -> int {
 }  // namespace weir::cli
 
 auto main(int argc, char** argv) -> int {
+  weir::cli::prepare_as_process_one();
   weir::open_standard_descriptors();
   std::signal(SIGXFSZ, SIG_IGN);  // a file at its limit is an error of write(2), not our end
   if (std::getenv("WEIR_NO_SPARE_MEMORY") != nullptr) weir::cli::use_no_spare_memory();

@@ -103,8 +103,10 @@ void add_serve(Command app, int& exit_code) {
       .type_name("N")
       .range(1U, 256U);
   serve
-      .add_option("--drain", arguments->drain,
-                  "How long sessions may go on after SIGINT or SIGTERM; off: no limit (default: 30s)")
+      .add_option(
+          "--drain", arguments->drain,
+          "How long sessions may go on after SIGINT or SIGTERM; off: no limit (default: 30s; as process 1, such as "
+          "in a container, 8s, as docker stop kills after 10s)")
       .type_name("DURATION");
   serve.add_flag("--compat-open", arguments->compat_open,
                  "Bound beyond this machine without a token: open toxiproxy's routes to everybody, and nothing else");

@@ -49,6 +49,10 @@ struct TimeoutInfo {
 // One row per TimeoutName, in enum order: --help, docs and validation are generated from it, and the
 // session's clocks run by it. The rows stand in timeout_catalog.h.
 [[nodiscard]] auto timeout_catalog() -> const std::array<TimeoutInfo, timeout_count>&;
+// What holds in this process where nobody says otherwise: the catalog's value, but for `drain` of process 1. `docker
+// stop` kills after 10 s, and files, logs and answers have to get out by then too.
+[[nodiscard]] auto default_here(const TimeoutInfo& info) -> std::optional<Nanos>;
+inline constexpr Nanos drain_of_process_one = std::chrono::seconds{8};
 [[nodiscard]] auto to_string(TimeoutName name) -> std::string_view;
 // Is the leg to blame part of the text, as in "idle.client"?
 [[nodiscard]] auto says_its_leg(TimeoutName name) -> bool;

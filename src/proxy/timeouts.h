@@ -7,11 +7,11 @@
 
 namespace weir::proxy {
 
-// The value of every named timeout of a proxy; starts with the catalog's defaults. No value: off.
+// The value of every named timeout of a proxy; starts with the defaults of this process. No value: off.
 class Timeouts {
  public:
   Timeouts() {
-    for (const auto& info : event::timeout_catalog()) values_[static_cast<std::size_t>(info.name)] = info.default_value;
+    for (const auto& info : event::timeout_catalog()) values_[static_cast<std::size_t>(info.name)] = default_here(info);
   }
   [[nodiscard]] auto operator[](event::TimeoutName name) const -> std::optional<Nanos> {
     return values_[static_cast<std::size_t>(name)];
