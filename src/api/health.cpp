@@ -2,6 +2,7 @@
 #include "api/answers.h"
 #include "api/native_routes.h"
 #include "control/registry.h"
+#include "engine/lag_report.h"
 
 namespace weir::api {
 
@@ -30,10 +31,22 @@ auto NativeRoutes::get_ready(const http::Request&, const Parts&) -> http::Respon
   for (const auto& output : observer_outputs_ ? observer_outputs_() : std::vector<view::OutputStatus>()) {
     if (output.error != 0) troubled.push_back({{"output", output.name}, {"error", errno_text(output.error)}});
   }
-  const bool is_ready = down.empty();
-  return api_json(
-      is_ready ? 200 : 503,
-      {{"ready", is_ready}, {"not_listening", std::move(down)}, {"outputs_not_written", std::move(troubled)}});
+  // Traffic that stands still is served by nobody, whoever's fault it is.
+  Json holding = Json::array();
+  for (const engine::ObserverHold& hold : registry_.engine().observer_holds()) {
+    if (hold.longest < engine::LagReport::least_hold) continue;
+    holding.push_back({{"observer", hold.observer},
+                       {"reader", hold.reader.empty() ? Json() : Json(hold.reader)},
+                       {"sessions", hold.sessions},
+                       {"listeners", hold.listeners},
+                       {"seconds", std::chrono::duration<double>(hold.longest).count()},
+                       {"message", engine::describe(hold)}});
+  }
+  const bool is_ready = down.empty() && holding.empty();
+  return api_json(is_ready ? 200 : 503, {{"ready", is_ready},
+                                         {"not_listening", std::move(down)},
+                                         {"outputs_not_written", std::move(troubled)},
+                                         {"observers_holding_up", std::move(holding)}});
 }
 
 }  // namespace weir::api

@@ -1,6 +1,8 @@
 #include "api/metrics.h"
 
+#include <algorithm>
 #include <limits>
+#include <map>
 #include <span>
 
 #include "api/metrics_text.h"
@@ -144,6 +146,7 @@ class Scrape {
   void write_process();
   void write_log();
   void write_outputs();
+  void write_holds();
 
   const control::ApiParts& parts_;
   engine::Traffic traffic_;
@@ -169,6 +172,7 @@ void Scrape::write_process() {
             static_cast<double>(parts_.http_connections()));
   write_log();
   write_outputs();
+  write_holds();
   text_.one("weir_loop_lag_seconds", "How long the slowest loop took to answer this scrape.", gauge,
             std::chrono::duration<double>(traffic_.took).count());
   text_.one("weir_scrape_partial", "Was a loop too late for this scrape, so that its share is missing?", gauge,
@@ -201,6 +205,43 @@ void Scrape::write_outputs() {
        [](const auto& status) { return status.outages; });
   fill("weir_observer_output_lost_bytes_total", "Bytes of chunks that were lost to such outages.", counter,
        [](const auto& status) { return status.lost_bytes; });
+}
+
+// Views come and go, each with an address of its own: what is summed up goes by the observer's name alone, so that it
+// never falls and there are few of it.
+void Scrape::write_holds() {
+  const engine::Engine& engine = parts_.registry.engine();
+  std::map<std::pair<std::string, std::string>, engine::ObserverHold> holds;  // two may have one name and one reader
+  std::map<std::string, Nanos> waited = engine.waited_for_gone();
+  for (const engine::ObserverHold& each : engine.observer_holds()) {
+    engine::ObserverHold& hold = holds[{each.observer, each.reader}];
+    hold.sessions += each.sessions;
+    hold.listeners += each.listeners;
+    hold.longest = std::max(hold.longest, each.longest);
+    waited[each.observer] += each.waited;
+  }
+  if (waited.empty()) return;
+  const auto seconds = [](Nanos time) { return std::chrono::duration<double>(time).count(); };
+  const auto fill = [&](std::string_view name, std::string_view help, auto value) {
+    text_.family(name, help, gauge);
+    for (const auto& [whose, hold] : holds) {
+      const auto& [observer, reader] = whose;
+      if (reader.empty()) {
+        text_.sample({{"observer", observer}}, value(hold));
+      } else {
+        text_.sample({{"observer", observer}, {"reader", reader}}, value(hold));
+      }
+    }
+  };
+  fill("weir_observer_held_sessions", "Sessions that stand still for an observer with policy block now.",
+       [](const auto& hold) { return static_cast<double>(hold.sessions); });
+  fill("weir_observer_held_listeners", "Listeners that accept nobody, by worker, for such an observer now.",
+       [](const auto& hold) { return static_cast<double>(hold.listeners); });
+  fill("weir_observer_stalled_seconds", "How long such an observer has made no room while something waits for it.",
+       [&](const auto& hold) { return seconds(hold.longest); });
+  text_.family("weir_observer_held_seconds_total", "Time that sessions and listeners stood still for such an observer.",
+               counter);
+  for (const auto& [observer, time] : waited) text_.sample({{"observer", observer}}, seconds(time));
 }
 
 }  // namespace

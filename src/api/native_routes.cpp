@@ -12,7 +12,8 @@ auto NativeRoutes::routes() -> const std::vector<Route>& {
   static const std::vector<Route> all{
       {"GET", "/version", "The version and the seed of this run", 200, &NativeRoutes::get_version, "Version"},
       {"GET", "/health", "Is every worker's loop turning?", 200, &NativeRoutes::get_health, "Health"},
-      {"GET", "/ready", "Do all enabled proxies listen?", 200, &NativeRoutes::get_ready, "Ready"},
+      {"GET", "/ready", "Do all enabled proxies listen, and does no observer hold traffic up?", 200,
+       &NativeRoutes::get_ready, "Ready"},
       {"GET", "/catalog", "Every fault with its attributes", 200, &NativeRoutes::get_catalog, "Catalog"},
       {"GET", "/settings", "Every setting of a proxy with its default and meaning", 200, &NativeRoutes::get_settings,
        "SettingCatalog"},

@@ -237,7 +237,16 @@ auto openapi_schemas() -> Json {
   all["Health"] = whole({{"healthy", flag()}, {"loop_lag_seconds", number()}});
   all["Ready"] = whole({{"ready", flag()},
                         {"not_listening", list_of(text())},
-                        {"outputs_not_written", list_of(whole({{"output", text()}, {"error", text()}}))}});
+                        {"outputs_not_written", list_of(whole({{"output", text()}, {"error", text()}}))},
+                        {"observers_holding_up", described(list_of(schema_ref("ObserverHold")),
+                                                           "with policy block, that have made no room for a second or "
+                                                           "more while traffic waits for them")}});
+  all["ObserverHold"] = whole({{"observer", described(text(), "where it writes to; or watch")},
+                               {"reader", described(or_null(text()), "of a watch: its client's address")},
+                               {"sessions", described(count(), "that stand still")},
+                               {"listeners", described(count(), "that accept nobody; counted by worker")},
+                               {"seconds", described(number(), "for so long it has made no room")},
+                               {"message", described(text(), "a sentence with the way out")}});
   all["SettingCatalog"] = whole({{"settings", list_of(whole({{"name", text()},
                                                              {"kind", text()},
                                                              {"values", text()},

@@ -128,6 +128,7 @@ auto NativeRoutes::get_watch(const http::Request& request, const Parts& parts) -
   if (options.view.chunks && view::required_events(options.view) == 0) {
     return api_refusal(400, "count: show=none shows no chunk that could be counted", "count");
   }
+  options.reader = request.peer;
   http::Response answer;
   answer.set("Content-Type", media_type(options.view.kind));
   answer.set("Cache-Control", "no-store");

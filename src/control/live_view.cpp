@@ -87,7 +87,10 @@ auto LiveView::open(engine::Engine& engine, net::EventLoop& loop, LiveViewOption
   auto attached = engine.attach({.observer = std::make_unique<PrintsIntoPipe>(options.view, std::move(written),
                                                                               loop.clock().mono(), live->last_word_),
                                  .ring = ring,
-                                 .wants = std::move(options.wants)});
+                                 .wants = std::move(options.wants),
+                                 .name = "watch",
+                                 .reader = std::move(options.reader),
+                                 .way_out = "have it read on, or end it; with when_slow=drop it would hold nothing up"});
   if (!attached) return tl::make_unexpected(attached.error());
   live->observer_ = *attached;
   if (options.end_after) loop.wheel().arm(*live, loop.now() + *options.end_after);

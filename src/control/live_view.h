@@ -21,6 +21,7 @@ struct LiveViewOptions {
   event::FullPolicy when_slow = event::FullPolicy::drop;
   std::function<bool(std::string_view proxy)> wants{};  // which proxies; empty: all
   std::optional<Nanos> end_after{};                     // then it ends, as it does when ViewOptions::chunks are shown
+  std::string reader{};                                 // who reads it, for whoever is told that it holds traffic up
 };
 
 // What the view prints comes from the observer's thread through a pipe to the control loop. A reader that is slow fills

@@ -126,7 +126,11 @@ auto add_observers(const std::vector<ObserverRule>& rules, engine::Engine& engin
     if (view::required_events(options) != 0) {
       engine::ObserverSpec spec{.observer = view::make_view(options, *output),
                                 .ring = view::ring_options(options, rule.when_slow),
-                                .wants = {}};
+                                .wants = {},
+                                .name = rule.output,
+                                .way_out =
+                                    "have its reader read on, or write when_slow = \"drop\" in its [[observers]] "
+                                    "and start weir again"};
       if (!rule.proxies.empty()) {
         spec.wants = [wanted = rule.proxies](std::string_view name) {
           return std::ranges::find(wanted, name) != wanted.end();

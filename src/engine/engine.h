@@ -38,6 +38,10 @@ struct ObserverSpec {
   event::RingOptions ring;                              // per worker
   std::function<bool(std::string_view proxy)> wants{};  // the events of this proxy? Empty: of all
   bool tells_open = true;  // sessions that relay already are told as opened, with the time at which they were
+  // For whoever is told that it holds traffic up.
+  std::string name{};     // what it is, or where it writes to; observers may share one
+  std::string reader{};   // who reads it, if that is known: an address
+  std::string way_out{};  // what to do about it: "end it, or ..."
 };
 // An observer of this engine; never used again.
 enum class ObserverId : std::uint32_t {};
@@ -62,6 +66,17 @@ struct ObserverLag {
   event::EventRing::Dropped dropped;
   std::size_t held_up = 0;  // sessions
   SessionNumber first{};    // one of them, which has waited longest on its worker
+};
+
+// What an observer with policy block holds up, over all workers.
+struct ObserverHold {
+  std::string observer;  // these as of its ObserverSpec
+  std::string reader;
+  std::string way_out;
+  std::size_t sessions = 0;   // now
+  std::size_t listeners = 0;  // now: one may count once for each worker that does not accept from it
+  Nanos longest{};            // for so long it has made no room where something waits; 0: nothing waits
+  Nanos waited{};             // all waits for it until now, together
 };
 
 // What one proxy did since it was created, over all workers, live sessions included.
@@ -123,6 +138,11 @@ class Engine {
   // kept waiting go on. It needs no memory, as it is called in destructors.
   void detach(ObserverId id);
   [[nodiscard]] auto observer_lag() const -> ObserverLag;
+  // Of each that is there and has policy block, also while it holds up nothing.
+  [[nodiscard]] auto observer_holds() const -> std::vector<ObserverHold>;
+  // By the names of observers, for how long things waited for those that have gone. There are as many names as the
+  // caller has given.
+  [[nodiscard]] auto waited_for_gone() const -> const std::map<std::string, Nanos>& { return waited_for_gone_; }
   static constexpr std::size_t most_observers = event::Fanout::most_rings;
 
   // Binds at once; sessions begin with start(). Returns where it listens, with the real port. The listening
@@ -261,13 +281,18 @@ class Engine {
     ObserverId id{};
     std::unique_ptr<ObserverThread> thread;
     std::function<bool(std::string_view)> wants;
+    std::string name;
+    std::string reader;
+    std::string way_out;
     PreparedChange removal{};  // of its rings
     bool deaf_told = false;
   };
   [[nodiscard]] auto proxies_for(const Observing& observing) const -> std::set<ProxyId>;
+  [[nodiscard]] auto hold_of(const Observing& observing) const -> ObserverHold;
   std::vector<Observing> observers_;
   std::vector<std::unique_ptr<ObserverThread>> leaving_;  // detached; they take what is left for them
   std::uint32_t next_observer_ = 0;
+  std::map<std::string, Nanos> waited_for_gone_;
   bool running_ = false;
   bool is_ending_ = false;  // nothing listens any more
 

@@ -22,7 +22,10 @@ auto Engine::attach(ObserverSpec spec) -> Result<ObserverId> {
   Observing observing{
       .id = ObserverId{next_observer_++},
       .thread = std::make_unique<ObserverThread>(std::move(spec.observer), clock_, [this] { notify(); }),
-      .wants = std::move(spec.wants)};
+      .wants = std::move(spec.wants),
+      .name = std::move(spec.name),
+      .reader = std::move(spec.reader),
+      .way_out = std::move(spec.way_out)};
   if (!observing.thread->is_good()) return failure("there is no file descriptor left for an observer");
   observers_.reserve(observers_.size() + 1);
   leaving_.reserve(leaving_.size() + observers_.size() + 1);
@@ -51,8 +54,32 @@ void Engine::detach(ObserverId id) {
   } else {
     for (auto& tasks : found->removal) (void)contained(tasks.front());
   }
+  if (const ObserverHold hold = hold_of(*found); hold.waited > Nanos{0}) waited_for_gone_[hold.observer] += hold.waited;
   leaving_.push_back(std::move(found->thread));
   observers_.erase(found);
+}
+
+auto Engine::hold_of(const Observing& observing) const -> ObserverHold {
+  ObserverHold hold{.observer = observing.name, .reader = observing.reader, .way_out = observing.way_out};
+  const MonoTime now = clock_.mono();
+  for (const auto& ring : observing.thread->rings()) {
+    const auto figures = ring->held_up().figures(now);
+    hold.sessions += figures.sessions;
+    hold.listeners += figures.listeners;
+    hold.longest = std::max(hold.longest, figures.since);
+    hold.waited += figures.waited;
+  }
+  return hold;
+}
+
+auto Engine::observer_holds() const -> std::vector<ObserverHold> {
+  std::vector<ObserverHold> holds;
+  for (const auto& observing : observers_) {
+    const bool may_hold = std::ranges::any_of(
+        observing.thread->rings(), [](const auto& ring) { return ring->policy() == event::FullPolicy::block; });
+    if (may_hold) holds.push_back(hold_of(observing));
+  }
+  return holds;
 }
 
 auto Engine::observer_lag() const -> ObserverLag {

@@ -26,4 +26,16 @@ auto LagReport::look(MonoTime now, const ObserverLag& lag) -> std::optional<std:
                      lag.dropped.chunks == 1 ? "" : "s", format_size(lag.dropped.bytes));
 }
 
+auto describe(const ObserverHold& hold) -> std::string {
+  const auto counted = [](std::size_t count, std::string_view what) {
+    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+  };
+  std::string held = hold.sessions > 0 || hold.listeners == 0 ? counted(hold.sessions, "session") : std::string();
+  if (hold.sessions > 0 && hold.listeners > 0) held += " and ";
+  if (hold.listeners > 0) held += counted(hold.listeners, "listener");
+  const std::string reader = hold.reader.empty() ? std::string() : fmt::format(" of {}", hold.reader);
+  return fmt::format("{}{} has made no room for {} and holds up {}{}{}", hold.observer, reader,
+                     format_duration(hold.longest), held, hold.way_out.empty() ? "" : ": ", hold.way_out);
+}
+
 }  // namespace weir::engine

@@ -22,4 +22,7 @@ class LagReport {
   std::uint64_t told_chunks_ = 0;
 };
 
+// Who reads the observer, what it holds up, for how long it has made no room, and the way out.
+[[nodiscard]] auto describe(const ObserverHold& hold) -> std::string;
+
 }  // namespace weir::engine

@@ -17,7 +17,7 @@ auto direction_of(const What& what) -> std::optional<Direction> {
 constexpr EventMask directed_kinds = EventKind::chunk_read | EventKind::chunk_written | EventKind::sent |
                                      EventKind::acknowledged | EventKind::receive_times;
 
-constexpr auto place_bit(std::size_t place) -> std::uint32_t { return std::uint32_t{1} << place; }
+constexpr auto place_bit(std::size_t place) -> Fanout::Places { return Fanout::Places{1} << place; }
 
 }  // namespace
 
@@ -39,8 +39,26 @@ void Fanout::remove(const EventRing& ring) {
 
 auto Fanout::has(const EventRing& ring) const -> bool { return std::ranges::find(rings_, &ring) != rings_.end(); }
 
-auto Fanout::accepts_sessions() const -> bool {
-  return std::ranges::all_of(rings_, [](const EventRing* ring) { return ring == nullptr || ring->accepts_sessions(); });
+auto Fanout::places_of(const EventRing& ring) const -> Places {
+  const auto found = std::ranges::find(rings_, &ring);
+  return found == rings_.end() ? 0 : place_bit(static_cast<std::size_t>(found - rings_.begin()));
+}
+
+auto Fanout::refusing_sessions() const -> Places {
+  Places refusing = 0;
+  for (Places left = taken_; left != 0; left &= left - 1) {
+    const auto place = static_cast<std::size_t>(std::countr_zero(left));
+    if (!rings_[place]->accepts_sessions()) refusing |= place_bit(place);
+  }
+  return refusing;
+}
+
+void Fanout::count_held_up(HeldUp::Who who, Places before, Places by, MonoTime now) const {
+  for (Places left = (before ^ by) & taken_; left != 0; left &= left - 1) {
+    const auto place = static_cast<std::size_t>(std::countr_zero(left));
+    HeldUp& held_up = rings_[place]->held_up();
+    (by & place_bit(place)) != 0 ? held_up.begins(who, now) : held_up.ends(who, now);
+  }
 }
 
 template <class Visit>
@@ -66,12 +84,17 @@ void SessionEvents::select(const Address& client) {
 }
 
 auto SessionEvents::reserve(Direction direction, std::size_t events, std::size_t bytes) const -> bool {
-  for (std::uint32_t left = rings_; left != 0; left &= left - 1) {
-    EventRing& ring = *fanout_->rings_[static_cast<std::size_t>(std::countr_zero(left))];
+  // All are asked: each that has no room is to be blamed, and calls when it has some.
+  bool is_room = true;
+  for (Fanout::Places left = rings_; left != 0; left &= left - 1) {
+    const auto place = static_cast<std::size_t>(std::countr_zero(left));
+    EventRing& ring = *fanout_->rings_[place];
     const bool chunks = ring.wants(EventKind::chunk_read, direction) || ring.wants(EventKind::chunk_written, direction);
-    if (chunks && !ring.reserve(events, bytes)) return false;
+    if (!chunks || ring.reserve(events, bytes)) continue;
+    fanout_->refusers_ |= place_bit(place);
+    is_room = false;
   }
-  return true;
+  return is_room;
 }
 
 void SessionEvents::push(MonoTime time, EventKind kind, What what) const {

@@ -23,12 +23,24 @@ class Fanout {
   void remove(const EventRing& ring);
   [[nodiscard]] auto empty() const -> bool { return taken_ == 0; }
   [[nodiscard]] auto has(const EventRing& ring) const -> bool;
-  [[nodiscard]] auto accepts_sessions() const -> bool;
+  [[nodiscard]] auto accepts_sessions() const -> bool { return refusing_sessions() == 0; }
+
+  // Which rings hold something up, as a set of their places, by bit.
+  using Places = std::uint32_t;
+  // Those that have no room for more sessions.
+  [[nodiscard]] auto refusing_sessions() const -> Places;
+  // Those that had no room for a session since the last call; see SessionEvents::reserve.
+  [[nodiscard]] auto take_refusers() -> Places { return std::exchange(refusers_, 0); }
+  // The ring's, or none.
+  [[nodiscard]] auto places_of(const EventRing& ring) const -> Places;
+  // Has the rings count that somebody waits for those of `by` from now on, where it was those of `before`.
+  void count_held_up(HeldUp::Who who, Places before, Places by, MonoTime now) const;
 
  private:
   friend class SessionEvents;
   std::array<EventRing*, most_rings> rings_{};
-  std::uint32_t taken_ = 0;  // places, by bit
+  Places taken_ = 0;
+  Places refusers_ = 0;
 };
 
 // What one session tells, and to whom: the rings that want it, and the union of what they want, so that an event
@@ -50,7 +62,8 @@ class SessionEvents {
   [[nodiscard]] auto wants(EventKind kind, Direction direction) const -> bool {
     return contains(wanted_[index(direction)], kind);
   }
-  // Room in every ring that wants chunks of this direction; see EventRing::reserve.
+  // Room in every ring that wants chunks of this direction; see EventRing::reserve. The rings that have none are noted
+  // in the fanout.
   [[nodiscard]] auto reserve(Direction direction, std::size_t events, std::size_t bytes) const -> bool;
   // Only if wants() says so.
   void push(MonoTime time, EventKind kind, What what) const;
@@ -68,7 +81,7 @@ class SessionEvents {
 
   Fanout* fanout_ = nullptr;
   SessionNumber session_{};
-  std::uint32_t rings_ = 0;  // of the fanout, by place
+  Fanout::Places rings_ = 0;
   ProxyId proxy_{};
   std::array<EventMask, 2> wanted_{};  // by Direction; a kind that has none stands in both
 };

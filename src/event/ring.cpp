@@ -153,12 +153,16 @@ auto EventRing::drain(const std::function<void(Event&)>& consume) -> std::size_t
     if (const auto* chunk = std::get_if<ChunkRead>(&event.what)) bytes += chunk->bytes.size();
     consume(event);
     event.what = std::monostate{};  // lets go of the payload
-    // Give room back as we go, not only at the end: a slow observer must not hold a whole ring.
-    if ((at & 255) == 255 || at + 1 == end) {
+    // Give room back as we go, not only at the end: a slow observer must not hold a whole ring, be it full of small
+    // events or of a few large ones.
+    if ((at & 255) == 255 || at + 1 == end || bytes >= options_.payload_limit / 8) {
       bytes_out_.fetch_add(bytes, std::memory_order_relaxed);
       bytes = 0;
       head_.store(at + 1, std::memory_order_release);
-      if (parked_.exchange(false, std::memory_order_acq_rel) && on_room_) on_room_();
+      if (parked_.exchange(false, std::memory_order_acq_rel) && on_room_) {
+        room_news_.store(true, std::memory_order_relaxed);  // the wake-up that follows carries it
+        on_room_();
+      }
     }
   }
   return end - start;

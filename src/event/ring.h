@@ -14,6 +14,7 @@
 #include "base/client_filter.h"
 #include "event/consumer_signal.h"
 #include "event/event.h"
+#include "event/held_up.h"
 
 namespace weir::event {
 
@@ -103,6 +104,12 @@ class EventRing {
     return {dropped_chunks_.load(std::memory_order_relaxed), dropped_bytes_.load(std::memory_order_relaxed)};
   }
 
+  // There was room again since the last call. The producer's.
+  [[nodiscard]] auto take_room_news() -> bool { return room_news_.exchange(false, std::memory_order_relaxed); }
+  // Who waits for room here; the worker's loop counts.
+  [[nodiscard]] auto held_up() -> HeldUp& { return held_up_; }
+  [[nodiscard]] auto policy() const -> FullPolicy { return options_.policy; }
+
   static constexpr std::size_t overflow_limit = 1024;
 
  private:
@@ -141,9 +148,11 @@ class EventRing {
   alignas(64) std::atomic<std::size_t> head_{0};
   std::atomic<std::uint64_t> bytes_out_{0};
   alignas(64) std::atomic<bool> parked_{false};
+  std::atomic<bool> room_news_{false};
   std::atomic<bool> closed_{false};
   std::atomic<std::uint64_t> dropped_chunks_{0};
   std::atomic<std::uint64_t> dropped_bytes_{0};
+  HeldUp held_up_;
 };
 
 }  // namespace weir::event

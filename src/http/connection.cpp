@@ -179,6 +179,7 @@ void Connection::call_handler() {
   auto taken = parser_.take();
   keep_alive_ = taken.keep_alive;
   takes_chunks_ = taken.takes_chunks;
+  taken.request.peer = transport_->peer();
   head_ = taken.request.method == "HEAD";
   what_ = fmt::format("{} {}", taken.request.method, taken.request.path);
   phase_ = Phase::handling;

@@ -22,6 +22,7 @@ struct Request {
   std::map<std::string, std::string> query{};    // decoded
   std::map<std::string, std::string> headers{};  // names in lower case; repeated ones joined by ", "
   std::string body{};
+  std::string peer{};  // the client's address; of a Unix socket's client "process 1234"; empty: it is not known
 
   // Empty if it is not there. `name` in lower case.
   [[nodiscard]] auto header(const std::string& name) const -> std::string_view;

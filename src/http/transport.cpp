@@ -4,6 +4,8 @@
 
 #include <cerrno>
 
+#include <optional>
+
 #include "net/socket.h"
 
 namespace weir::http {
@@ -48,9 +50,23 @@ class SocketTransport final : public Transport {
       (void)net::apply_stream_options(socket_.get(), here->family(), options);
     }
   }
+  auto peer() -> std::string override {
+    if (!peer_) peer_ = ask_peer();
+    return *peer_;
+  }
 
  private:
+  [[nodiscard]] auto ask_peer() const -> std::string {
+    const auto address = net::peer_address(socket_.get());
+    if (address && address->is_ip()) return address->to_string();
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (::getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid == 0) return {};
+    return fmt::format("process {}", peer.pid);
+  }
+
   Fd socket_;
+  std::optional<std::string> peer_;  // once it was asked for
   net::WatchToken token_;
 };
 

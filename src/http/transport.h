@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/clock.h"
@@ -33,6 +34,8 @@ class Transport {
   virtual void close_write() = 0;
   // The connection breaks when the peer's kernel leaves sent bytes unacknowledged for so long.
   virtual void set_patience(Nanos patience) = 0;
+  // As Request::peer.
+  [[nodiscard]] virtual auto peer() -> std::string { return {}; }
 };
 
 [[nodiscard]] auto make_transport(Fd socket) -> std::unique_ptr<Transport>;

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "base/out_of_memory.h"
 #include "net/descriptors.h"
@@ -36,6 +37,7 @@ Acceptor::Acceptor(Worker& worker, ProxyOnWorker& proxy, std::shared_ptr<const F
     : worker_(worker), proxy_(proxy), listener_(std::move(listener)) {}
 
 Acceptor::~Acceptor() {
+  note_held_up(0);
   if (watching_) worker_.loop().unwatch(token_, listener_->get());
 }
 
@@ -47,6 +49,7 @@ auto Acceptor::start() -> Result<void> {
   if (!token) return tl::make_unexpected(token.error());
   token_ = *token;
   watching_ = true;
+  note_held_up(0);
   return {};
 }
 
@@ -60,6 +63,11 @@ auto Acceptor::at_capacity() const -> bool {
   const auto most = proxy_.settings->rules.max_sessions;
   return net::descriptors_are_short() || (most && proxy_.shared->places.load(std::memory_order_relaxed) >= *most) ||
          !proxy_.observers.accepts_sessions();
+}
+
+void Acceptor::note_held_up(event::Fanout::Places by) {
+  const auto before = std::exchange(held_up_by_, by);
+  proxy_.observers.count_held_up(event::HeldUp::Who::listener, before, by, worker_.loop().now());
 }
 
 // The next session's number, or 0 if all that may be accepted were.
@@ -146,6 +154,7 @@ void Acceptor::close_listener() {
   if (watching_) worker_.loop().unwatch(token_, listener_->get());
   watching_ = false;
   waiting_for_capacity_ = false;
+  note_held_up(0);
   worker_.loop().wheel().disarm(*this);
   listener_.reset();
 }
@@ -182,11 +191,13 @@ void Acceptor::wait(bool for_capacity, bool counts) {
   worker_.loop().unwatch(token_, listener_->get());
   if (counts) proxy_.shared->refused_accepts.fetch_add(1, std::memory_order_relaxed);
   waiting_for_capacity_ = for_capacity;
+  if (for_capacity) note_held_up(proxy_.observers.refusing_sessions());
   worker_.loop().wheel().arm(*this, worker_.loop().now() + pause);
 }
 
 void Acceptor::on_timer() {
   if (watching_ || !listener_) return;
+  if (waiting_for_capacity_) note_held_up(proxy_.observers.refusing_sessions());
   // Still full is no new wait to be counted, and nothing to ask the kernel about.
   bool started = false;
   if (!waiting_for_capacity_ || !at_capacity()) (void)contained([&] { started = start().has_value(); });

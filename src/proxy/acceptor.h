@@ -37,6 +37,7 @@ class Acceptor final : private net::ReadyHandler, private net::Timer {
   [[nodiscard]] auto goes_on_after(int error) -> bool;
   void wait(bool for_capacity, bool counts);
   [[nodiscard]] auto at_capacity() const -> bool;
+  void note_held_up(event::Fanout::Places by);
   [[nodiscard]] auto claim_number() -> std::uint64_t;
   void close_all_listeners();
   void close_listener();
@@ -50,6 +51,7 @@ class Acceptor final : private net::ReadyHandler, private net::Timer {
   std::uint32_t random_ = 0x9e3779b9;
   bool watching_ = false;
   bool waiting_for_capacity_ = false;
+  event::Fanout::Places held_up_by_ = 0;  // rings of observers
 };
 
 }  // namespace weir::proxy

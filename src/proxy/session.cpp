@@ -67,6 +67,7 @@ void Session::on_leg_ready(LegName leg, std::uint32_t events) {
 
 // After every step of the relay: what it wants next.
 void Session::settle() {
+  const auto refusers = proxy_.observers.take_refusers();
   if (relay_.phase() == RelayPhase::closed) {
     std::string detail = relay_.error() != 0 && relay_.cause().reason != CloseReason::client_reset &&
                                  relay_.cause().reason != CloseReason::server_reset
@@ -83,6 +84,10 @@ void Session::settle() {
   }
   if (relay_.wants_rerun()) worker_.loop().run_again(*this);
   if (relay_.parked()) worker_.park(*this);
+  // Parked and refused by nobody: it has not tried again.
+  if (refusers != 0 || (is_held_up_ && !relay_.parked())) {
+    worker_.note_held_up(*this, relay_.parked() ? refusers : 0);
+  }
   if (const auto alarm = relay_.wants_alarm()) worker_.loop().alarms().set(*this, *alarm);
   if (relay_.take_deadline_moved_closer()) {
     const auto deadline = relay_.deadline();

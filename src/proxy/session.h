@@ -173,6 +173,7 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   std::shared_ptr<const ProxySettings> settings_;  // before relay_, which uses its timeouts
   SessionPhase phase_ = SessionPhase::accepted;    // once there is no opening any more
   bool parked_listed_ = false;
+  bool is_held_up_ = false;  // the worker knows by whom
   // Accept to connected, for observers that come later; of what is longer, the most that fits.
   std::chrono::duration<std::uint32_t, std::micro> connect_time_{};
   MonoTime accepted_;

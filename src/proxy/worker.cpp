@@ -126,6 +126,8 @@ void Worker::remove_ring(const std::shared_ptr<event::EventRing>& ring) {
     if (std::ranges::find(leaving_rings_, ring) == leaving_rings_.end()) ring->close();
     return;
   }
+  // Its place may be another's before they have tried again.
+  for (auto& [session, by] : held_up_) by &= ~session->proxy().observers.places_of(*ring);
   for (const auto& [index, proxy] : proxies_) proxy->observers.remove(*ring);
   each_session([](Session& session) { session.observers_changed(); });
   leaving_rings_.push_back(ring);
@@ -182,6 +184,7 @@ void Worker::ended(Session& session) {
     std::erase(parked_, &session);
     count_parked();
   }
+  if (session.is_held_up_) note_held_up(session, 0);
 
   const auto totals = session.relay().totals();
   for (std::size_t i = 0; i < totals.size(); ++i) counters_.bytes[i] += totals[i].bytes;
@@ -215,8 +218,20 @@ void Worker::count_parked() {
   parked_count_.store(parked_.size(), std::memory_order_relaxed);
 }
 
+void Worker::note_held_up(Session& session, event::Fanout::Places by) {
+  loop_.assert_on_loop_thread();
+  event::Fanout::Places& before = held_up_[&session];
+  session.proxy().observers.count_held_up(event::HeldUp::Who::session, before, by, loop_.now());
+  before = by;
+  session.is_held_up_ = by != 0;
+  if (by == 0) held_up_.erase(&session);
+}
+
 void Worker::resume_parked() {
   loop_.assert_on_loop_thread();
+  for (const auto& ring : rings_) {
+    if (ring->take_room_news()) ring->held_up().room_came(loop_.now());
+  }
   // Whoever finds no room parks again, at the back: the list is taken whole first. A session may end
   // and leave the list while another resumes, so each is looked for again.
   std::vector<Session*> waiting;

@@ -143,6 +143,8 @@ class Worker {
   // --- for sessions ---
   void ended(Session& session);
   void park(Session& session);
+  // It waits for the rings at these places of its proxy's fanout, and for no others.
+  void note_held_up(Session& session, event::Fanout::Places by);
   [[nodiscard]] auto lookup_started(Session& session) -> std::uint64_t;
   void lookup_answered(std::uint64_t ticket, const Result<net::Addresses>& answer);
   void lookup_abandoned(std::uint64_t ticket) { lookups_.erase(ticket); }
@@ -165,6 +167,9 @@ class Worker {
   void count_parked();
   static void count_close(ProxyOnWorker& proxy, const event::CloseCause& cause);
   std::vector<Session*> parked_;
+  // By which rings, as their places in the fanout of the session's proxy. A session that is resumed stays here until it
+  // has tried: what one ring holds up does not begin anew each time that another has room.
+  std::unordered_map<Session*, event::Fanout::Places> held_up_;
   std::atomic<std::size_t> parked_count_{0};
   std::atomic<SessionNumber> first_parked_{};
   std::unordered_map<std::uint64_t, Session*> lookups_;

@@ -23,7 +23,8 @@ def test_a_proxy_with_its_faults_is_made_at_once(start):
     (fault,) = made.json["faults"]
     assert (fault["name"], fault["latency"], fault["direction"]) == ("latency_downstream", "100ms", "downstream")
     assert serve.get("/api/v1/version").json["seed"] == 7
-    assert serve.get("/api/v1/ready").json == {"ready": True, "not_listening": [], "outputs_not_written": []}
+    assert serve.get("/api/v1/ready").json == {
+        "ready": True, "not_listening": [], "outputs_not_written": [], "observers_holding_up": []}
     assert serve.get("/api/v1/health").json["healthy"] is True
 
 

@@ -43,5 +43,19 @@ TEST(LagReport, a_reader_that_goes_on_begins_anew) {
   EXPECT_EQ(report.look(at(2), holds(1, 7)), std::nullopt);
 }
 
+TEST(ObserverHolds, are_told_with_who_what_and_the_way_out) {
+  ObserverHold hold{.observer = "watch", .reader = "127.0.0.1:4711", .way_out = "end it"};
+  hold.sessions = 2;
+  hold.longest = seconds{5};
+  EXPECT_EQ(describe(hold), "watch of 127.0.0.1:4711 has made no room for 5.00s and holds up 2 sessions: end it");
+  hold.listeners = 1;
+  EXPECT_EQ(describe(hold),
+            "watch of 127.0.0.1:4711 has made no room for 5.00s and holds up 2 sessions and 1 listener: end it");
+  hold.reader.clear();
+  hold.observer = "/tmp/pipe";
+  hold.sessions = 0;
+  EXPECT_EQ(describe(hold), "/tmp/pipe has made no room for 5.00s and holds up 1 listener: end it");
+}
+
 }  // namespace
 }  // namespace weir::engine

@@ -193,9 +193,15 @@ TEST_F(Accepting, AnObserverFarBehindStopsNewSessionsUntilItCatchesUp) {
   for (int i = 0; i < 20; ++i) loop_->run_once(0ns);  // nobody reads the ring
   EXPECT_EQ(shared_->accepted.load(), 0u);
   EXPECT_EQ(shared_->refused_accepts.load(), 1u);
+  pass(2s);
+  const auto held = ring_->held_up().figures(loop_->now());
+  EXPECT_EQ(held.listeners, 1u);
+  EXPECT_GE(held.since, 2s);
+  EXPECT_GE(held.waited, 2s);
   settle();  // the observer reads, and the worker is told of the room
   worker_->resume_parked();
   EXPECT_TRUE(live_become(1));
+  EXPECT_EQ(ring_->held_up().figures(loop_->now()).listeners, 0u);
 }
 
 TEST_F(Accepting, StoppedItIsClosedAndSessionsGoOn) {
