@@ -1,6 +1,7 @@
 // The faults of a proxy, in the order of their chain.
 #include "api/answers.h"
 #include "api/native_routes.h"
+#include "api/proxy_text.h"
 #include "api/requests.h"
 #include "control/proxy_json.h"
 #include "control/registry.h"
@@ -42,10 +43,17 @@ auto take_place(Json& body, const fault::FaultList& list, std::string_view itsel
 
 }  // namespace
 
-auto NativeRoutes::get_faults(const http::Request&, const Parts& parts) -> http::Response {
+void NativeRoutes::get_faults(const http::Request&, const Parts& parts, http::Responder responder) {
+  const SharedResponder answer = share(std::move(responder));
   const ProxyEntry* entry = registry_.find(parts[0]);
-  if (entry == nullptr) return no_proxy(parts[0]);
-  return api_json(200, {{"faults", proxy_json(*entry, registry_.engine())["faults"]}, {"revision", entry->revision}});
+  if (entry == nullptr) return when_settled_.answer(answer, no_proxy(parts[0]));
+  lists_.add("GET /proxies/NAME/faults", [this, answer, revision = entry->revision, text = ListText("faults"),
+                                          faults = FaultsText(*entry, registry_.engine())]() mutable {
+    if (!answer->is_awaited()) return false;
+    if (faults.write_some(text.end())) return true;
+    when_settled_.answer(answer, api_pieces(200, text.finish({{"revision", revision}})));
+    return false;
+  });
 }
 
 auto NativeRoutes::post_faults(const http::Request& request, const Parts& parts) -> http::Response {

@@ -31,23 +31,27 @@ void WhenSettled::answer(const std::shared_ptr<SharedAnswers::Batch>& batch, htt
       });
 }
 
-ListText::ListText(std::string_view key) : text_(fmt::format("{{\"{}\":[", key)) {}
+ListText::ListText(std::string_view key) { text_.end() = fmt::format("{{\"{}\":[", key); }
 
-void ListText::add(const Json& each) {
-  if (!is_empty_) text_ += ',';
-  is_empty_ = false;
-  text_ += json_text(each);
+auto ListText::begin_one() -> std::string& {
+  std::string& text = text_.end();
+  if (!std::exchange(is_empty_, false)) text += ',';
+  return text;
 }
 
-auto ListText::finish(const Json& rest) -> std::string {
-  text_ += ']';
+void ListText::add(const Json& each) { begin_one() += json_text(each); }
+
+auto ListText::finish(const Json& rest) -> http::BodyPieces {
+  std::string& text = text_.end();
+  text += ']';
   if (rest.is_object() && !rest.empty()) {
-    text_ += ',';
-    text_ += std::string_view(json_text(rest)).substr(1);
+    text += ',';
+    text += std::string_view(json_text(rest)).substr(1);
   } else {
-    text_ += '}';
+    text += '}';
   }
-  return std::move(text_);
+  text += '\n';
+  return text_.take();
 }
 
 }  // namespace weir::api

@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "api/shared_answers.h"
 #include "engine/ask.h"
+#include "http/body_text.h"
 #include "http/handler.h"
 
 namespace weir::api {
@@ -51,11 +52,14 @@ class ListText {
  public:
   explicit ListText(std::string_view key);
   void add(const Json& each);
+  // Begins one whose text is added to end(), here and with the calls that follow.
+  auto begin_one() -> std::string&;
+  [[nodiscard]] auto end() -> std::string& { return text_.end(); }
   // `rest`: an object of the members that follow the list; or null.
-  [[nodiscard]] auto finish(const Json& rest = nullptr) -> std::string;
+  [[nodiscard]] auto finish(const Json& rest = nullptr) -> http::BodyPieces;
 
  private:
-  std::string text_;
+  http::BodyText text_;
   bool is_empty_ = true;
 };
 

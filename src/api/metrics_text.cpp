@@ -33,27 +33,29 @@ auto metric_number(double value) -> std::string {
 
 void MetricsText::family(std::string_view name, std::string_view help, std::string_view type) {
   name_ = name;
-  text_ += fmt::format("# HELP {} ", name);
-  append_escaped(text_, help, false);
-  text_ += fmt::format("\n# TYPE {} {}\n", name, type);
+  std::string& text = text_.end();
+  text += fmt::format("# HELP {} ", name);
+  append_escaped(text, help, false);
+  text += fmt::format("\n# TYPE {} {}\n", name, type);
 }
 
 void MetricsText::sample(Labels labels, double value, std::string_view suffix) {
-  text_ += name_;
-  text_ += suffix;
+  std::string& text = text_.end();
+  text += name_;
+  text += suffix;
   char before = '{';
   for (const auto& [name, label] : labels) {
-    text_ += before;
-    text_ += name;
-    text_ += "=\"";
-    append_escaped(text_, label, true);
-    text_ += '"';
+    text += before;
+    text += name;
+    text += "=\"";
+    append_escaped(text, label, true);
+    text += '"';
     before = ',';
   }
-  if (labels.size() > 0) text_ += '}';
-  text_ += ' ';
-  text_ += metric_number(value);
-  text_ += '\n';
+  if (labels.size() > 0) text += '}';
+  text += ' ';
+  text += metric_number(value);
+  text += '\n';
 }
 
 }  // namespace weir::api

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include "http/body_text.h"
+
 namespace weir::api {
 
 // Prometheus' text, exposition format 0.0.4: families with a help line and a type, each with its samples.
@@ -20,11 +22,10 @@ class MetricsText {
     family(name, help, type);
     sample({}, value);
   }
-  void reserve(std::size_t bytes) { text_.reserve(bytes); }
-  [[nodiscard]] auto take() -> std::string { return std::move(text_); }
+  [[nodiscard]] auto take() -> http::BodyPieces { return text_.take(); }
 
  private:
-  std::string text_;
+  http::BodyText text_;
   std::string name_;
 };
 

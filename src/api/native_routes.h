@@ -70,10 +70,10 @@ class NativeRoutes {
   void get_sessions(const http::Request& request, const Parts& parts, http::Responder responder);
   void get_proxies(const http::Request& request, const Parts& parts, http::Responder responder);
   [[nodiscard]] auto post_proxies(const http::Request& request, const Parts& parts) -> http::Response;
-  [[nodiscard]] auto get_proxy(const http::Request& request, const Parts& parts) -> http::Response;
+  void get_proxy(const http::Request& request, const Parts& parts, http::Responder responder);
   [[nodiscard]] auto patch_proxy(const http::Request& request, const Parts& parts) -> http::Response;
   [[nodiscard]] auto delete_proxy(const http::Request& request, const Parts& parts) -> http::Response;
-  [[nodiscard]] auto get_faults(const http::Request& request, const Parts& parts) -> http::Response;
+  void get_faults(const http::Request& request, const Parts& parts, http::Responder responder);
   [[nodiscard]] auto post_faults(const http::Request& request, const Parts& parts) -> http::Response;
   [[nodiscard]] auto get_fault(const http::Request& request, const Parts& parts) -> http::Response;
   [[nodiscard]] auto patch_fault(const http::Request& request, const Parts& parts) -> http::Response;

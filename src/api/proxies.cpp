@@ -1,6 +1,7 @@
 // Proxies.
 #include "api/answers.h"
 #include "api/native_routes.h"
+#include "api/proxy_text.h"
 #include "api/requests.h"
 #include "control/proxy_json.h"
 #include "control/proxy_walk.h"
@@ -9,9 +10,13 @@
 namespace weir::api {
 namespace {
 
+void set_revision(http::Response& answer, std::uint64_t revision) {
+  answer.set("ETag", fmt::format("\"{}\"", revision));
+}
+
 auto proxy_answer(int status, const ProxyEntry& entry, const engine::Engine& engine) -> http::Response {
   auto answer = api_json(status, proxy_json(entry, engine));
-  answer.set("ETag", fmt::format("\"{}\"", entry.revision));
+  set_revision(answer, entry.revision);
   return answer;
 }
 
@@ -19,16 +24,21 @@ auto proxy_answer(int status, const ProxyEntry& entry, const engine::Engine& eng
 
 void NativeRoutes::get_proxies(const http::Request&, const Parts&, http::Responder responder) {
   proxy_lists_.ask("", std::move(responder), [this](const std::shared_ptr<SharedAnswers::Batch>& batch) {
-    lists_.add("GET /proxies",
-               [this, batch, walk = control::ProxyWalk(registry_), text = ListText("proxies")]() mutable {
-                 if (!batch->is_awaited()) return false;
-                 if (const ProxyEntry* entry = walk.next()) {
-                   text.add(proxy_json(*entry, registry_.engine()));
-                   return true;
-                 }
-                 when_settled_.answer(batch, api_text(200, text.finish()));
-                 return false;
-               });
+    lists_.add("GET /proxies", [this, batch, walk = control::ProxyWalk(registry_), text = ListText("proxies"),
+                                proxy = std::optional<ProxyText>()]() mutable {
+      if (!batch->is_awaited()) return false;
+      if (proxy) {
+        if (!proxy->write_some(text.end())) proxy.reset();
+        return true;
+      }
+      if (const ProxyEntry* entry = walk.next()) {
+        (void)text.begin_one();
+        proxy.emplace(*entry, registry_.engine());
+        return true;
+      }
+      when_settled_.answer(batch, api_pieces(200, text.finish()));
+      return false;
+    });
   });
 }
 
@@ -45,9 +55,20 @@ auto NativeRoutes::post_proxies(const http::Request& request, const Parts&) -> h
   return made ? proxy_answer(201, **made, registry_.engine()) : api_refusal(made.error());
 }
 
-auto NativeRoutes::get_proxy(const http::Request&, const Parts& parts) -> http::Response {
+void NativeRoutes::get_proxy(const http::Request&, const Parts& parts, http::Responder responder) {
+  const SharedResponder answer = share(std::move(responder));
   const ProxyEntry* entry = registry_.find(parts[0]);
-  return entry == nullptr ? no_proxy(parts[0]) : proxy_answer(200, *entry, registry_.engine());
+  if (entry == nullptr) return when_settled_.answer(answer, no_proxy(parts[0]));
+  lists_.add("GET /proxies/NAME", [this, answer, revision = entry->revision, text = http::BodyText(),
+                                   proxy = ProxyText(*entry, registry_.engine())]() mutable {
+    if (!answer->is_awaited()) return false;
+    if (proxy.write_some(text.end())) return true;
+    text.end() += '\n';
+    auto response = api_pieces(200, text.take());
+    set_revision(response, revision);
+    when_settled_.answer(answer, std::move(response));
+    return false;
+  });
 }
 
 auto NativeRoutes::patch_proxy(const http::Request& request, const Parts& parts) -> http::Response {

@@ -81,7 +81,7 @@ void NativeRoutes::write_sessions(engine::SessionList list, const std::shared_pt
                  text.add(session_json(session, entry == nullptr ? "" : entry->name, rates.of(session)));
                  return true;
                }
-               batch->answer(api_text(200, text.finish({{"left_out", all->left_out}, {"partial", all->partial}})));
+               batch->answer(api_pieces(200, text.finish({{"left_out", all->left_out}, {"partial", all->partial}})));
                return false;
              });
 }

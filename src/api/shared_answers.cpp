@@ -49,7 +49,8 @@ auto SharedAnswers::Batch::is_awaited() const -> bool {
 }
 
 void SharedAnswers::Batch::answer(http::Response response, const std::function<void(http::Response&)>& complete) {
-  const auto body = std::make_shared<const std::string>(std::move(response.body));
+  http::BodyPieces body = std::move(response.shared_body);
+  if (body.empty()) body.push_back(std::make_shared<const std::string>(std::move(response.body)));
   for (http::Responder& responder : responders_) {
     http::Response own{.status = response.status, .headers = response.headers, .shared_body = body};
     if (complete) complete(own);

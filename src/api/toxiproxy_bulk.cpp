@@ -1,5 +1,6 @@
 // toxiproxy's routes for all proxies at once: each goes in steps of one proxy (control/turns.h).
 #include "api/answers.h"
+#include "api/proxy_text.h"
 #include "api/toxiproxy_json.h"
 #include "api/toxiproxy_routes.h"
 #include "control/bulk_changes.h"
@@ -9,17 +10,21 @@
 namespace weir::api {
 namespace {
 
-auto json_answer(int status, std::string body, std::size_t hidden = 0) -> http::Response {
+auto json_answer(int status, http::BodyPieces body, std::size_t hidden = 0) -> http::Response {
   http::Response answer;
   answer.status = status;
   answer.set("Content-Type", "application/json");
   if (hidden > 0) answer.set("X-Weir-Hidden-Faults", std::to_string(hidden));
-  answer.body = std::move(body);
+  answer.shared_body = std::move(body);
   return answer;
 }
 
+auto piece(std::string text) -> std::shared_ptr<const std::string> {
+  return std::make_shared<const std::string>(std::move(text));
+}
+
 auto error_answer(const ToxiproxyError& why) -> http::Response {
-  return json_answer(why.status, json_text({{"error", why.message}, {"status", why.status}}) + "\n");
+  return json_answer(why.status, {piece(json_text({{"error", why.message}, {"status", why.status}}) + "\n")});
 }
 
 }  // namespace
@@ -27,22 +32,50 @@ auto error_answer(const ToxiproxyError& why) -> http::Response {
 // An object with a member for each proxy.
 void ToxiproxyRoutes::list(http::Responder responder) {
   shared_lists_.ask("", std::move(responder), [this](const std::shared_ptr<SharedAnswers::Batch>& batch) {
-    lists_.add("GET /proxies", [this, batch, walk = control::ProxyWalk(registry_), text = std::string("{"),
-                                hidden = std::size_t{0}]() mutable {
-      if (!batch->is_awaited()) return false;
-      if (const ProxyEntry* entry = walk.next()) {
-        if (text.size() > 1) text += ',';
-        text += json_text(entry->name);
-        text += ':';
-        text += json_text(toxiproxy_proxy(*entry));
-        hidden += hidden_faults(*entry);
-        return true;
-      }
-      when_settled_.answer(batch, json_answer(200, std::move(text) + "}", hidden),
-                           [this](http::Response& own) { own.set("X-Toxiproxy-Request-Id", request_id()); });
-      return false;
-    });
+    lists_.add("GET /proxies",
+               [this, batch, walk = control::ProxyWalk(registry_), text = http::BodyText(),
+                proxy = std::optional<ToxiproxyText>(), before = '{', hidden = std::size_t{0}]() mutable {
+                 if (!batch->is_awaited()) return false;
+                 if (proxy) {
+                   if (proxy->write_some(text.end())) return true;
+                   hidden += proxy->hidden();
+                   proxy.reset();
+                   return true;
+                 }
+                 if (const ProxyEntry* entry = walk.next()) {
+                   text.end() += std::exchange(before, ',');
+                   text.end() += json_text(entry->name) + ':';
+                   proxy.emplace(*entry);
+                   return true;
+                 }
+                 text.end() += before == '{' ? "{}" : "}";
+                 when_settled_.answer(batch, json_answer(200, text.take(), hidden),
+                                      [this](http::Response& own) { own.set("X-Toxiproxy-Request-Id", request_id()); });
+                 return false;
+               });
   });
+}
+
+void ToxiproxyRoutes::show_proxy(const ProxyEntry& entry, const SharedResponder& responder) {
+  lists_.add("GET /proxies/NAME", [this, responder, text = http::BodyText(), proxy = ToxiproxyText(entry)]() mutable {
+    if (!responder->is_awaited()) return false;
+    if (proxy.write_some(text.end())) return true;
+    answer(responder, json_answer(200, text.take(), proxy.hidden()));
+    return false;
+  });
+}
+
+void ToxiproxyRoutes::show_toxics(const ProxyEntry& entry, const SharedResponder& responder) {
+  http::BodyText text;
+  text.end() = "[";
+  lists_.add("GET /proxies/NAME/toxics",
+             [this, responder, text = std::move(text), toxics = ToxicsText(entry)]() mutable {
+               if (!responder->is_awaited()) return false;
+               if (toxics.write_some(text.end())) return true;
+               text.end() += ']';
+               answer(responder, json_answer(200, text.take(), toxics.hidden()));
+               return false;
+             });
 }
 
 void ToxiproxyRoutes::reset(const SharedResponder& responder) {
@@ -63,15 +96,25 @@ class ToxiproxyRoutes::Population {
   auto step() -> bool {
     if (inputs_.size() < body_.size()) return read_one();
     if (checked_ < inputs_.size()) return check_one();  // mutant: api-populate-makes-before-it-has-read
+    if (writing_) {
+      if (writing_->write_some(done_.end())) return true;
+      hidden_ += writing_->hidden();
+      writing_.reset();
+      return true;
+    }
     return made_ < inputs_.size() && make_one();
   }
   // Once it is done.
   auto answer() -> http::Response {
     if (refused_) return error_answer({.status = 400, .message = *refused_});
-    const std::string proxies = done_.empty() ? "null" : "[" + done_ + "]";
-    if (!failed_) return json_answer(201, fmt::format("{{\"proxies\":{}}}", proxies), hidden_);
-    return json_answer(failed_->status, fmt::format("{{\"error\":{},\"status\":{},\"proxies\":{}}}\n",
-                                                    json_text(failed_->message), failed_->status, proxies));
+    done_.end() += is_any_done_ ? "]}" : "null}";
+    if (failed_) done_.end() += '\n';
+    const std::string error =
+        failed_ ? fmt::format("\"error\":{},\"status\":{},", json_text(failed_->message), failed_->status)
+                : std::string();
+    http::BodyPieces body{piece("{" + error + "\"proxies\":")};
+    for (auto& each : done_.take()) body.push_back(std::move(each));
+    return failed_ ? json_answer(failed_->status, std::move(body)) : json_answer(201, std::move(body), hidden_);
   }
 
  private:
@@ -102,9 +145,8 @@ class ToxiproxyRoutes::Population {
       failed_ = as_toxiproxy(entry.error());
       return false;
     }
-    if (!done_.empty()) done_ += ',';
-    done_ += json_text(toxiproxy_proxy(**entry));
-    hidden_ += hidden_faults(**entry);
+    done_.end() += std::exchange(is_any_done_, true) ? ',' : '[';
+    writing_.emplace(**entry);
     return true;
   }
   // What is there already and has the same addresses stays untouched, whatever else the input says.
@@ -122,7 +164,9 @@ class ToxiproxyRoutes::Population {
   std::vector<ProxyInput> inputs_;
   std::size_t checked_ = 0;
   std::size_t made_ = 0;
-  std::string done_;  // as the answer lists them
+  http::BodyText done_;  // as the answer lists them
+  bool is_any_done_ = false;
+  std::optional<ToxiproxyText> writing_;  // the last of them
   std::size_t hidden_ = 0;
   std::optional<std::string> refused_;
   std::optional<ToxiproxyError> failed_;

@@ -134,15 +134,19 @@ auto set_attributes(fault::FaultSpec& spec, const Json& attributes) -> Result<vo
 }
 
 auto toxiproxy_toxic(const ProxyEntry& entry, const fault::FaultSpec& spec) -> Json {
-  Json attributes = Json::object();
-  if (const auto values = fault::classic_attributes(spec)) {
-    for (const auto& [name, value] : *values) attributes[std::string(name)] = value;
-  }
   const auto stream = entry.stream_texts.find(spec.name);
-  return {{"attributes", std::move(attributes)},
+  return toxiproxy_toxic(spec, fault::classic_attributes(spec).value_or(ClassicAttributes()),
+                         stream == entry.stream_texts.end() ? std::string() : stream->second);
+}
+
+auto toxiproxy_toxic(const fault::FaultSpec& spec, const ClassicAttributes& attributes, const std::string& stream)
+    -> Json {
+  Json values = Json::object();
+  for (const auto& [name, value] : attributes) values[std::string(name)] = value;
+  return {{"attributes", std::move(values)},
           {"name", spec.name},
           {"type", spec.type->type},
-          {"stream", stream == entry.stream_texts.end() ? std::string(to_string(spec.direction)) : stream->second},
+          {"stream", stream.empty() ? std::string(to_string(spec.direction)) : stream},
           {"toxicity", toxicity_json(spec.probability)}};
 }
 
@@ -163,11 +167,16 @@ auto hidden_faults(const ProxyEntry& entry) -> std::size_t {
 }
 
 auto toxiproxy_proxy(const ProxyEntry& entry) -> Json {
+  Json out = toxiproxy_without_toxics(entry);
+  out["toxics"] = toxiproxy_toxics(entry);
+  return out;
+}
+
+auto toxiproxy_without_toxics(const ProxyEntry& entry) -> Json {
   return {{"name", entry.name},
           {"listen", entry.listen},
           {"upstream", entry.rules.upstream.text},
-          {"enabled", entry.listening},
-          {"toxics", toxiproxy_toxics(entry)}};
+          {"enabled", entry.listening}};
 }
 
 }  // namespace weir::api

@@ -46,9 +46,15 @@ struct ToxicInput {
 [[nodiscard]] auto set_attributes(fault::FaultSpec& spec, const Json& attributes) -> Result<void>;
 
 [[nodiscard]] auto toxiproxy_proxy(const ProxyEntry& entry) -> Json;
+// The same without its last member, the toxics.
+[[nodiscard]] auto toxiproxy_without_toxics(const ProxyEntry& entry) -> Json;
 // Upstream first, then downstream, each in the order of the chain; those that toxiproxy knows only.
 [[nodiscard]] auto toxiproxy_toxics(const ProxyEntry& entry) -> Json;
 [[nodiscard]] auto toxiproxy_toxic(const ProxyEntry& entry, const fault::FaultSpec& spec) -> Json;
+// `attributes`: fault::classic_attributes of it. `stream`: as the client wrote it; empty: as we do.
+using ClassicAttributes = std::vector<std::pair<std::string_view, std::int64_t>>;
+[[nodiscard]] auto toxiproxy_toxic(const fault::FaultSpec& spec, const ClassicAttributes& attributes,
+                                   const std::string& stream) -> Json;
 [[nodiscard]] auto hidden_faults(const ProxyEntry& entry) -> std::size_t;
 
 }  // namespace weir::api

@@ -139,6 +139,13 @@ auto ToxiproxyRoutes::takes_turns(const http::Request& request) const -> bool {
                                   : request.method == "GET" && parts[0] == "proxies";
 }
 
+auto ToxiproxyRoutes::shown_proxy(const http::Request& request) const -> const ProxyEntry* {
+  if (request.method != "GET" || comes_from_a_browser(request)) return nullptr;
+  const auto parts = split_path(request.path);
+  const bool is_one = parts.size() == 2 || (parts.size() == 3 && parts[2] == "toxics");
+  return is_one && parts[0] == "proxies" && !parts[1].empty() ? registry_.find(parts[1]) : nullptr;
+}
+
 void ToxiproxyRoutes::handle(const http::Request& request, http::Responder responder) {
   if (takes_turns(request)) {
     // Who asks again and again, and does not wait for what it asked before, would have us keep all of it.
@@ -148,6 +155,11 @@ void ToxiproxyRoutes::handle(const http::Request& request, http::Responder respo
     if (request.method == "GET") return list(std::move(responder));
     const SharedResponder shared = share(std::move(responder));
     return split_path(request.path)[0] == "reset" ? reset(shared) : populate(request, shared);
+  }
+  if (const ProxyEntry* entry = shown_proxy(request)) {
+    const bool is_whole = split_path(request.path).size() == 2;
+    return is_whole ? show_proxy(*entry, share(std::move(responder)))
+                    : show_toxics(*entry, share(std::move(responder)));
   }
   const auto before = when_settled_.changes();
   auto response = route(request);
@@ -193,8 +205,9 @@ auto ToxiproxyRoutes::route(const http::Request& request) -> std::optional<http:
   if (refused) return http::Response{};
   const ProxyEntry* entry = registry_.find(parts[1]);
   if (entry == nullptr) return refusal(404, "proxy not found");
+  if (method == "GET" && parts.size() < 4) return http::Response{};  // shown_proxy() has seen to it
   if (parts.size() == 2) return one_proxy(request, *entry);
-  return parts.size() == 3 ? toxics(request, *entry) : one_toxic(request, *entry, parts[3]);
+  return parts.size() == 3 ? add_toxic(request, *entry) : one_toxic(request, *entry, parts[3]);
 }
 
 auto ToxiproxyRoutes::create(const http::Request& request) -> http::Response {
@@ -212,7 +225,6 @@ auto ToxiproxyRoutes::create(const http::Request& request) -> http::Response {
 }
 
 auto ToxiproxyRoutes::one_proxy(const http::Request& request, const ProxyEntry& entry) -> http::Response {
-  if (request.method == "GET") return proxy_answer(200, entry);
   if (is_update(request)) return change(request, entry);
   registry_.remove(entry.name);
   return no_content();
@@ -235,13 +247,6 @@ auto ToxiproxyRoutes::change(const http::Request& request, const ProxyEntry& ent
   rules.enabled = input->enabled.value_or(entry.rules.enabled);
   const auto changed = registry_.change_as_toxiproxy(entry.name, std::move(rules));
   return changed ? proxy_answer(200, **changed) : refusal(as_toxiproxy(changed.error()));
-}
-
-auto ToxiproxyRoutes::toxics(const http::Request& request, const ProxyEntry& entry) -> http::Response {
-  if (request.method == "POST") return add_toxic(request, entry);
-  auto answer = json(200, toxiproxy_toxics(entry));
-  count_hidden(answer, hidden_faults(entry));
-  return answer;
 }
 
 auto ToxiproxyRoutes::add_toxic(const http::Request& request, const ProxyEntry& entry) -> http::Response {

@@ -34,13 +34,16 @@ class ToxiproxyRoutes {
   // Of all proxies, in as many turns as it takes.
   [[nodiscard]] auto takes_turns(const http::Request& request) const -> bool;
   void list(http::Responder responder);
+  void show_proxy(const ProxyEntry& entry, const SharedResponder& responder);
+  void show_toxics(const ProxyEntry& entry, const SharedResponder& responder);
+  // The proxy that is asked for with all of its toxics; null: something else is asked for, or there is none.
+  [[nodiscard]] auto shown_proxy(const http::Request& request) const -> const ProxyEntry*;
   void reset(const SharedResponder& responder);
   void populate(const http::Request& request, const SharedResponder& responder);
   class Population;
   [[nodiscard]] auto create(const http::Request& request) -> http::Response;
   [[nodiscard]] auto one_proxy(const http::Request& request, const ProxyEntry& entry) -> http::Response;
   [[nodiscard]] auto change(const http::Request& request, const ProxyEntry& entry) -> http::Response;
-  [[nodiscard]] auto toxics(const http::Request& request, const ProxyEntry& entry) -> http::Response;
   [[nodiscard]] auto add_toxic(const http::Request& request, const ProxyEntry& entry) -> http::Response;
   [[nodiscard]] auto one_toxic(const http::Request& request, const ProxyEntry& entry, const std::string& name)
       -> http::Response;

@@ -140,15 +140,15 @@ auto definition_json(const ProxyDefinition& definition) -> Json {
 }
 
 auto fault_json(const ProxyEntry& entry, const fault::FaultSpec& spec, const engine::Engine& engine) -> Json {
+  return fault_json(spec, entry.fault_marks.at(spec.name), engine.faults(entry.id).sessions(spec.name));
+}
+
+auto fault_json(const fault::FaultSpec& spec, const Mark& mark, std::uint64_t applied) -> Json {
   Json out = Json::object();
   for (const auto& field : fault::to_fields(spec)) {
     std::visit([&](const auto& value) { out[field.key] = value; }, field.value);
   }
-  show_mark(out, entry.fault_marks.at(spec.name));
-  std::uint64_t applied = 0;
-  for (const auto& count : engine.faults(entry.id).counts()) {
-    if (count.fault == spec.name) applied = count.sessions;
-  }
+  show_mark(out, mark);
   out["applied_sessions"] = applied;
   return out;
 }
@@ -160,6 +160,12 @@ auto hold_json(const Hold& hold) -> Json {
 auto proxy_json(const ProxyEntry& entry, const engine::Engine& engine) -> Json {
   Json faults = Json::array();
   for (const auto& spec : entry.faults->entries()) faults.push_back(fault_json(entry, *spec, engine));
+  Json out = proxy_without_faults(entry);
+  out["faults"] = std::move(faults);
+  return out;
+}
+
+auto proxy_without_faults(const ProxyEntry& entry) -> Json {
   Json holds = Json::array();
   for (const Hold& hold : entry.holds) holds.push_back(hold_json(hold));
   Json out{{"name", entry.name}};
@@ -171,7 +177,6 @@ auto proxy_json(const ProxyEntry& entry, const engine::Engine& engine) -> Json {
   show_mark(out, entry.mark);
   out["revision"] = entry.revision;
   out["holds"] = std::move(holds);
-  out["faults"] = std::move(faults);
   return out;
 }
 

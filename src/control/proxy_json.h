@@ -16,6 +16,7 @@ class Engine;
 namespace weir::control {
 
 struct Hold;
+struct Mark;
 struct ProxyEntry;  // registry.h
 
 // A proxy as a file or a body defines it.
@@ -40,8 +41,12 @@ using Read = tl::expected<T, FieldError>;
 // As read_definition takes it, with every value in force.
 [[nodiscard]] auto definition_json(const ProxyDefinition& definition) -> Json;
 [[nodiscard]] auto proxy_json(const ProxyEntry& entry, const engine::Engine& engine) -> Json;
+// The same without its last member, the faults.
+[[nodiscard]] auto proxy_without_faults(const ProxyEntry& entry) -> Json;
 [[nodiscard]] auto fault_json(const ProxyEntry& entry, const fault::FaultSpec& spec, const engine::Engine& engine)
     -> Json;
+// `applied`: the sessions in which it was in force.
+[[nodiscard]] auto fault_json(const fault::FaultSpec& spec, const Mark& mark, std::uint64_t applied) -> Json;
 [[nodiscard]] auto hold_json(const Hold& hold) -> Json;
 [[nodiscard]] auto catalog_json() -> Json;
 [[nodiscard]] auto messages_json() -> Json;  // the kinds of messages that faults can be for

@@ -56,7 +56,7 @@ class Server final : private net::Timer {
         leases_(*loop_,
                 [this](const std::string& lease, std::function<void()> then) { on_lease_end(lease, std::move(then)); }),
         changes_(*loop_, log_, paced_by(*engine_, *loop_)),
-        lists_(*loop_, log_),
+        lists_(*loop_, log_, {}, Turns::Order::in_turns),
         config_(options.config, std::move(config),
                 {.loop = *loop_,
                  .changes = changes_,

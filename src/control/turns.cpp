@@ -19,6 +19,10 @@ void Turns::work() {
   working_ = true;
   has_turn_ = false;
   const MonoTime end = loop_.clock().mono() + longest;
+  if (order_ == Order::in_turns && front_had_its_turn_) {
+    jobs_.push_back(std::move(jobs_.front()));
+    jobs_.pop_front();
+  }
   while (!jobs_.empty()) {
     bool has_more = false;
     try {
@@ -28,6 +32,7 @@ void Turns::work() {
       (void)contained([&] { log_.error(fmt::format("{} failed: {}", jobs_.front().what, error.what())); });
     }
     if (!has_more) jobs_.pop_front();
+    front_had_its_turn_ = has_more;
     if (loop_.clock().mono() >= end) break;  // mutant: bulk-change-holds-the-loop-up
   }
   working_ = false;

@@ -48,6 +48,12 @@ auto ProxyFaults::counters(const FaultSpec& spec) -> std::shared_ptr<FaultCounte
   return counters;
 }
 
+auto ProxyFaults::sessions(std::string_view fault) const -> std::uint64_t {
+  const std::lock_guard lock(mutex_);
+  const auto found = counters_.find(fault);
+  return found == counters_.end() ? 0 : found->second->sessions.load(std::memory_order_relaxed);
+}
+
 auto ProxyFaults::counts() const -> std::vector<Count> {
   const std::lock_guard lock(mutex_);
   std::vector<Count> all;

@@ -48,6 +48,8 @@ class ProxyFaults {
     std::uint64_t sessions = 0;
     std::uint64_t bytes_dropped = 0;
   };
+  // In which the fault was in force; 0: it never was.
+  [[nodiscard]] auto sessions(std::string_view fault) const -> std::uint64_t;
   // By name.
   [[nodiscard]] auto counts() const -> std::vector<Count>;
   // The faults that there are from now on.

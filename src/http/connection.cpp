@@ -234,25 +234,36 @@ void Connection::count_waiting(std::size_t bytes) {
   counted_ = bytes;
 }
 
-void Connection::share(std::shared_ptr<const std::string> body) {
-  if (++server_.sharers[body.get()] == 1) server_.waiting_bytes += body->size();
+void Connection::share(BodyPieces body) {
+  for (const auto& piece : body) {
+    if (++server_.sharers[piece.get()] == 1) server_.waiting_bytes += piece->size();
+  }
   shared_ = std::move(body);
+  piece_ = piece_sent_ = 0;
+}
+
+void Connection::release_piece() {
+  const auto found = server_.sharers.find(shared_[piece_].get());
+  if (--found->second == 0) {
+    server_.waiting_bytes -= shared_[piece_]->size();
+    server_.sharers.erase(found);
+  }
+  shared_[piece_++].reset();
+  piece_sent_ = 0;
 }
 
 void Connection::release_shared() {
-  if (!shared_) return;
-  const auto found = server_.sharers.find(shared_.get());
-  if (--found->second == 0) {
-    server_.waiting_bytes -= shared_->size();
-    server_.sharers.erase(found);
-  }
-  shared_.reset();
+  while (piece_ < shared_.size()) release_piece();
+  shared_.clear();
+  piece_ = 0;
 }
 
 void Connection::send_response(Response response) {
   const Limits& limits = server_.limits;
-  const bool is_there = response.shared_body && server_.sharers.contains(response.shared_body.get());
-  const std::size_t more = is_there ? 0 : response.text().size();
+  std::size_t more = response.body.size();
+  for (const auto& piece : response.shared_body) {
+    if (!server_.sharers.contains(piece.get())) more += piece->size();
+  }
   if (server_.waiting_bytes > 0 && server_.waiting_bytes + more > limits.waiting_bytes) {
     response = {.status = 503};
     response.body = fmt::format("{} MiB of answers wait for who asked for them: read them, or ask again later\n",
@@ -266,11 +277,11 @@ void Connection::send_response(Response response) {
   if (response.stream) {
     keep_alive_ = false;  // as it is with GET
   } else if (has_body) {
-    out_ += fmt::format("Content-Length: {}\r\n", response.text().size());
+    out_ += fmt::format("Content-Length: {}\r\n", response.body_size());
   }
   if (!keep_alive_) out_ += "Connection: close\r\n";
   out_ += "\r\n";
-  if (has_body && !head_ && response.shared_body) {
+  if (has_body && !head_ && !response.shared_body.empty()) {
     share(std::move(response.shared_body));
   } else if (has_body && !head_) {
     out_.reserve(out_.size() + response.body.size());  // or a body of megabytes would take twice as much
@@ -342,8 +353,17 @@ void Connection::end_stream(const Fields& trailer) {
 }
 
 auto Connection::rest() const -> std::string_view {
-  if (sent_ < out_.size() || !shared_) return std::string_view(out_).substr(sent_);
-  return std::string_view(*shared_).substr(sent_ - out_.size());
+  if (sent_ < out_.size() || piece_ == shared_.size()) return std::string_view(out_).substr(sent_);
+  return std::string_view(*shared_[piece_]).substr(piece_sent_);
+}
+
+void Connection::count_sent(std::size_t bytes) {
+  if (sent_ < out_.size()) {
+    sent_ += bytes;
+    return;
+  }
+  piece_sent_ += bytes;
+  if (piece_sent_ == shared_[piece_]->size()) release_piece();
 }
 
 void Connection::flush() {
@@ -357,7 +377,7 @@ void Connection::flush() {
     const IoResult took = transport_->write(rest().substr(0, write_per_turn));
     if (took.status == Status::would_block) break;
     if (took.status != Status::moved) return end();
-    sent_ += took.bytes;
+    count_sent(took.bytes);
     moved += took.bytes;
   }
   if (rest().empty()) return all_is_sent();

@@ -27,8 +27,8 @@ struct ServerContext {
   Limits limits;
   std::function<void(Connection&)> on_end;  // once for each; the connection must live to the end of the turn
   std::function<void()> on_answered;        // an answer is out
-  std::size_t waiting_bytes = 0;            // of responses that are not sent yet; a body that many share counts once
-  std::map<const std::string*, std::size_t> sharers{};  // how many send each shared body
+  std::size_t waiting_bytes = 0;            // of responses that are not sent yet; what many share counts once
+  std::map<const std::string*, std::size_t> sharers{};  // how many have each piece of a shared body still to send
   bool stopping = false;
 };
 
@@ -103,8 +103,10 @@ class Connection final : public net::Disposable,
   void flush();
   void all_is_sent();
   void count_waiting(std::size_t bytes);
-  void share(std::shared_ptr<const std::string> body);
+  void share(BodyPieces body);
   void release_shared();
+  void release_piece();
+  void count_sent(std::size_t bytes);
   [[nodiscard]] auto rest() const -> std::string_view;
   void arm(Nanos timeout);
 
@@ -123,9 +125,11 @@ class Connection final : public net::Disposable,
   std::string what_;          // of the request that is handled, for the log: "GET /proxies"
   std::string in_;            // read and not parsed
   std::string out_;
-  std::shared_ptr<const std::string> shared_;  // is sent after out_; or null
-  std::size_t sent_ = 0;                       // of out_ and what is shared
-  std::size_t counted_ = 0;                    // of out_, in the server's sum
+  BodyPieces shared_;           // is sent after out_; those that are sent are null
+  std::size_t piece_ = 0;       // the first of it that is not sent
+  std::size_t piece_sent_ = 0;  // of that piece
+  std::size_t sent_ = 0;        // of out_
+  std::size_t counted_ = 0;     // of out_, in the server's sum
   std::unique_ptr<BodyStream> stream_;
 };
 

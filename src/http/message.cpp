@@ -11,6 +11,18 @@ auto Request::header(const std::string& name) const -> std::string_view {
 
 void Response::set(std::string name, std::string value) { headers.emplace_back(std::move(name), std::move(value)); }
 
+auto Response::body_size() const -> std::size_t {
+  std::size_t size = body.size();
+  for (const auto& piece : shared_body) size += piece->size();
+  return size;
+}
+
+auto Response::text() const -> std::string {
+  std::string text = body;
+  for (const auto& piece : shared_body) text += *piece;
+  return text;
+}
+
 auto status_text(int status) -> std::string_view {
   switch (status) {
     case 200: return "OK";

@@ -55,14 +55,20 @@ class BodyStream {
   [[nodiscard]] virtual auto filler() const -> std::string_view { return {}; }
 };
 
+// A body in pieces that never change, for an answer that many get: all of them send the same memory, and a piece is
+// given back when the last of them has sent it.
+using BodyPieces = std::vector<std::shared_ptr<const std::string>>;
+
 struct Response {
   int status = 200;
   Fields headers{};  // beside Content-Length, Transfer-Encoding and Connection
   std::string body{};
-  std::unique_ptr<BodyStream> stream{};                 // instead of the body
-  std::shared_ptr<const std::string> shared_body = {};  // instead of the body, for an answer that many get
+  std::unique_ptr<BodyStream> stream{};  // instead of the body
+  BodyPieces shared_body = {};           // instead of the body, unless it is empty
 
-  [[nodiscard]] auto text() const -> std::string_view { return shared_body ? *shared_body : body; }
+  [[nodiscard]] auto body_size() const -> std::size_t;
+  // A copy of the whole body, however it is kept.
+  [[nodiscard]] auto text() const -> std::string;
 
   void set(std::string name, std::string value);
 };

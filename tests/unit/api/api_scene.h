@@ -40,7 +40,7 @@ class Client final : private http::ResponseReceiver {
 
  private:
   void on_response(http::Response response) override {
-    response.body = std::string(response.text());
+    response.body = response.text();
     response_ = std::move(response);
   }
   void on_no_response() override { forgotten_ = true; }
@@ -122,7 +122,7 @@ class ApiScene : public testing::Test {
   Registry registry_{*engine_,
                      [this](const control::Change& change) { told_.push_back(change.what + " " + change.proxy); }};
   control::Turns changes_{*loop_, log_, control::paced_by(*engine_, *loop_)};
-  control::Turns lists_{*loop_, log_};
+  control::Turns lists_{*loop_, log_, {}, control::Turns::Order::in_turns};
   control::Leases leases_{*loop_, [this](const std::string& lease, std::function<void()> then) {
                             const auto ending = std::make_shared<control::LeaseEnding>(registry_, lease);
                             changes_.add("the end of a lease", [ending, then = std::move(then)] {

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "api/proxy_text.h"
 #include "api_scene.h"
+#include "control/proxy_json.h"
 #include "engine/holding_clock.h"
 
 namespace weir::api {
@@ -175,6 +177,78 @@ TEST_F(InTurns, AListOfManyMeetsWhatStaysWhileOthersComeAndGo) {
   EXPECT_FALSE(names.contains("p00299"));
 }
 
+// `faults` of them, a third of which toxiproxy does not know.
+auto with_faults(const std::string& name, int faults) -> std::string {
+  Json all = Json::array();
+  for (int i = 0; i < faults; ++i) {
+    const char* direction = i % 2 == 0 ? "upstream" : "downstream";
+    all.push_back({{"type", "latency"}, {"name", fmt::format("f{}", i)}, {"latency", "1ms"}, {"direction", direction}});
+    if (i % 3 == 0) all.back()["after"] = "1h";
+  }
+  return Json{{"name", name}, {"upstream", "127.0.0.1:1"}, {"faults", std::move(all)}}.dump();
+}
+
+// In how many steps the text comes, and what it is.
+template <class Text>
+auto steps_of(Text text) -> std::pair<int, std::string> {
+  std::pair<int, std::string> done{1, ""};
+  while (text.write_some(done.second)) ++done.first;
+  return done;
+}
+
+TEST_F(InTurns, AProxyWithManyFaultsIsWrittenInStepsAsItWas) {
+  ASSERT_EQ(ask("POST", "/api/v1/proxies", with_faults("db", 256))->status(), 201);
+  const ProxyEntry& entry = *registry_.find("db");
+  const Json ours = control::proxy_json(entry, *engine_);
+  const Json theirs = toxiproxy_proxy(entry);
+  const auto hidden = hidden_faults(entry);
+  ASSERT_EQ(hidden, 86u);
+  const ProxyText our_text(entry, *engine_);
+  ToxiproxyText their_text(entry);
+  // Whatever becomes of it meanwhile.
+  ASSERT_EQ(ask("DELETE", "/api/v1/proxies/db/faults/f0")->status(), 204);
+  ASSERT_EQ(ask("DELETE", "/api/v1/proxies/db")->status(), 204);
+  const auto [steps, text] = steps_of(our_text);
+  EXPECT_GE(steps, 16);
+  EXPECT_EQ(text, ours.dump());
+  EXPECT_EQ(steps_of(their_text), std::pair(32, theirs.dump()));
+  std::string whole;
+  while (their_text.write_some(whole)) {
+  }
+  EXPECT_EQ(their_text.hidden(), hidden);
+}
+
+TEST_F(InTurns, AnswersOfAProxyAreWholeWithAnyNumberOfFaults) {
+  for (const int faults : {0, 1, 15, 16, 17, 256}) {
+    const std::string name = fmt::format("with{}", faults);
+    ASSERT_EQ(ask("POST", "/api/v1/proxies", with_faults(name, faults))->status(), 201);
+    const ProxyEntry& entry = *registry_.find(name);
+    const Json ours = control::proxy_json(entry, *engine_);
+    const auto one = ask("GET", "/api/v1/proxies/" + name);
+    EXPECT_EQ(one->json(), ours);
+    EXPECT_EQ(one->header("ETag"), fmt::format("\"{}\"", entry.revision));
+    EXPECT_EQ(ask("GET", "/api/v1/proxies/" + name + "/faults")->json(),
+              (Json{{"faults", ours["faults"]}, {"revision", entry.revision}}));
+    const auto classic = ask("GET", "/proxies/" + name);
+    EXPECT_EQ(classic->json(), toxiproxy_proxy(entry));
+    EXPECT_EQ(ask("GET", "/proxies/" + name + "/toxics")->json(), toxiproxy_toxics(entry));
+    const auto hidden = hidden_faults(entry);
+    EXPECT_EQ(classic->header("X-Weir-Hidden-Faults"), hidden == 0 ? "" : std::to_string(hidden));
+    EXPECT_EQ(ask("GET", "/proxies")->json()[name], toxiproxy_proxy(entry));
+  }
+  EXPECT_EQ(ask("GET", "/api/v1/proxies")->json()["proxies"].size(), 6u);
+}
+
+TEST_F(InTurns, AProxyWithFewFaultsDoesNotWaitForAListOfMany) {
+  ASSERT_EQ(ask("POST", "/populate", many(1000))->status(), 201);
+  const auto list = begin("GET", "/api/v1/proxies");
+  const auto one = begin("GET", "/api/v1/proxies/p00007");
+  ASSERT_TRUE(comes(*one));
+  EXPECT_EQ(one->json()["name"], "p00007");
+  EXPECT_FALSE(list->has_response());
+  ASSERT_TRUE(comes(*list));
+}
+
 TEST_F(InTurns, AsManyWaitAndNoMore) {
   std::vector<std::unique_ptr<test::Client>> clients;
   clients.push_back(begin("POST", "/populate", many(400)));
@@ -236,11 +310,13 @@ TEST_F(InTurns, ALeaseIsAnsweredForWhenWhatCarriesItIsGone) {
 
 TEST(ListText, IsAnObjectWithItsListAndWhatFollows) {
   ListText none("a");
-  EXPECT_EQ(none.finish(), R"({"a":[]})");
+  const auto text = [](http::BodyPieces pieces) { return http::Response{.shared_body = std::move(pieces)}.text(); };
+  EXPECT_EQ(text(none.finish()), "{\"a\":[]}\n");
   ListText two("a");
   two.add({{"x", 1}});
   two.add("y");
-  EXPECT_EQ(two.finish({{"left_out", 0}, {"partial", false}}), R"({"a":[{"x":1},"y"],"left_out":0,"partial":false})");
+  EXPECT_EQ(text(two.finish({{"left_out", 0}, {"partial", false}})),
+            "{\"a\":[{\"x\":1},\"y\"],\"left_out\":0,\"partial\":false}\n");
 }
 
 }  // namespace

@@ -61,6 +61,22 @@ TEST_F(TurnsTest, OneJobAfterTheOtherInTheirOrder) {
   EXPECT_EQ(done_, "aaaaaabbbc");
 }
 
+TEST_F(TurnsTest, InTurnsAShortJobDoesNotWaitForALongOne) {
+  Turns lists(*loop_, log_, {}, Turns::Order::in_turns);
+  const auto job = [&](char name, int steps) {
+    lists.add("job", [&, name, left = steps]() mutable {
+      clock_.advance(Turns::longest / 2);
+      done_ += name;
+      return --left > 0;
+    });
+  };
+  job('a', 7);
+  job('b', 3);
+  job('c', 1);
+  while (lists.waiting() > 0) loop_->run_once(std::nullopt);
+  EXPECT_EQ(done_, "aabbcabaaaa");
+}
+
 TEST_F(TurnsTest, AJobMayAddAnother) {
   turns_.add("outer", [this] {
     done_ += "<";

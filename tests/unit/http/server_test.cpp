@@ -5,6 +5,7 @@
 #include <future>
 #include <thread>
 
+#include "http/body_text.h"
 #include "http/scripted_peer.h"
 
 namespace weir::http {
@@ -165,7 +166,7 @@ TEST(HttpServer, AResponseLargerThanTheBoundIsGivenWhenNothingElseWaits) {
 TEST(HttpServer, ABodyThatManyGetIsKeptAndCountedOnce) {
   ScriptedWorld world({.waiting_bytes = 3UL << 20U});
   auto body = std::make_shared<const std::string>(2UL << 20U, 'x');
-  world.at_once = [&](const Request&, Responder responder) { responder.answer({.shared_body = body}); };
+  world.at_once = [&](const Request&, Responder responder) { responder.answer({.shared_body = {body}}); };
   std::vector<ScriptedPeer*> crowd;
   for (int i = 0; i < 8; ++i) {
     crowd.push_back(&world.connect());
@@ -189,6 +190,35 @@ TEST(HttpServer, ABodyThatManyGetIsKeptAndCountedOnce) {
   crowd[1]->sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
   world.run();
   EXPECT_EQ(responses_in(crowd[1]->received())->back().body, *body) << "nor does it count any longer";
+}
+
+TEST(HttpServer, ABodyInPiecesIsSentWholeAndEachIsGivenBackWhenAllHaveIt) {
+  ScriptedWorld world;
+  BodyText text;
+  for (int i = 0; i < 40'000; ++i) text.end() += fmt::format("{:019},", i);
+  BodyPieces body = text.take();
+  ASSERT_EQ(body.size(), 4u);
+  const std::string expected = Response{.shared_body = body}.text();
+  std::vector<std::weak_ptr<const std::string>> pieces(body.begin(), body.end());
+  world.at_once = [&](const Request&, Responder responder) { responder.answer({.shared_body = body}); };
+  auto& quick = world.connect();
+  auto& slow = world.connect();
+  slow.stops_reading();
+  for (auto* peer : {&quick, &slow}) peer->sends("GET / HTTP/1.1\r\nHost: w\r\n\r\n");
+  world.run();
+  body.clear();
+  EXPECT_EQ(responses_in(quick.received())->front().body, expected);
+  EXPECT_FALSE(pieces[3].expired()) << "one has still to send it";
+  slow.takes(slow.send_buffer);
+  world.run();
+  slow.takes(slow.send_buffer);
+  world.run();
+  EXPECT_TRUE(pieces[0].expired()) << "both have sent it";
+  EXPECT_FALSE(pieces[3].expired());
+  slow.reads_on();
+  world.run();
+  EXPECT_EQ(responses_in(slow.received())->front().body, expected);
+  EXPECT_TRUE(pieces[3].expired());
 }
 
 TEST(HttpServer, WhoReadsAsFastAsWeWriteLetsOthersThrough) {
