@@ -28,7 +28,8 @@ auto BlockPool::class_for(std::size_t size) -> std::size_t {
 BlockPool::~BlockPool() {
   if (own_ != nullptr) recycle(own_);
   if (fill_ != nullptr && fill_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) recycle(fill_);
-  reclaim();
+  while (give_some_back()) {
+  }
   for (Block*& head : free_) {
     while (head != nullptr) {
       Block* block = head;
@@ -41,7 +42,7 @@ BlockPool::~BlockPool() {
 }
 
 auto BlockPool::acquire(std::size_t size) -> Block* {
-  reclaim();
+  (void)give_some_back();
   const std::size_t index = class_for(size);
   if (Block* block = free_[index]; block != nullptr && block->capacity >= size) {
     free_[index] = block->next;
@@ -70,14 +71,19 @@ void BlockPool::recycle(Block* block) {
   cached_ += block->capacity;
 }
 
-void BlockPool::reclaim() {
-  if (returned_.load(std::memory_order_relaxed) == nullptr) return;
-  Block* block = returned_.exchange(nullptr, std::memory_order_acquire);
-  while (block != nullptr) {
-    Block* next = block->next;
+auto BlockPool::give_some_back() -> bool {
+  // More than a block: a reader of this pool alone works off whatever is there.
+  constexpr std::size_t at_a_time = 4 * fill_block_size;
+  for (std::size_t bytes = 0; bytes < at_a_time;) {
+    if (back_ == nullptr) {
+      if (returned_.load(std::memory_order_relaxed) == nullptr) return false;
+      back_ = returned_.exchange(nullptr, std::memory_order_acquire);
+    }
+    Block* block = std::exchange(back_, back_->next);
+    bytes += block->capacity;
     recycle(block);
-    block = next;
   }
+  return true;
 }
 
 void BlockPool::charge(Block& block, std::atomic<std::uint64_t>* charged) {

@@ -108,7 +108,12 @@ class BlockPool {
   // empty if memory is exhausted.
   [[nodiscard]] auto copy(std::span<const std::byte> bytes, std::atomic<std::uint64_t>* charged = nullptr) -> Slice;
 
-  // Bytes of all blocks in use, those still referenced elsewhere included; for tests and limits.
+  // Gives some of what was dropped back to the allocator, if it is more than is kept for reuse: a megabyte, as
+  // thousands of blocks take long. True: there is more. Each call that needs a block does the same.
+  [[nodiscard]] auto give_some_back() -> bool;
+
+  // Bytes of all blocks in use, those dropped and not given back, and those still referenced elsewhere included; for
+  // tests and limits.
   [[nodiscard]] auto allocated_bytes() const -> std::size_t { return allocated_; }
   [[nodiscard]] auto cached_bytes() const -> std::size_t { return cached_; }
 
@@ -118,7 +123,6 @@ class BlockPool {
   static constexpr std::size_t class_count = 6;
   static auto class_for(std::size_t size) -> std::size_t;
   auto acquire(std::size_t size) -> Block*;
-  void reclaim();              // owner thread: take back what was returned
   void recycle(Block* block);  // owner thread
   static void charge(Block& block, std::atomic<std::uint64_t>* charged);
   void give_back(Block* block) noexcept;  // any thread
@@ -126,7 +130,8 @@ class BlockPool {
   Block* free_[class_count] = {};
   Block* fill_ = nullptr;  // the pool itself holds one reference
   std::size_t fill_used_ = 0;
-  Block* own_ = nullptr;  // of own_space(); nobody refers to it
+  Block* own_ = nullptr;   // of own_space(); nobody refers to it
+  Block* back_ = nullptr;  // taken off returned_ and not looked at yet
   std::size_t allocated_ = 0;
   std::size_t cached_ = 0;
   std::atomic<Block*> returned_{nullptr};

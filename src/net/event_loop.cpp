@@ -211,14 +211,18 @@ void EventLoop::wait(std::optional<Nanos> timeout) {
 }
 
 void EventLoop::rerun_due() {
+  if (again_.empty()) return;
   running_.swap(again_);
-  for (std::size_t i = 0; i < running_.size(); ++i) {
+  const MonoTime end = clock_.mono() + longest_reruns;
+  std::size_t i = 0;
+  for (; i < running_.size() && (i == 0 || clock_.mono() < end); ++i) {
     Rerun* rerun = running_[i];
     if (rerun == nullptr) continue;
     running_[i] = nullptr;
     rerun->queued_ = false;
     (void)contained([rerun] { rerun->on_rerun(); });
   }
+  again_.insert(again_.begin(), running_.begin() + static_cast<std::ptrdiff_t>(i), running_.end());
   running_.clear();
 }
 

@@ -30,7 +30,7 @@ class ReadyHandler {
   ~ReadyHandler() = default;
 };
 
-// Something to do again in the next turn, after a fair share of other work. Intrusive: in at most
+// Something to do again in one of the next turns, after a fair share of other work. Intrusive: in at most
 // one list, once.
 class Rerun {
  public:
@@ -98,7 +98,8 @@ class EventLoop {
   // follows the open file, not the descriptor (epoll(7), Q6).
   void unwatch(WatchToken token, int fd);
 
-  // Once per turn's share; see Rerun. There is room for every object that watches a descriptor.
+  // Once per turn's share, in the order of the calls; see Rerun. There is room for every object that watches a
+  // descriptor.
   void run_again(Rerun& rerun);
   void cancel(Rerun& rerun);
   // Destroys it at the end of the turn. Never fails.
@@ -174,7 +175,7 @@ class EventLoop {
   std::vector<Slot> slots_;
   std::uint32_t free_slot_ = no_slot;
   std::vector<Rerun*> again_;
-  std::vector<Rerun*> running_;
+  std::vector<Rerun*> running_;  // those that are run in this turn
   std::vector<std::unique_ptr<Disposable>> graveyard_;
   std::function<void()> end_of_turn_;
   LoopCounters counters_;
@@ -187,6 +188,9 @@ class EventLoop {
   std::atomic<bool> nudged_{false};
   std::function<void()> on_nudge_;
 
+  // What runs again in one turn. What is left comes first in the next, after the descriptors that have news: a thousand
+  // sessions that have much to send would hold up the others for as long as all of them take.
+  static constexpr Nanos longest_reruns = std::chrono::milliseconds{2};
   static constexpr std::uint32_t no_slot = 0xffffffff;
   static constexpr int batch = 256;
 };

@@ -186,6 +186,7 @@ template <Endpoint Source, Endpoint Sink>
 auto Pump<Source, Sink>::deliver(Leg<Sink>& sink, Context& context, const event::SessionEvents& events, MonoTime now)
     -> Delivered {
   const bool told = events.wants(event::EventKind::chunk_written, direction_);
+  const std::uint64_t written_before = written_;
   for (int sends = 0;; ++sends) {
     if (pipe_) {
       // mutant: eagain-with-bytes-in-pipe-taken-as-drained
@@ -199,7 +200,9 @@ auto Pump<Source, Sink>::deliver(Leg<Sink>& sink, Context& context, const event:
     }
     if (pending_.empty()) {
       if (!faults_ || !faults_->has_released()) return Delivered::all;
-      if (sends >= sends_per_turn) return Delivered::not_yet;  // others' turn; not blocked
+      if (sends >= sends_per_turn || written_ - written_before >= sent_per_turn) {
+        return Delivered::not_yet;  // others' turn; not blocked
+      }
       pending_ = faults_->take_released();
     }
     if (!sink.can_write()) {

@@ -54,8 +54,9 @@ class Session final : public net::Disposable, private net::Timer, private net::A
   void acknowledge_at_once(LegName leg, unsigned reads);
   // `ring` has just come: tells it what it has missed of this session.
   void tell_newcomer(event::EventRing& ring) const;
-  // The proxy has another list of faults.
-  void faults_changed();
+  // The proxy has another list of faults. What they release is sent `at_once`, as much as a turn allows, or when the
+  // session's turn comes.
+  void faults_changed(bool at_once);
   // Its own settings, with what its proxy's new ones change in open sessions.
   void settings_changed(std::shared_ptr<const ProxySettings> settings);
 

@@ -3,12 +3,12 @@
 
 namespace weir::proxy {
 
-void Session::faults_changed() {
+void Session::faults_changed(bool at_once) {
   if (phase_ == SessionPhase::closing) return;
-  guarded([this] {
+  guarded([this, at_once] {
     if (phase_ == SessionPhase::relaying) {
       apply_faults();
-      return relay_again();
+      return at_once ? relay_again() : worker_.loop().run_again(*this);
     }
     opening_->machine.rules_changed(opening_rules(), now());
     carry_on_opening();

@@ -56,6 +56,7 @@ Worker::Worker(net::EventLoop& loop, net::Resolver& resolver, std::uint32_t numb
 Worker::~Worker() {
   loop_.set_end_of_turn({});
   loop_.set_on_nudge({});
+  loop_.cancel(turner_);
   while (first_ != nullptr) {
     Session* session = first_;
     first_ = session->next_;
@@ -143,6 +144,7 @@ void Worker::publish_events() {
     ring->close();
     return true;
   });
+  if (blocks_.give_some_back()) loop_.run_again(turner_);
 }
 
 void Worker::adopt(ProxyOnWorker& proxy, Fd client, Address client_address, SessionNumber number) {
@@ -270,8 +272,11 @@ void Worker::set_faults(ProxyOnWorker& proxy, std::shared_ptr<const fault::Fault
   // mutant: older-list-wins
   if (proxy.faults && faults->revision() <= proxy.faults->revision()) return;  // an older one that came late
   proxy.faults = std::move(faults);
-  each_session([&proxy](Session& session) {
-    if (&session.proxy() == &proxy) session.faults_changed();
+  // Each may have much to send now.
+  constexpr Nanos at_once = std::chrono::milliseconds{1};
+  const MonoTime end = loop_.clock().mono() + at_once;
+  each_session([&](Session& session) {
+    if (&session.proxy() == &proxy) session.faults_changed(loop_.clock().mono() < end);
   });
 }
 

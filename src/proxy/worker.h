@@ -109,7 +109,7 @@ class Worker {
   void remove_proxy(std::size_t index);
   // For the sessions that it accepts from then on; open ones take over what takes effect in open sessions.
   void set_settings(ProxyOnWorker& proxy, std::shared_ptr<const ProxySettings> settings);
-  // Open sessions take the list at once; it is in force when this returns.
+  // Open sessions take the list at once; it is in force when this returns. What it releases is sent in turns.
   void set_faults(ProxyOnWorker& proxy, std::shared_ptr<const fault::FaultList> faults);
   void stop_accepting();
   // For good: what another worker hands over later is ended in the same way.
@@ -164,6 +164,11 @@ class Worker {
   std::vector<std::shared_ptr<event::EventRing>> rings_;
   std::vector<std::shared_ptr<event::EventRing>> leaving_rings_;  // their last events wait for room
   std::unordered_map<std::size_t, std::unique_ptr<ProxyOnWorker>> proxies_;
+  // Has the loop turn on while memory is to be given back.
+  class Turner final : public net::Rerun {
+   public:
+    void on_rerun() override {}
+  } turner_;
   void count_parked();
   static void count_close(ProxyOnWorker& proxy, const event::CloseCause& cause);
   std::vector<Session*> parked_;

@@ -219,6 +219,34 @@ TEST_F(EventLoopTest, WhoHasWorkLeftDoesNotSleep) {
   EXPECT_EQ(runs, 1);
 }
 
+TEST_F(EventLoopTest, ManyThatRunAgainTakeNoMoreThanTheirShareOfATurn) {
+  std::string order;
+  const auto takes_long = [&](char name) {
+    return [&, name] {
+      order += name;
+      clock_.advance(1500us);
+    };
+  };
+  Again first(takes_long('1'));
+  Again second(takes_long('2'));
+  Again third(takes_long('3'));
+  Again fourth(takes_long('4'));
+  for (Again* each : {&first, &second, &third}) loop_->run_again(*each);
+  turn();
+  EXPECT_EQ(order, "12");
+  EXPECT_TRUE(third.queued());
+  loop_->run_again(fourth);
+  loop_->run_once(std::nullopt);  // nothing is waited for
+  EXPECT_EQ(order, "1234") << "who is left comes first";
+  loop_->run_again(first);
+  loop_->run_again(second);
+  loop_->run_again(third);
+  turn();
+  loop_->cancel(third);
+  turn();
+  EXPECT_EQ(order, "123412");
+}
+
 TEST_F(EventLoopTest, ACancelledRerunDoesNotRunWhoeverCancelsIt) {
   int ran = 0;
   Again victim([&] { ++ran; });

@@ -138,6 +138,25 @@ TEST(Stage, HasItsEmitsWaitForTheSinkInOrder) {
   EXPECT_TRUE(world.server.saw_fin());
 }
 
+// A fault that is removed may release 32 MiB at once: others on the loop get their turn meanwhile.
+TEST(Stage, HasMuchThatItReleasesSentInTurns) {
+  World world;
+  put_stage<DelayStage>(world, Direction::upstream, seconds{1});
+  world.starts();
+  world.server.send_buffer = 8 * 1024 * KiB;
+  world.client.sends_bulk(2 * 1024 * KiB);
+  world.settles();
+  ASSERT_EQ(world.up().held_by_faults(), 2 * 1024 * KiB);
+  world.clock.advance(seconds{1});
+  world.relay().on_alarm(world.now());
+  constexpr std::size_t largest_read = 128 * KiB;
+  using Upstream = Pump<ScriptedEnd, ScriptedEnd>;
+  EXPECT_LE(world.up().written(), Upstream::sent_per_turn + largest_read);
+  EXPECT_TRUE(world.relay().wants_rerun());
+  world.settles();
+  EXPECT_EQ(world.server.received(), world.client.sent());
+}
+
 TEST(Stage, StopsTheSourceAtItsQueueLimit) {
   World world;
   world.has_stage(Direction::upstream, std::make_unique<DelayStage>(seconds{1}), 100 * KiB);
