@@ -64,8 +64,7 @@ inline constexpr std::array<TimeoutInfo, timeout_count> timeout_rows{{
      ClockPhase::delivering_before_reset, Blame::stalled_leg},
     {TimeoutName::drain, "drain", std::chrono::seconds{30}, true,
      "total: from the first SIGINT/SIGTERM to the end of the sessions left; off: no limit; 8s as process 1, as docker "
-     "stop "
-     "kills after 10 s",
+     "stop kills after 10 s",
      ClockPhase::stopping, Blame::neither},
     {TimeoutName::tcp_user_timeout, "tcp.user_timeout", std::chrono::seconds{60}, true,
      "kernel: data sent and not acknowledged (TCP_USER_TIMEOUT, tcp(7)); it also ends keepalive probing, so it "
