@@ -106,7 +106,23 @@ struct SystemResolver::Shared {
   }
 };
 
-SystemResolver::SystemResolver() : shared_(std::make_shared<Shared>()) {}
+namespace {
+
+// Has the C library read its rules (nsswitch.conf) and load what they name, once: where memory runs out in its first
+// lookup, glibc 2.36 ends the process or finds no name from then on. It looks into /etc/hosts and asks no server.
+void load_rules() {
+  static const bool loaded = [] {
+    ::sethostent(0);
+    (void)::gethostent();
+    ::endhostent();
+    return true;
+  }();
+  (void)loaded;
+}
+
+}  // namespace
+
+SystemResolver::SystemResolver() : shared_(std::make_shared<Shared>()) { load_rules(); }
 
 SystemResolver::~SystemResolver() {
   const std::lock_guard lock(shared_->mutex);

@@ -28,8 +28,8 @@ class Resolver {
 // getaddrinfo(3) on helper threads, so that nsswitch, /etc/hosts and search domains hold. Callers
 // that ask for a name already being looked up share the answer. A lookup cannot be interrupted: a
 // dead name server occupies a thread until the C library gives up, so there are a few threads, and
-// one name never occupies two. Destroying the resolver does not wait for them, and no answer comes
-// after it: a loop that waits for an answer goes after the resolver.
+// one name never occupies two. The first one that is made has the C library read its rules. Destroying the resolver
+// does not wait for them, and no answer comes after it: a loop that waits for an answer goes after the resolver.
 class SystemResolver final : public Resolver {
  public:
   SystemResolver();

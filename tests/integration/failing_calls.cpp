@@ -5,6 +5,7 @@
 // that fail (the first call has number 1), and how many have failed.
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -62,7 +63,11 @@ auto table() -> Counters* {
   return known;
 }
 
+// While glibc reads its rules for names, which it does not survive without memory (src/net/resolver.cpp).
+thread_local bool reads_rules = false;
+
 auto fails(Kind kind) -> bool {
+  if (reads_rules) return false;
   Counters& of = table()[kind];
   const std::uint64_t number = __atomic_add_fetch(&of.calls, 1, __ATOMIC_RELAXED);
   if (number < __atomic_load_n(&of.from, __ATOMIC_RELAXED) || number >= __atomic_load_n(&of.until, __ATOMIC_RELAXED)) {
@@ -115,6 +120,17 @@ auto posix_memalign(void** where, std::size_t alignment, std::size_t size) noexc
   if (fails(memory)) return ENOMEM;
   *where = __libc_memalign(alignment, size);
   return *where == nullptr ? ENOMEM : 0;
+}
+
+void sethostent(int stays_open) {
+  NEXT(sethostent);
+  reads_rules = true;
+  real(stays_open);
+}
+void endhostent() {
+  NEXT(endhostent);
+  real();
+  reads_rules = false;
 }
 
 // --- threads ---

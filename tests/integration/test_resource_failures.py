@@ -227,6 +227,21 @@ def test_a_start_fails_with_a_sentence_or_serves(subject, program, kind, most):
     assert refused > 0 or kind in ("write", "memory")
 
 
+# What is done once for all sessions, such as the first lookup of a name, is done in it.
+def test_memory_fails_in_the_first_session(subject):
+    first = subject("tap")
+    assert first.start(), first.said()
+    before = first.calls.calls("memory")
+    first.scene()
+    for number in spread(first.calls.calls("memory") - before, 90):
+        it = subject("tap")
+        assert it.start(), it.said()
+        it.calls.fail("memory", number)
+        it.scene()
+        it.expect_service()
+        it.end()
+
+
 @pytest.mark.parametrize("kind, most", [("thread", 5), ("descriptor", 40), ("write", 40), ("memory", 60)])
 @pytest.mark.parametrize("program", ["tap", "serve"])
 def test_one_call_fails_while_it_serves(subject, program, kind, most):
