@@ -75,10 +75,8 @@ auto describe_settings() -> ordered_json {
 auto describe_causes() -> ordered_json {
   ordered_json causes = ordered_json::array();
   for (const auto* cause : diagnose::causes()) {
-    causes.push_back({{"name", cause->name},
-                      {"doc", cause->doc},
-                      {"signals", cause->signals},
-                      {"look_alikes", cause->look_alikes}});
+    causes.push_back(
+        {{"name", cause->name}, {"doc", cause->doc}, {"signals", cause->signals}, {"look_alikes", cause->look_alikes}});
   }
   return causes;
 }
