@@ -8,6 +8,7 @@ Growth is the mean of the last third of the samples less that of the first, afte
 happened (4,096 events) is filled with events of the same kinds. Descriptors have to be back at their number each time."""
 
 import contextlib
+import itertools
 import os
 import re
 import socket
@@ -25,6 +26,8 @@ PAIRS = os.environ.get("WEIR_SOAK_PAIRS", ALL_PAIRS).split(",")
 SAMPLES = 30
 # A leak of 400 bytes a cycle, or of 40 a connection, is beyond the noise in a run of the default length.
 NOISE_BYTES = 256 * 1024
+# A leak grows in each round; an allocator that settles, as on a machine where threads wait long for their turn, does not.
+ROUNDS = 3
 EVENTS_REMEMBERED = 4096
 EVENTS_PER_PAIR = {"proxy": 2, "fault": 2, "lease": 2, "watch": 0, "events": 0, "session": 2}
 
@@ -147,16 +150,29 @@ def test_what_comes_and_goes_leaves_nothing(start, upstream):
     events = sum(EVENTS_PER_PAIR[pair] for pair in PAIRS)
     warm_up = max(CYCLES // 10, EVENTS_REMEMBERED // events if events else 0)
     resident = Resident(serve.process)
-    for number in range(1, warm_up + CYCLES + 1):
-        for pair in PAIRS:
-            getattr(cycles, pair)(number)
-        if number == 1:
-            resident.is_at_rest(lambda: serve.get("/api/v1/leases").json["leases"] == [])
-        if number > warm_up and (number - warm_up) % max(1, CYCLES // SAMPLES) == 0:
-            resident.sample()
-    growth = resident.growth()
-    print(f"{CYCLES} cycles of {PAIRS}: {growth / 1024:+.0f} KiB from the first third to the last")
-    assert growth < NOISE_BYTES, f"{growth / CYCLES * 1.5:.0f} bytes of each cycle stay; resident: {resident.bytes}"
+    numbers = itertools.count(1)
+
+    def run(count, samples):
+        for done in range(1, count + 1):
+            number = next(numbers)
+            for pair in PAIRS:
+                getattr(cycles, pair)(number)
+            if number == 1:
+                resident.is_at_rest(lambda: serve.get("/api/v1/leases").json["leases"] == [])
+            if samples and done % max(1, count // samples) == 0:
+                resident.sample()
+
+    run(warm_up, 0)
+    seen = []
+    for _ in range(ROUNDS):
+        resident.bytes.clear()
+        run(CYCLES, SAMPLES)
+        growth = resident.growth()
+        print(f"{CYCLES} cycles of {PAIRS}: {growth / 1024:+.0f} KiB from the first third to the last")
+        if growth < NOISE_BYTES:
+            return
+        seen.append(f"{growth / CYCLES * 1.5:.0f}")
+    raise AssertionError(f"of each cycle so many bytes stay, in {ROUNDS} rounds: {', '.join(seen)}; {resident.bytes}")
 
 
 OBSERVER = """
