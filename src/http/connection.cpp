@@ -183,29 +183,33 @@ void Connection::call_handler() {
   head_ = taken.request.method == "HEAD";
   what_ = fmt::format("{} {}", taken.request.method, taken.request.path);
   phase_ = Phase::handling;
+  memory_ran_out_before_ = out_of_memory_count();
   arm(server_.limits.answer_timeout);
   in_handler_ = true;
   std::string failed;
-  bool has_memory = true;
   try {
     server_.handler(std::move(taken.request), make_responder());
   } catch (const std::bad_alloc&) {
-    note_out_of_memory();
-    has_memory = false;
+    note_out_of_memory();  // send_no_answer() looks
   } catch (const std::exception& error) {
     // A defect of ours must not end everybody's sessions.
     failed = error.what();
     if (failed.empty()) failed = "an exception without a word";
   }
   in_handler_ = false;
-  if (!has_memory && phase_ == Phase::handling && !is_waiting()) {
+  if (!failed.empty()) server_.log.error(fmt::format("{} failed: {}", what_, failed));
+  if (phase_ != Phase::handling || is_waiting()) return;
+  if (failed.empty()) return send_no_answer();
+  send_response(Response{.status = 500, .body = "internal error\n"});
+}
+
+// What was to answer is gone: for want of memory, or by a defect of ours.
+void Connection::send_no_answer() {
+  if (out_of_memory_count() != memory_ran_out_before_) {
     return send_response(plain(503, "there is not enough memory to answer; ask again later"));
   }
-  if (!failed.empty()) server_.log.error(fmt::format("{} failed: {}", what_, failed));
-  if (phase_ == Phase::handling && !is_waiting()) {
-    if (failed.empty()) server_.log.error(fmt::format("{} failed: its handler gave no answer", what_));
-    send_response(Response{.status = 500, .body = "internal error\n"});
-  }
+  server_.log.error(fmt::format("{} failed: its handler gave no answer", what_));
+  send_response(Response{.status = 500, .body = "internal error\n"});
 }
 
 void Connection::on_response(Response response) {
@@ -216,10 +220,7 @@ void Connection::on_response(Response response) {
 void Connection::on_no_response() {
   server_.loop.assert_on_loop_thread();
   if (in_handler_) return;  // call_handler() looks when the handler has returned, and knows more
-  guarded([this] {
-    server_.log.error(fmt::format("{} failed: its handler gave no answer", what_));
-    send_response(Response{.status = 500, .body = "internal error\n"});
-  });
+  guarded([this] { send_no_answer(); });
 }
 
 void Connection::refuse(int status, std::string_view why) {

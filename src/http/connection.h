@@ -94,6 +94,7 @@ class Connection final : public net::Disposable,
   void digest();
   [[nodiscard]] auto passes_gate() -> bool;
   void call_handler();
+  void send_no_answer();
   void refuse(int status, std::string_view why);
   void send_response(Response response);
   void send_stream(std::unique_ptr<BodyStream> stream);
@@ -115,15 +116,16 @@ class Connection final : public net::Disposable,
   RequestParser parser_;
   MonoTime idle_since_{};  // reading: since there was a complete request; writing: since the peer took a byte
   Phase phase_ = Phase::reading;
-  bool is_stranger_ = true;   // none of its requests has passed the gate
-  bool keep_alive_ = true;    // after the answer that is under way
-  bool head_ = false;         // its body is not sent
-  bool takes_chunks_ = true;  // whoever asked
-  bool chunked_ = false;      // the stream is sent so
-  bool in_handler_ = false;   // the handler is being called
-  bool peer_ended_ = false;   // its FIN was read
-  std::string what_;          // of the request that is handled, for the log: "GET /proxies"
-  std::string in_;            // read and not parsed
+  bool is_stranger_ = true;                  // none of its requests has passed the gate
+  bool keep_alive_ = true;                   // after the answer that is under way
+  bool head_ = false;                        // its body is not sent
+  bool takes_chunks_ = true;                 // whoever asked
+  bool chunked_ = false;                     // the stream is sent so
+  bool in_handler_ = false;                  // the handler is being called
+  bool peer_ended_ = false;                  // its FIN was read
+  std::uint64_t memory_ran_out_before_ = 0;  // so often, when the request came to its handler
+  std::string what_;                         // of the request that is handled, for the log: "GET /proxies"
+  std::string in_;                           // read and not parsed
   std::string out_;
   BodyPieces shared_;           // is sent after out_; those that are sent are null
   std::size_t piece_ = 0;       // the first of it that is not sent

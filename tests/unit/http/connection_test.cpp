@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <new>
+#include <stdexcept>
+
 #include "http/scripted_peer.h"
 
 namespace weir::http {
@@ -245,6 +248,21 @@ TEST_F(ConnectionTest, AResetIsTheEndWithoutAWord) {
   EXPECT_TRUE(peer.is_closed());
   EXPECT_EQ(world_.server.connections(), 0u);
   EXPECT_TRUE(world_.log.said.empty());
+}
+
+TEST_F(ConnectionTest, WhatThereIsNoMemoryToAnswerGets503AndTheConnectionGoesOn) {
+  world_.at_once = [](const Request& request, const Responder&) {
+    if (request.path == "/a") throw std::bad_alloc();
+    throw std::runtime_error("out of tea");
+  };
+  auto& peer = world_.connect();
+  peer.sends("GET /a HTTP/1.1\r\nHost: w\r\n\r\nGET /b HTTP/1.1\r\nHost: w\r\n\r\n");
+  world_.run();
+  const auto all = seen(peer);
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[0].status, 503);
+  EXPECT_EQ(all[0].body, "there is not enough memory to answer; ask again later\n");
+  EXPECT_EQ(all[1].status, 500);
 }
 
 TEST_F(ConnectionTest, AnExceptionOfTheHandlerIsAnsweredAndLogged) {

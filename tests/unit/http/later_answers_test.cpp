@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "base/out_of_memory.h"
 #include "http/scripted_peer.h"
 
 namespace weir::http {
@@ -63,6 +64,15 @@ TEST_F(LaterAnswersTest, OnlyTheFirstAnswerCounts) {
   responder.answer({.body = "two"});
   world_.run();
   EXPECT_EQ(responses_in(peer.received())->size(), 1u);
+}
+
+TEST_F(LaterAnswersTest, OneThatWasDroppedAsMemoryRanOutIsStatus503) {
+  auto& peer = ask("/a");
+  note_out_of_memory();
+  world_.held.clear();
+  world_.run();
+  EXPECT_EQ(responses_in(peer.received())->front().status, 503);
+  EXPECT_TRUE(world_.log.said.empty());
 }
 
 TEST_F(LaterAnswersTest, ADroppedResponderIsStatus500) {
