@@ -1,6 +1,17 @@
 #include "base/spare_memory.h"
 
+#include <atomic>
+
 namespace weir {
+namespace {
+
+std::atomic<std::uint64_t> failed{0};
+
+}  // namespace
+
+void note_failed_allocation() noexcept { failed.fetch_add(1, std::memory_order_relaxed); }
+
+auto failed_allocations() noexcept -> std::uint64_t { return failed.load(std::memory_order_relaxed); }
 
 auto SpareMemory::take(std::size_t size) noexcept -> void* {
   if (size > largest) return nullptr;

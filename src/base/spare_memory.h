@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <span>
 
@@ -41,5 +42,10 @@ class SpareMemory {
   std::span<std::byte> place_;
   std::size_t used_ = 0;
 };
+
+// What operator new is about to throw std::bad_alloc for: known before anything is unwound, and so to destructors too.
+// Any thread.
+void note_failed_allocation() noexcept;
+[[nodiscard]] auto failed_allocations() noexcept -> std::uint64_t;
 
 }  // namespace weir

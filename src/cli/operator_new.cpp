@@ -37,6 +37,7 @@ auto operator new(std::size_t size) -> void* {
   if (uses_spare) {
     if (void* memory = spare.take(size); memory != nullptr) return memory;
   }
+  weir::note_failed_allocation();
   throw std::bad_alloc();
 }
 // Who can do without it, such as for blocks of bytes to relay, leaves the spare memory to those who cannot.

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/duration.h"
+#include "base/spare_memory.h"
 
 namespace weir::http {
 namespace {
@@ -23,6 +24,9 @@ auto plain(int status, std::string_view sentence) -> Response {
   response.body = fmt::format("{}\n", sentence);
   return response;
 }
+
+// How often, anywhere in the process.
+auto memory_ran_out() -> std::uint64_t { return out_of_memory_count() + failed_allocations(); }
 
 }  // namespace
 
@@ -183,7 +187,7 @@ void Connection::call_handler() {
   head_ = taken.request.method == "HEAD";
   what_ = fmt::format("{} {}", taken.request.method, taken.request.path);
   phase_ = Phase::handling;
-  memory_ran_out_before_ = out_of_memory_count();
+  memory_ran_out_before_ = memory_ran_out();
   arm(server_.limits.answer_timeout);
   in_handler_ = true;
   std::string failed;
@@ -205,7 +209,7 @@ void Connection::call_handler() {
 
 // What was to answer is gone: for want of memory, or by a defect of ours.
 void Connection::send_no_answer() {
-  if (out_of_memory_count() != memory_ran_out_before_) {
+  if (memory_ran_out() != memory_ran_out_before_) {
     return send_response(plain(503, "there is not enough memory to answer; ask again later"));
   }
   server_.log.error(fmt::format("{} failed: its handler gave no answer", what_));

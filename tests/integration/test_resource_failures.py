@@ -8,9 +8,11 @@ import contextlib
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -280,4 +282,24 @@ def test_memory_is_short_for_a_while(subject, program):
             it.scene()
             it.scene()
             it.expect_service()
+    it.end()
+
+
+# As with `ulimit -v`: what it has is all that it gets.
+def test_the_address_space_is_used_up(subject):
+    it = start_well(subject("serve"))
+    for line in (Path("/proc") / str(it.process.pid) / "status").read_text().splitlines():
+        if line.startswith("VmSize:"):
+            resource.prlimit(it.process.pid, resource.RLIMIT_AS, (int(line.split()[1]) * 1024, resource.RLIM_INFINITY))
+    with contextlib.ExitStack() as clients:
+        for _ in range(100):
+            client = clients.enter_context(socket.create_connection(("127.0.0.1", it.port), 5 * PATIENCE))
+            client.setblocking(False)
+            with contextlib.suppress(OSError):
+                client.sendall(os.urandom(200_000))
+        answers = {it.ask("GET", "/api/v1/sessions") for _ in range(5)}
+        assert answers <= {200, 503, None}, answers
+        it.expect_alive()
+    resource.prlimit(it.process.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    it.expect_service()
     it.end()
