@@ -19,7 +19,6 @@ import pytest
 from deadline import PATIENCE, Deadline, wait_until
 from echo import echo_server
 from failing_calls import FOR_EVER, LIBRARY, FailingCalls
-from serve_process import Serve
 from weir_process import BINARY, is_sanitized
 
 pytestmark = pytest.mark.usefixtures("weir_binary")
