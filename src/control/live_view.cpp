@@ -84,13 +84,14 @@ auto LiveView::open(engine::Engine& engine, net::EventLoop& loop, LiveViewOption
   auto ring = view::ring_options(options.view, options.when_slow);
   // For the closing line, also where the view shows bytes alone.
   if (ring.mask != 0) ring.mask = ring.mask | event::EventKind::session_opened | event::EventKind::session_closed;
-  auto attached = engine.attach({.observer = std::make_unique<PrintsIntoPipe>(options.view, std::move(written),
-                                                                              loop.clock().mono(), live->last_word_),
-                                 .ring = ring,
-                                 .wants = std::move(options.wants),
-                                 .name = "watch",
-                                 .reader = std::move(options.reader),
-                                 .way_out = "have it read on, or end it; with when_slow=drop it would hold nothing up"});
+  auto attached =
+      engine.attach({.observer = std::make_unique<PrintsIntoPipe>(options.view, std::move(written), loop.clock().mono(),
+                                                                  live->last_word_),
+                     .ring = ring,
+                     .wants = std::move(options.wants),
+                     .name = "watch",
+                     .reader = std::move(options.reader),
+                     .way_out = "have it read on, or end it; with when_slow=drop it would hold nothing up"});
   if (!attached) return tl::make_unexpected(attached.error());
   live->observer_ = *attached;
   if (options.end_after) loop.wheel().arm(*live, loop.now() + *options.end_after);
