@@ -10,6 +10,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <cerrno>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -48,7 +49,8 @@ auto without_controls(std::string text) -> std::string {
 class StreamReader {
  public:
   StreamReader() {
-    parser_.body_limit(boost::none);
+    // Not boost::none: Boost 1.74 takes every Content-Length for more than that.
+    parser_.body_limit(std::numeric_limits<std::uint64_t>::max());
     parser_.header_limit(Client::most_refusal_bytes);
     parser_.eager(true);
   }
