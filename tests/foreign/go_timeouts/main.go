@@ -26,7 +26,7 @@ import (
 
 const clock = 300 * time.Millisecond // what each timeout under test is set to
 const slack = 20 * time.Second       // a busy machine is late, never early:
-const early = 5 * time.Millisecond  // but a clock may begin a moment before we look at ours
+const early = 5 * time.Millisecond   // but a clock may begin a moment before we look at ours
 const large = 64 << 20               // more than the buffers on the way hold
 
 type fault map[string]interface{}
