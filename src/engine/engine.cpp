@@ -164,8 +164,10 @@ void Engine::end_sessions(const event::CloseCause& cause, const std::string& det
   PreparedChange ending;  // no change: nobody waits for it
   ending.reserve(workers_.size());
   for (const auto& worker : workers_) {
-    ending.push_back(net::EventLoop::prepare(
-        [target = worker->worker.get(), cause, detail]() mutable { target->end_all(cause, std::move(detail)); }));
+    ending.push_back(
+        net::EventLoop::prepare([target = worker->worker.get(), cause, detail = std::string(detail)]() mutable {
+          target->end_all(cause, std::move(detail));
+        }));
   }
   for (std::size_t i = 0; i < ending.size(); ++i) workers_[i]->loop->post(std::move(ending[i]));
 }

@@ -9,7 +9,7 @@ import tempfile
 import pytest
 
 from peers import Listener
-from weir_process import one_sentence, run_weir
+from weir_process import WITHOUT_COUNTS, one_sentence, run_weir
 
 pytestmark = pytest.mark.usefixtures("weir_binary")
 
@@ -169,7 +169,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to run weir 
 def test_a_unix_socket_where_weir_may_not_write(weir_for_everybody):
     said = subprocess.run([weir_for_everybody, "tap", "unix:/etc/weir-test.sock", GOOD[1]],
                           capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL, check=False,
-                          user=NOBODY, group=NOBODY, extra_groups=[], cwd="/")
+                          user=NOBODY, group=NOBODY, extra_groups=[], cwd="/", env=WITHOUT_COUNTS)
     one_sentence(said.stderr, "/etc/weir-test.sock", "ermission denied")
     assert said.returncode == 1
 
@@ -179,7 +179,7 @@ def test_a_port_that_needs_a_permission(room, weir_for_everybody):
     room.run("sysctl", "-w", "net.ipv4.ip_unprivileged_port_start=1024")
     said = subprocess.run([*room.enter, "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
                            weir_for_everybody, "tap", "80", GOOD[1]], capture_output=True, text=True, timeout=10,
-                          stdin=subprocess.DEVNULL, check=False, cwd="/")
+                          stdin=subprocess.DEVNULL, check=False, cwd="/", env=WITHOUT_COUNTS)
     sentence = one_sentence(said.stderr, "127.0.0.1:80", "ermission denied")
     assert said.returncode == 1
     assert re.search(r"1024|root|CAP_NET_BIND_SERVICE", sentence), f"no way out in {sentence!r}"

@@ -16,7 +16,7 @@ from echo import connect, echo_server, echoes
 from serve_process import Serve
 from session_log import payload
 from view_readers import read_json_view, read_line_view
-from weir_process import BINARY, SUMMARY, one_sentence, run_weir
+from weir_process import BINARY, SUMMARY, WITHOUT_COUNTS, one_sentence, run_weir
 
 
 @pytest.fixture
@@ -336,7 +336,7 @@ def test_quiet_says_no_closing_line(db):
 def test_a_full_disk_does_not_outlast_its_time(db, tmp_path):
     with connect(db) as client, subprocess.Popen(
             [BINARY, "watch", "--url", f"http://127.0.0.1:{db.port}", "-o", tmp_path / "view", "--for", "1s"],
-            stderr=subprocess.PIPE, text=True,
+            stderr=subprocess.PIPE, text=True, env=WITHOUT_COUNTS,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))) as view:
         assert view.stderr.readline() == "weir: watching all proxies\n"
         while "EFBIG" not in (tmp_path / "view").read_text() and (tmp_path / "view").stat().st_size < 2000:

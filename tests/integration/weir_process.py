@@ -15,6 +15,10 @@ from deadline import PATIENCE, Deadline, wait_until
 REPOSITORY = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("WEIR_BIN", REPOSITORY / "build" / "release" / "src" / "cli" / "weir"))
 
+# For who may not write everywhere, such as another user: a build that counts lines writes them down at its end, and says
+# on stderr where it cannot.
+WITHOUT_COUNTS = {**os.environ, "LLVM_PROFILE_FILE": "/dev/null"}
+
 SUMMARY = re.compile(
     r"^weir: (?P<sessions>\d+) sessions? \(peak (?P<peak>\d+)\), (?P<up>\S+ \S+) upstream, (?P<down>\S+ \S+) downstream"
     r"(?P<connect>, connect p50 \S+ p99 \S+)?.*$", re.MULTILINE)
