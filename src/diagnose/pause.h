@@ -69,7 +69,8 @@ struct ConnectEvidence {
 // Shorter stretches of time are added up and not judged: at this scale a scheduler decides.
 inline constexpr Nanos least_pause = std::chrono::milliseconds{1};
 
-// One stretch of a session's time in which nothing came or went that its exchange waited for, of at least least_pause.
+// One stretch of a session's time in which nothing came or went that its exchange waited for, of at least least_pause;
+// a connection that was not made is one however soon that was known.
 struct Pause {
   ProxyId proxy{};
   SessionNumber session{};

@@ -143,7 +143,11 @@ void SessionTimeline::on_closed(const event::SessionClosed& closed, MonoTime now
   client_ = closed.client;
   if (closed.upstream) upstream_ = closed.upstream;
   if (!connected_) {
-    if (Pause* pause = spend(Segment::connecting, Direction::upstream, now)) pause->connect = connect_;
+    // A failure is told however soon it came.
+    Pause* pause = spend(Segment::connecting, Direction::upstream, now);
+    const bool failed = connect_.error != 0 || !connect_.failure.empty();
+    if (pause == nullptr && failed) pause = &add_pause(Segment::connecting, Direction::upstream, began_);
+    if (pause != nullptr) pause->connect = connect_;
     give_pauses();
     return;
   }
@@ -174,16 +178,21 @@ auto SessionTimeline::spend(Segment segment, Direction direction, MonoTime until
   if (exchange_) exchange_->time.at(static_cast<std::size_t>(segment)) += length;
   if (length < least_pause) return nullptr;
   if (exchange_) exchange_->told.at(static_cast<std::size_t>(segment)) += length;
-  return &pauses_.emplace_back(Pause{.proxy = proxy_,
-                                     .session = session_,
-                                     .exchange = exchanges_,
-                                     .segment = segment,
-                                     .direction = direction,
-                                     .begin = begin,
-                                     .length = length,
-                                     .source = {.before = counters_.at(index(source_of(direction))), .after = {}},
-                                     .sink = {.before = counters_.at(index(sink_of(direction))), .after = {}},
-                                     .faults = faults_});
+  return &add_pause(segment, direction, begin);
+}
+
+// From `begin` until now, which is cursor_.
+auto SessionTimeline::add_pause(Segment segment, Direction direction, MonoTime begin) -> Pause& {
+  return pauses_.emplace_back(Pause{.proxy = proxy_,
+                                    .session = session_,
+                                    .exchange = exchanges_,
+                                    .segment = segment,
+                                    .direction = direction,
+                                    .begin = begin,
+                                    .length = cursor_ - begin,
+                                    .source = {.before = counters_.at(index(source_of(direction))), .after = {}},
+                                    .sink = {.before = counters_.at(index(sink_of(direction))), .after = {}},
+                                    .faults = faults_});
 }
 
 void SessionTimeline::give_pauses() {

@@ -72,6 +72,7 @@ class SessionTimeline {
   // The time since the last call is this segment's. A pause, if it was long enough: the rest of it is the caller's to
   // fill in, before the next call.
   auto spend(Segment segment, Direction direction, MonoTime until) -> Pause*;
+  auto add_pause(Segment segment, Direction direction, MonoTime begin) -> Pause&;
   void give_pauses();
   [[nodiscard]] auto stream(Direction direction) -> Stream& { return streams_.at(index(direction)); }
 

@@ -165,6 +165,7 @@ def test_an_upstream_that_refuses_is_named(why):
         client.recv(1)
     out, _ = process.communicate(timeout=20 * PATIENCE)
     assert process.returncode == 0 and "1 session, 0 exchanges" in out
+    assert "refused the connection: nothing listens there" in out and f"server {upstream}" in out
 
 
 def test_it_says_what_is_wrong_with_its_words():

@@ -13,9 +13,10 @@ const CauseInfo name_lookup_cause{
     .signals = "How long the resolver took",
     .look_alikes = "A slow connect: it is timed apart",
     .judge = [](const Pause& pause) -> std::optional<Finding> {
-      if (!pause.connect || 2 * pause.connect->resolve < pause.length) return std::nullopt;
+      if (!pause.connect) return std::nullopt;
       const ConnectEvidence& connect = *pause.connect;
       const bool failed = !connect.failure.empty();
+      if (!failed && (connect.name.empty() || 2 * connect.resolve < pause.length)) return std::nullopt;
       return Finding{
           .side = Side::server_path,
           .certainty = Certainty::shown,

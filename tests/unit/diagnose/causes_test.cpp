@@ -131,6 +131,17 @@ TEST_F(CausesTest, ARefusalIsTheServers) {
   EXPECT_THAT(told(), ElementsAre("refused server proven 2"));
 }
 
+TEST_F(CausesTest, ARefusalIsToldHoweverSoonItCame) {
+  story.accepted().after(100us).tried(ECONNREFUSED, 80us).closes(event::CloseReason::connect_refused);
+  EXPECT_THAT(told(), ElementsAre("refused server proven 0"));
+}
+
+TEST_F(CausesTest, ANameThatIsNotKnownIsToldHoweverSoonThatWasKnown) {
+  story.accepted().after(50us).not_resolved("db", "no such name").closes(event::CloseReason::resolve_failed);
+  EXPECT_THAT(told(), ElementsAre("name_lookup path.server shown 0"));
+  EXPECT_THAT(last.text, testing::HasSubstr("no such name"));
+}
+
 TEST_F(CausesTest, ASlowConnectionThatNothingExplainsIsUnknown) {
   story.accepted().after(300ms).tried(0, 300ms).opened().closes();
   EXPECT_THAT(told(), ElementsAre("unknown path.server likely 300"));

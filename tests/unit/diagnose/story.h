@@ -40,6 +40,9 @@ class Story {
   auto resolved(const std::string& name, Nanos took) -> Story& {
     return tell(std::make_shared<const event::UpstreamResolved>(event::UpstreamResolved{name, {server}, "", took}));
   }
+  auto not_resolved(const std::string& name, const std::string& why) -> Story& {
+    return tell(std::make_shared<const event::UpstreamResolved>(event::UpstreamResolved{name, {}, why, 50us}));
+  }
   auto opened() -> Story& {
     return tell(std::make_shared<const event::SessionOpened>(event::SessionOpened{client, server, 100us}));
   }
