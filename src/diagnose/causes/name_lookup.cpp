@@ -22,7 +22,8 @@ const CauseInfo name_lookup_cause{
           .certainty = Certainty::shown,
           .text = fmt::format("the name {} took {} to look up{}", connect.name, format_duration(connect.resolve),
                               failed ? ": " + connect.failure : ""),
-          .fix = "look at the resolver (/etc/resolv.conf): a multiple of 5 s is a server that does not answer",
+          .fix = failed ? "mend the name, or ask why the resolver does not know it"
+                        : "look at the resolver (/etc/resolv.conf): a multiple of 5 s is a server that does not answer",
           .evidence = {{"resolve_ns", connect.resolve.count()}}};
     }};
 
