@@ -10,6 +10,7 @@
 
 #include "base/spare_memory.h"
 
+// NOLINTBEGIN(cppcoreguidelines-no-malloc): what owns memory everywhere else stands on these.
 namespace {
 
 // It stands in .bss: memory that nobody has touched costs nothing.
@@ -44,3 +45,4 @@ auto operator new(std::size_t size) -> void* {
 auto operator new(std::size_t size, const std::nothrow_t& /*says so*/) noexcept -> void* { return std::malloc(size); }
 void operator delete(void* memory) noexcept { release(memory); }
 void operator delete(void* memory, std::size_t /*size*/) noexcept { release(memory); }
+// NOLINTEND(cppcoreguidelines-no-malloc)
