@@ -4,7 +4,7 @@
 
 namespace weir::cli {
 
-// `weir why --json`: one object, docs/why.schema.json.
+// `weir why --json`: one object, its fields are told in docs/causes.md.
 void print_why_json(const diagnose::Report& report);
 
 }  // namespace weir::cli

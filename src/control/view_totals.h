@@ -7,6 +7,7 @@
 
 #include "engine/engine.h"
 #include "event/event.h"
+#include "event/session_key.h"
 
 namespace weir::control {
 
@@ -23,16 +24,8 @@ class ViewTotals {
   [[nodiscard]] auto summary() const -> std::string;
 
  private:
-  struct Key {
-    ProxyId proxy;
-    SessionNumber session;
-    auto operator==(const Key&) const -> bool = default;
-  };
-  struct KeyHash {
-    auto operator()(const Key& key) const -> std::size_t {
-      return static_cast<std::size_t>(key.session) ^ static_cast<std::size_t>(key.proxy) << 48;
-    }
-  };
+  using Key = event::SessionKey;
+  using KeyHash = event::SessionKeyHash;
   void see(const Key& key);
 
   MonoTime begin_;

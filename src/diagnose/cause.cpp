@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <array>
 
-#include "base/duration.h"
-
 namespace weir::diagnose {
 namespace {
 
@@ -44,7 +42,5 @@ auto is_delayed_ack(Nanos length) -> bool {
   };
   return within(36, 60) || within(190, 230);
 }
-
-auto milliseconds_text(Nanos length) -> std::string { return format_duration(length); }
 
 }  // namespace weir::diagnose

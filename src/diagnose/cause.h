@@ -63,7 +63,5 @@ struct Verdict {
 // What the delay of an acknowledgement takes: 40 ms and a little on Linux, up to 200 ms elsewhere and where it adapts
 // (tcp_delack_min, tcp_delack_max; facts measured: 36 to 60 and 190 to 230 ms).
 [[nodiscard]] auto is_delayed_ack(Nanos length) -> bool;
-// "41.3ms" and the like, for texts.
-[[nodiscard]] auto milliseconds_text(Nanos length) -> std::string;
 
 }  // namespace weir::diagnose

@@ -10,6 +10,7 @@
 
 #include "diagnose/ledger.h"
 #include "diagnose/session_timeline.h"
+#include "event/session_key.h"
 
 namespace weir::diagnose {
 
@@ -39,16 +40,8 @@ class Diagnosis final : public event::Observer {
 
  private:
   class Session;
-  struct Key {
-    ProxyId proxy;
-    SessionNumber session;
-    auto operator==(const Key&) const -> bool = default;
-  };
-  struct KeyHash {
-    auto operator()(const Key& key) const -> std::size_t {
-      return static_cast<std::size_t>(key.session) ^ static_cast<std::size_t>(key.proxy) << 48;
-    }
-  };
+  using Key = event::SessionKey;
+  using KeyHash = event::SessionKeyHash;
 
   DiagnosisOptions options_;
   mutable std::mutex mutex_;

@@ -27,10 +27,6 @@ auto to_string(Side side) -> std::string_view {
 SessionTimeline::SessionTimeline(ProxyId proxy, SessionNumber session, MonoTime began, TimelineReader& reader)
     : proxy_(proxy), session_(session), began_(began), cursor_(began), reader_(reader) {}
 
-auto SessionTimeline::open_since() const -> std::optional<MonoTime> {
-  return exchange_ ? std::optional(exchange_->begin) : std::nullopt;
-}
-
 void SessionTimeline::on_event(const event::Event& event) {
   if (const auto* counters = std::get_if<std::shared_ptr<const event::LegCounters>>(&event.what)) {
     return on_counters(*counters);

@@ -43,10 +43,6 @@ class SessionTimeline {
   [[nodiscard]] auto client() const -> const std::optional<Address>& { return client_; }
   [[nodiscard]] auto handle() const -> const std::optional<SessionHandle>& { return handle_; }
   [[nodiscard]] auto upstream() const -> const std::optional<Address>& { return upstream_; }
-  // The exchange that is open, if any: since when.
-  [[nodiscard]] auto open_since() const -> std::optional<MonoTime>;
-  [[nodiscard]] auto began() const -> MonoTime { return began_; }
-  [[nodiscard]] auto seen_until() const -> MonoTime { return cursor_; }
 
  private:
   // One direction's stream.

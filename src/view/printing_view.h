@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "event/event.h"
+#include "event/session_key.h"
 #include "view/encode.h"
 #include "view/view.h"
 
@@ -70,16 +71,8 @@ class PrintingView : public event::Observer {
   [[nodiscard]] auto proxy_name(const event::Event& event) const -> std::string_view;
 
  private:
-  struct Key {
-    ProxyId proxy;
-    SessionNumber session;
-    auto operator==(const Key&) const -> bool = default;
-  };
-  struct KeyHash {
-    auto operator()(const Key& key) const -> std::size_t {
-      return static_cast<std::size_t>(key.session) ^ static_cast<std::size_t>(key.proxy) << 48;
-    }
-  };
+  using Key = event::SessionKey;
+  using KeyHash = event::SessionKeyHash;
 
   void opened(const Moment& moment, const event::SessionOpened& what);
   // False: it is not shown.
