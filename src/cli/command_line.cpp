@@ -1,7 +1,11 @@
 #include "cli/command_line.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <cstdio>
+#include <limits>
 #include <map>
 #include <utility>
 
@@ -66,16 +70,34 @@ auto Option::environment(const std::string& name) const -> Option {
   option_->envname(name);
   return *this;
 }
+namespace {
+
+// CLI11's own says "Value x not in range 1 to 18446744073709551615".
+template <class Number>
+auto whole_number(Number least, Number most) {
+  return [least, most](const std::string& text) -> std::string {
+    Number value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error == std::errc{} && end == text.data() + text.size() && value >= least && value <= most) return "";
+    if (most == std::numeric_limits<Number>::max()) {
+      return fmt::format("\"{}\" is not a whole number of at least {}", text, least);
+    }
+    return fmt::format("\"{}\" is not a whole number from {} to {}", text, least, most);
+  };
+}
+
+}  // namespace
+
 auto Option::range(int least, int most) const -> Option {
-  option_->check(CLI::Range(least, most));
+  option_->check(whole_number(least, most));
   return *this;
 }
 auto Option::range(unsigned least, unsigned most) const -> Option {
-  option_->check(CLI::Range(least, most));
+  option_->check(whole_number(least, most));
   return *this;
 }
 auto Option::range(std::uint64_t least, std::uint64_t most) const -> Option {
-  option_->check(CLI::Range(least, most));
+  option_->check(whole_number(least, most));
   return *this;
 }
 void offer_choices(Option option, std::vector<std::string> choices) { offered()[option.option_] = std::move(choices); }

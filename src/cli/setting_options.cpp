@@ -4,6 +4,7 @@
 
 #include "base/duration.h"
 #include "base/nearest.h"
+#include "net/descriptors.h"
 
 namespace weir::cli {
 namespace {
@@ -126,6 +127,21 @@ auto settings_help() -> std::string {
     text += fmt::format("  {:<32}  {:<12}  {}\n", std::string(each.name) + (open ? "*" : ""), value, each.doc);
   }
   return text;
+}
+
+auto fit_descriptors(proxy::ProxyRules& rules) -> Result<void> {
+  constexpr std::uint64_t reserve = 64;
+  const std::uint64_t limit = net::raise_descriptor_limit();
+  const std::uint64_t most = limit > reserve + 2 ? (limit - reserve) / 2 : 1;
+  if (!rules.max_sessions) {
+    rules.max_sessions = most;
+  } else if (*rules.max_sessions > most) {
+    return failure(
+        fmt::format("--max-sessions {} needs {} file descriptors and the limit is {}: raise it (ulimit -n) or "
+                    "ask for at most {}",
+                    *rules.max_sessions, 2 * *rules.max_sessions + reserve, limit, most));
+  }
+  return {};
 }
 
 }  // namespace weir::cli

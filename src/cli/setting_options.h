@@ -24,6 +24,10 @@ class SettingOptions {
   std::map<const proxy::SettingInfo*, std::string> values_;  // an empty one was not given
 };
 
+// Raises the descriptor limit. Two descriptors a session; pipes and our own come from a reserve: `max_sessions` becomes
+// as many as fit, unless more was asked for, which is an Error that names the way out.
+[[nodiscard]] auto fit_descriptors(proxy::ProxyRules& rules) -> Result<void>;
+
 // The part of a command's help that lists the timeouts, or all settings.
 [[nodiscard]] auto timeouts_help() -> std::string;
 [[nodiscard]] auto settings_help() -> std::string;

@@ -17,7 +17,6 @@
 #include "engine/engine.h"
 #include "engine/lifecycle.h"
 #include "engine/machine.h"
-#include "net/descriptors.h"
 #include "net/socket.h"
 
 namespace weir::cli {
@@ -84,22 +83,6 @@ auto make_plan(const TapArguments& arguments) -> Result<TapPlan> {
   return plan;
 }
 
-// Two descriptors a session; pipes and our own come from the reserve.
-auto fit_descriptors(TapPlan& plan) -> Result<void> {
-  constexpr std::uint64_t reserve = 64;
-  const std::uint64_t limit = net::raise_descriptor_limit();
-  const std::uint64_t most = limit > reserve + 2 ? (limit - reserve) / 2 : 1;
-  if (!plan.proxy.rules.max_sessions) {
-    plan.proxy.rules.max_sessions = most;
-  } else if (*plan.proxy.rules.max_sessions > most) {
-    return failure(
-        fmt::format("--max-sessions {} needs {} file descriptors and the limit is {}: raise it (ulimit -n) or "
-                    "ask for at most {}",
-                    *plan.proxy.rules.max_sessions, 2 * *plan.proxy.rules.max_sessions + reserve, limit, most));
-  }
-  return {};
-}
-
 // How long the next step waits for what was said to get out.
 constexpr std::chrono::milliseconds log_patience{200};
 
@@ -150,7 +133,7 @@ auto end_tap(engine::Engine& engine, const Fd& signals, const TapPlan& plan, con
 auto run_tap(const TapArguments& arguments) -> int {
   auto plan = make_plan(arguments);
   if (!plan) return complain(plan.error().message + " (see weir tap --help)", exit_usage);
-  if (auto fits = fit_descriptors(*plan); !fits) return complain(fits.error().message, exit_failure);
+  if (auto fits = fit_descriptors(plan->proxy.rules); !fits) return complain(fits.error().message, exit_failure);
   const bool files = writes_files(*plan);
   engine::block_signals(files);
   const auto signals = engine::open_signals(files);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -20,7 +21,6 @@
 #include "diagnose/report.h"
 #include "engine/engine.h"
 #include "engine/lifecycle.h"
-#include "net/descriptors.h"
 
 namespace weir::cli {
 namespace {
@@ -118,7 +118,7 @@ auto print_report(const diagnose::Report& report, bool json) -> bool {
 auto run_why(const WhyArguments& arguments) -> int {
   auto plan = make_plan(arguments);
   if (!plan) return complain(plan.error().message + " (see weir why --help)", exit_usage);
-  net::raise_descriptor_limit();
+  if (auto fits = fit_descriptors(plan->proxy.rules); !fits) return complain(fits.error().message, exit_failure);
   engine::block_signals();
   const auto signals = engine::open_signals();
   if (!signals) return complain(signals.error().message, exit_failure);
@@ -178,7 +178,7 @@ void add_why(Command app, int& exit_code) {
   why.add_option("--for", arguments->end_after, "End after this time, such as 30s").type_name("DURATION");
   why.add_option("--exchanges", arguments->exchanges, "End after so many exchanges")
       .type_name("N")
-      .range(std::uint64_t{1}, std::uint64_t{1} << 62);
+      .range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max());
   why.add_flag("--once", arguments->once, "Accept one session, end with it");
   why.add_option("--fail-over", arguments->fail_over,
                  "Exit with 3 if one pause lost more than this to a cause other than the client's own")

@@ -170,7 +170,7 @@ def test_an_upstream_that_refuses_is_named(why):
 
 def test_it_says_what_is_wrong_with_its_words():
     for words, complaint in [(["--for", "soon", "0", "localhost:1"], '--for: "soon"'), (["--fail-over", "5", "0", "db:1"], "--fail-over"),
-                             (["--exchanges", "0", "0", "db:1"], "--exchanges"), (["8888"], "UPSTREAM")]:
+                             (["--exchanges", "0", "0", "db:1"], '--exchanges: "0" is not a whole number of at least 1'), (["8888"], "UPSTREAM")]:
         ran = run_weir("why", *words)
         assert ran.returncode == 2 and complaint in ran.stderr, ran.stderr
     assert run_weir("why", "--help").returncode == 0
