@@ -4,6 +4,7 @@
 // rule a file), ledger.h (the sums) and report.h.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -44,13 +45,20 @@ enum class Side : std::uint8_t { client, server, client_path, server_path, weir 
 
 // What the kernel said of one leg at the two ends of a pause; none where it was not asked.
 struct LegEvidence {
-  std::shared_ptr<const event::LegCounters> before;
-  std::shared_ptr<const event::LegCounters> after;
-  // How much a counter grew over the pause; none where it was not asked at both ends.
+  std::shared_ptr<const event::LegCounters> before;  // the last that were told before it
+  std::shared_ptr<const event::LegCounters> after;   // the first that were told behind it
+  Nanos before_age{};                                // how long before its begin `before` was told
+  std::uint32_t reads = 0;  // of the leg from `before` to the pause's end, the one that ended it included
+  // How much a counter grew between the two: over the pause and the time before it that before_age says; none where
+  // one is missing.
   template <class T>
   [[nodiscard]] auto grown(T event::LegCounters::*counter) const -> std::optional<T> {
     if (!before || !after || *after.*counter < *before.*counter) return std::nullopt;
     return static_cast<T>(*after.*counter - *before.*counter);
+  }
+  // Of a counter of time, how much at least fell into the pause.
+  [[nodiscard]] auto grown_inside(Nanos event::LegCounters::*counter) const -> Nanos {
+    return std::max(Nanos{0}, grown(counter).value_or(Nanos{0}) - before_age);
   }
 };
 

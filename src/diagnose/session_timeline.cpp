@@ -29,9 +29,10 @@ SessionTimeline::SessionTimeline(ProxyId proxy, SessionNumber session, MonoTime 
 
 void SessionTimeline::on_event(const event::Event& event) {
   if (const auto* counters = std::get_if<std::shared_ptr<const event::LegCounters>>(&event.what)) {
-    return on_counters(*counters);
+    return on_counters(*counters, event.time);
   }
-  give_pauses();
+  // The counters come when a read and its write are told.
+  if (!std::holds_alternative<event::ChunkWritten>(event.what)) give_pauses();
   if (const auto* accepted = std::get_if<std::shared_ptr<const event::SessionAccepted>>(&event.what)) {
     client_ = (*accepted)->client;
   } else if (const auto* resolved = std::get_if<std::shared_ptr<const event::UpstreamResolved>>(&event.what)) {
@@ -91,6 +92,7 @@ void SessionTimeline::on_read(const event::ChunkRead& chunk, MonoTime now) {
   const Direction direction = chunk.direction;
   connected_ = true;  // also where its opening was not seen
   const bool is_request = direction == Direction::upstream;
+  ++counters_.at(index(source_of(direction))).reads;
   const MonoTime arrived = std::clamp(chunk.kernel_time.value_or(now), cursor_, std::max(cursor_, now));
   Stream& stream = this->stream(direction);
   Pause* pause = nullptr;
@@ -127,12 +129,14 @@ void SessionTimeline::on_written(const event::ChunkWritten& written, MonoTime no
   spend(Segment::passes, written.direction, now);
 }
 
-void SessionTimeline::on_counters(const std::shared_ptr<const event::LegCounters>& counters) {
+void SessionTimeline::on_counters(const std::shared_ptr<const event::LegCounters>& counters, MonoTime now) {
   for (Pause& pause : pauses_) {
     LegEvidence& evidence = counters->leg == pause.source_leg() ? pause.source : pause.sink;
     if (!evidence.after) evidence.after = counters;
   }
-  counters_.at(index(counters->leg)) = counters;
+  counters_.at(index(counters->leg)) = {.what = counters, .time = now, .reads = 0};
+  const auto knows_both = [](const Pause& pause) { return pause.source.after && pause.sink.after; };
+  if (std::ranges::all_of(pauses_, knows_both)) give_pauses();
 }
 
 void SessionTimeline::on_closed(const event::SessionClosed& closed, MonoTime now) {
@@ -186,9 +190,14 @@ auto SessionTimeline::add_pause(Segment segment, Direction direction, MonoTime b
                                     .direction = direction,
                                     .begin = begin,
                                     .length = cursor_ - begin,
-                                    .source = {.before = counters_.at(index(source_of(direction))), .after = {}},
-                                    .sink = {.before = counters_.at(index(sink_of(direction))), .after = {}},
+                                    .source = evidence_before(source_of(direction), begin),
+                                    .sink = evidence_before(sink_of(direction), begin),
                                     .faults = faults_});
+}
+
+auto SessionTimeline::evidence_before(LegName leg, MonoTime begin) const -> LegEvidence {
+  const LastCounters& last = counters_.at(index(leg));
+  return {.before = last.what, .after = {}, .before_age = std::max(Nanos{0}, begin - last.time), .reads = last.reads};
 }
 
 void SessionTimeline::give_pauses() {

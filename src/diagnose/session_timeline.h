@@ -60,7 +60,7 @@ class SessionTimeline {
   void on_opened(const event::SessionOpened& opened, MonoTime now);
   void on_read(const event::ChunkRead& chunk, MonoTime now);
   void on_written(const event::ChunkWritten& written, MonoTime now);
-  void on_counters(const std::shared_ptr<const event::LegCounters>& counters);
+  void on_counters(const std::shared_ptr<const event::LegCounters>& counters, MonoTime now);
   void on_closed(const event::SessionClosed& closed, MonoTime now);
 
   void begin_exchange(MonoTime now);
@@ -81,7 +81,14 @@ class SessionTimeline {
   std::optional<SessionHandle> handle_;
   std::optional<Address> upstream_;
   std::array<Stream, 2> streams_{};
-  std::array<std::shared_ptr<const event::LegCounters>, 2> counters_{};  // the last of each leg
+  // The last counters of each leg, by LegName.
+  struct LastCounters {
+    std::shared_ptr<const event::LegCounters> what;
+    MonoTime time{};
+    std::uint32_t reads = 0;  // of the leg since
+  };
+  std::array<LastCounters, 2> counters_{};
+  [[nodiscard]] auto evidence_before(LegName leg, MonoTime begin) const -> LegEvidence;
   std::optional<Exchange> exchange_;
   std::uint64_t exchanges_ = 0;
   bool answered_ = false;  // the exchange that is open has bytes of a response

@@ -11,11 +11,16 @@ namespace weir::event {
 // When they were read.
 enum class ProbePoint : std::uint8_t {
   opened,  // both legs are connected
-  read,    // right after a read of the leg
-  write,   // right after a write to it
+  moved,   // bytes were read or written, and the last time they were told is a while ago: see below
   close,   // before it is closed
   asked,   // an observer asked
 };
+
+// Bytes that end a silence of the session of at least so long have both legs' counters told; a call costs 0.7 us, so
+// that at each read it is a third of what a small request costs.
+inline constexpr Nanos told_after_silence = std::chrono::milliseconds{1};
+// As bytes move without such a silence, they are told this often.
+inline constexpr Nanos told_while_moving = std::chrono::milliseconds{10};
 
 // A field that this kernel does not know is 0. Counts are of the whole connection so far.
 struct LegCounters {

@@ -110,7 +110,7 @@ class Pump {
 
   auto copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& context, const event::SessionEvents& events, MonoTime now)
       -> Took;
-  auto splice_in(Leg<Source>& source, Context& context, const event::SessionEvents& events, MonoTime now) -> Took;
+  auto splice_in(Leg<Source>& source, Context& context, MonoTime now) -> Took;
   [[nodiscard]] auto moment(MonoTime now) const -> fault::Moment { return {now, blocked_}; }
   [[nodiscard]] auto faults_permit_read(MonoTime now) -> bool;
   void give_to_faults(Slice&& bytes, MonoTime now);
@@ -127,15 +127,6 @@ class Pump {
   [[nodiscard]] auto deliver_pipe(Leg<Sink>& sink, Context& context, const event::SessionEvents& events, MonoTime now)
       -> Delivered;
   [[nodiscard]] auto took_all(Leg<Sink>& sink, const IoResult& result, std::size_t size, MonoTime now) -> bool;
-  // The kernel's counters, right after a call on the leg that moved bytes.
-  void look_after_read(const Leg<Source>& source, Context& context, const event::SessionEvents& events) {
-    if (!events.wants(event::EventKind::leg_counters)) return;
-    tell_counters(source.end, source_of(direction_), event::ProbePoint::read, events, context.clock);
-  }
-  void look_after_write(const Leg<Sink>& sink, Context& context, const event::SessionEvents& events) {
-    if (!events.wants(event::EventKind::leg_counters)) return;
-    tell_counters(sink.end, sink_of(direction_), event::ProbePoint::write, events, context.clock);
-  }
   [[nodiscard]] auto step_while_due(const Leg<Sink>& sink) const -> PumpStep {
     return blocked_ || sink.broken ? PumpStep::waiting : PumpStep::again;
   }

@@ -27,7 +27,7 @@ auto Pump<Source, Sink>::run(Leg<Source>& source, Leg<Sink>& sink, Context& cont
       return PumpStep::waiting;
     }
     if (!source.can_read()) return PumpStep::waiting;
-    const Took took = splicing_ ? splice_in(source, context, events, now) : copy_in(source, sink, context, events, now);
+    const Took took = splicing_ ? splice_in(source, context, now) : copy_in(source, sink, context, events, now);
     if (took == Took::parked) return PumpStep::parked;
     // What ended, or is due after a short send, is the next turn's first business.
     if (took == Took::nothing && state_ == PumpState::flowing && !due()) return PumpStep::waiting;
@@ -58,7 +58,6 @@ auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& 
     return Took::nothing;
   }
   note_read(read.bytes, now);
-  look_after_read(source, context, events);
   // epoll(7): on a stream, a read shorter than asked for has drained the socket...
   // mutant: short-read-after-urgent-taken-as-drained, buffered-plaintext-forgotten
   const bool drained = read.bytes < room.size() && !source.short_read_proves_nothing && !source.end.buffered();
@@ -67,10 +66,7 @@ auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& 
   if (!kept) {
     const IoResult written = sink.end.write(room.first(read.bytes));
     const bool all = took_all(sink, written, read.bytes, now);
-    if (written.bytes > 0) {
-      if (told) tell_written(context, events);
-      look_after_write(sink, context, events);
-    }
+    if (written.bytes > 0 && told) tell_written(context, events);
     if (!all && !sink.broken) {  // mutant: tail-dropped-after-short-send
       // mutant: tail-sent-twice
       pending_ = context.blocks.copy(room.subspan(written.bytes, read.bytes - written.bytes));
@@ -91,8 +87,7 @@ auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& 
 }
 
 template <Endpoint Source, Endpoint Sink>
-auto Pump<Source, Sink>::splice_in(Leg<Source>& source, Context& context, const event::SessionEvents& events,
-                                   MonoTime now) -> Took {
+auto Pump<Source, Sink>::splice_in(Leg<Source>& source, Context& context, MonoTime now) -> Took {
   // Only into an empty pipe (deliver() saw to that), so that EAGAIN can only mean "socket drained".
   // With bytes in the pipe it may as well mean "pipe full": slots run out long before bytes do.
   constexpr std::size_t most = 1024 * 1024;
@@ -122,7 +117,6 @@ auto Pump<Source, Sink>::splice_in(Leg<Source>& source, Context& context, const 
     return Took::nothing;
   }
   note_read(moved.bytes, now);
-  look_after_read(source, context, events);
   small_moves_ = moved.bytes < small_move ? static_cast<std::uint8_t>(small_moves_ + 1) : std::uint8_t{0};
   return Took::bytes;
 }
@@ -219,7 +213,6 @@ auto Pump<Source, Sink>::deliver(Leg<Sink>& sink, Context& context, const event:
     if (result.bytes > 0) {
       pending_.remove_prefix(result.bytes);
       if (told) tell_written(context, events);
-      look_after_write(sink, context, events);
     }
     if (!all) return Delivered::not_yet;
     pending_ = Slice{};  // lets the block go
@@ -245,7 +238,6 @@ auto Pump<Source, Sink>::deliver_pipe(Leg<Sink>& sink, Context& context, const e
     if (result.status == IoStatus::ok) {  // a partial move says nothing about the rest: ask again
       blocked_ = false;
       if (told) tell_written(context, events);
-      look_after_write(sink, context, events);
       continue;
     }
     (void)took_all(sink, result, pipe_->bytes(), now);

@@ -116,6 +116,7 @@ class Relay {
   void poll_anew(MonoTime now);
   void pass_reset_on_when_delivered(MonoTime now);
   void tell_last_evidence();
+  [[nodiscard]] auto counters_are_due(MonoTime now) const -> bool;
   void close(const event::CloseCause& cause, bool reset, MonoTime now);
   [[nodiscard]] auto cause_of_break(LegName leg, MonoTime now) const -> event::CloseCause;
   [[nodiscard]] auto held_back() const -> bool;
@@ -146,9 +147,10 @@ class Relay {
   MonoTime next_poll_{};
   std::uint64_t left_in_kernel_ = 0;  // unsent when the reset was passed on, in the direction from broken_leg_
   event::CloseCause cause_;
-  unsigned idle_steps_ = 0;
-  unsigned watchdog_trips_ = 0;
-  ShortTime parked_at_{};  // an age; while parked_
+  std::uint16_t idle_steps_ = 0;      // at most idle_steps_allowed
+  std::uint16_t watchdog_trips_ = 0;  // it stays at its most
+  ShortTime parked_at_{};             // an age; while parked_
+  ShortTime counters_told_{};         // an age
   ShortTime waited_for_observers_{};
   PollStep poll_step_{};
   RelayPhase phase_ = RelayPhase::relaying;

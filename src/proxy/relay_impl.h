@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cerrno>
+#include <limits>
 
 #include "base/out_of_memory.h"
 #include "proxy/relay.h"
@@ -36,8 +37,17 @@ void Relay<C, S>::observers_changed() {
 template <Endpoint C, Endpoint S>
 void Relay<C, S>::tell_counters(event::ProbePoint point) {
   if (!relaying_started_ || phase_ == RelayPhase::closed || !events_.wants(event::EventKind::leg_counters)) return;
+  counters_told_ = short_age(context_.clock.mono());
   proxy::tell_counters(client_.end, LegName::client, point, events_, context_.clock);
   proxy::tell_counters(server_.end, LegName::server, point, events_, context_.clock);
+}
+
+// If bytes move now, are the counters to be told?
+template <Endpoint C, Endpoint S>
+auto Relay<C, S>::counters_are_due(MonoTime now) const -> bool {
+  if (!events_.wants(event::EventKind::leg_counters)) return false;
+  return clocks_.silence(now) >= event::told_after_silence ||
+         short_age(now) - counters_told_ >= event::told_while_moving;
 }
 
 template <Endpoint C, Endpoint S>
@@ -84,6 +94,7 @@ void Relay<C, S>::step(MonoTime now) {
   const std::uint64_t down = progress(downstream_);
   const auto up_state = upstream_.state();
   const auto down_state = downstream_.state();
+  const bool counters_are_due = this->counters_are_due(now);
   const PumpStep first = upstream_.run(client_, server_, context_, events_, now);
   const PumpStep second = downstream_.run(server_, client_, context_, events_, now);
   // The second pump's write may have found bytes for the first that no edge announces (TLS records).
@@ -95,11 +106,14 @@ void Relay<C, S>::step(MonoTime now) {
   const std::uint64_t down_moved = progress(downstream_) - down;
   if (up_moved + down_moved > 0 || up_state != upstream_.state() || down_state != downstream_.state()) {
     idle_steps_ = 0;
-    if (up_moved + down_moved > 0) clocks_.bytes_moved(up_moved, down_moved, *timeouts_, now);
+    if (up_moved + down_moved > 0) {
+      clocks_.bytes_moved(up_moved, down_moved, *timeouts_, now);
+      if (counters_are_due) tell_counters(event::ProbePoint::moved);
+    }
     if (phase_ == RelayPhase::delivering_before_reset) poll_anew(now);
   } else if (!parked_ && ++idle_steps_ >= idle_steps_allowed) {
     idle_steps_ = 0;
-    ++watchdog_trips_;
+    if (watchdog_trips_ < std::numeric_limits<std::uint16_t>::max()) ++watchdog_trips_;
   }
   clocks_.write_blocked(upstream_.blocked_since(), downstream_.blocked_since(), *timeouts_);
   if (carry_out_fault_end(now)) return;

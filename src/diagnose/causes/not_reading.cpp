@@ -18,7 +18,7 @@ const CauseInfo not_reading_cause{
         "window / round trip",
     .judge = [](const Pause& pause) -> std::optional<Finding> {
       if (pause.segment != Segment::passes) return std::nullopt;
-      const Nanos full = pause.sink.grown(&event::LegCounters::window_limited).value_or(Nanos{});
+      const Nanos full = pause.sink.grown_inside(&event::LegCounters::window_limited);
       if (2 * full < pause.length) return std::nullopt;
       const std::uint32_t unsent = pause.sink.after ? pause.sink.after->unsent_bytes : 0;
       return Finding{.side = side_of(pause.sink_leg()),

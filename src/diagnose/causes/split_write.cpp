@@ -11,6 +11,16 @@ namespace {
 
 constexpr std::uint32_t least_mss = 536;  // what a kernel assumes of a peer that has sent only small segments
 
+// In how many segments came what ended the pause; none where the counters are too old to tell.
+auto segments_behind(const Pause& pause) -> std::optional<std::uint32_t> {
+  constexpr std::uint32_t few_reads = 2;
+  if (pause.source.reads == 0 || pause.source.reads > few_reads) return std::nullopt;
+  const auto segments = pause.source.grown(&event::LegCounters::data_segments_in);
+  const std::uint32_t before = pause.source.reads - 1;  // a read has a segment at least
+  if (!segments || *segments <= before) return std::nullopt;
+  return *segments - before;
+}
+
 }  // namespace
 
 const CauseInfo split_write_cause{
@@ -30,7 +40,7 @@ const CauseInfo split_write_cause{
       const std::uint32_t mss =
           std::max(least_mss, pause.source.before ? pause.source.before->receive_mss : std::uint32_t{0});
       if (pause.piece == 0 || pause.piece >= mss) return std::nullopt;
-      const auto segments = pause.source.grown(&event::LegCounters::data_segments_in);
+      const auto segments = segments_behind(pause);
       if (segments && *segments > (pause.behind + mss - 1) / mss) return std::nullopt;
       const std::string_view message = pause.segment == Segment::client_sends ? "request" : "response";
       return Finding{.side = side_of(pause.source_leg()),

@@ -61,6 +61,8 @@ TEST_F(TimelineTest, WhatTakesLessThanAMillisecondIsAddedUpAndNotTold) {
 TEST_F(TimelineTest, ACutShowsWhatStandsAroundIt) {
   story.begins();
   story.client_sends("a request that is longer than what is shown of it").after(40ms).client_sends("and its rest");
+  EXPECT_THAT(notes.lines, IsEmpty()) << "the sink's counters are still to come";
+  story.counters(LegName::server);
   EXPECT_THAT(notes.lines, ElementsAre("1: client_sends 40 upstream, 49 before, 49+12"));
   EXPECT_EQ(notes.last.text_before, "than what is shown of it");
   EXPECT_EQ(notes.last.text_behind, "and its rest");

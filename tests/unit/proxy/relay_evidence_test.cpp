@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/duration.h"
 #include "proxy/relay_world.h"
 #include "proxy/stages.h"
 
@@ -137,16 +138,17 @@ TEST(Evidence, WhatTheErrorQueueHoldsAtTheEndIsToldBeforeTheSocketIsClosed) {
   EXPECT_EQ(told.back(), "up acknowledged 100");
 }
 
-TEST(Evidence, CountersComeWhenOpenedAtReadsAtWritesAndBeforeTheClose) {
+TEST(Evidence, CountersComeWhenOpenedBehindASilenceAndBeforeTheClose) {
   World world;
   world.is_watched({.mask = static_cast<event::EventMask>(EventKind::leg_counters)});
   world.starts();
+  world.clock.advance(event::told_after_silence);
   world.client.sends("x");
   world.settles();
   world.relay().end({}, false, world.now());
   EXPECT_THAT(world.watcher->told(),
-              ElementsAre("client counters at opened", "server counters at opened", "client counters at read",
-                          "server counters at write", "client counters at close", "server counters at close"));
+              ElementsAre("client counters at opened", "server counters at opened", "client counters at moved",
+                          "server counters at moved", "client counters at close", "server counters at close"));
   const auto& read = std::get<std::shared_ptr<const event::LegCounters>>(world.watcher->events[2].what);
   EXPECT_EQ(read->bytes_received, 1u);
 }
@@ -158,10 +160,30 @@ TEST(Evidence, CountersComeOfWritesThatWaitedToo) {
   world.watcher->reads();
   world.watcher->events.clear();
   world.server.send_buffer = 4;
+  world.server.stops_reading();
   world.client.sends("123456");
   world.settles();
-  EXPECT_THAT(world.watcher->told(),
-              ElementsAre("client counters at read", "server counters at write", "server counters at write"));
+  EXPECT_THAT(world.watcher->told(), IsEmpty()) << "bytes moved without a silence";
+  world.clock.advance(event::told_after_silence);
+  world.server.reads_on();
+  world.settles();
+  EXPECT_THAT(world.watcher->told(), ElementsAre("client counters at moved", "server counters at moved"));
+}
+
+TEST(Evidence, CountersComeNowAndThenWhileBytesMove) {
+  World world;
+  world.is_watched({.mask = static_cast<event::EventMask>(EventKind::leg_counters)});
+  world.starts();
+  world.watcher->reads();
+  world.watcher->events.clear();
+  constexpr auto step = event::told_after_silence / 2;
+  for (Nanos time{0}; time < event::told_while_moving; time += step) {
+    EXPECT_THAT(world.watcher->told(), IsEmpty()) << format_duration(time);
+    world.clock.advance(step);
+    world.client.sends("x");
+    world.settles();
+  }
+  EXPECT_THAT(world.watcher->told(), ElementsAre("client counters at moved", "server counters at moved"));
 }
 
 TEST(Evidence, CountersComeOfSplicedBytesAndSpliceGoesOn) {
@@ -175,10 +197,11 @@ TEST(Evidence, CountersComeOfSplicedBytesAndSpliceGoesOn) {
   ASSERT_TRUE(world.up().splicing());
   world.watcher->reads();
   world.watcher->events.clear();
+  world.clock.advance(event::told_after_silence);
   world.client.sends_bulk(64 * KiB);
   world.settles();
   EXPECT_TRUE(world.up().splicing());
-  EXPECT_THAT(world.watcher->told(), ElementsAre("client counters at read", "server counters at write"));
+  EXPECT_THAT(world.watcher->told(), ElementsAre("client counters at moved", "server counters at moved"));
 }
 
 TEST(Evidence, CountersComeWhenAskedForToThoseThatWantThem) {

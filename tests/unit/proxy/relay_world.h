@@ -48,7 +48,7 @@ class Watcher {
     } while (ring_.drain([this](event::Event& event) { events.push_back(std::move(event)); }) > 0);
   }
   // The events as lines, oldest first: "up read 0+5 'hello'", "up written 5", "up half-closed", "up sent 5",
-  // "server counters at write".
+  // "server counters at moved".
   [[nodiscard]] auto told() -> std::vector<std::string> {
     reads();
     std::vector<std::string> lines;
@@ -93,7 +93,7 @@ class Watcher {
       return name(acknowledged->direction) + " acknowledged " + std::to_string(acknowledged->end_offset);
     }
     if (const auto* counters = std::get_if<std::shared_ptr<const event::LegCounters>>(&event.what)) {
-      static constexpr std::array points{"opened", "read", "write", "close", "asked"};
+      static constexpr std::array points{"opened", "moved", "close", "asked"};
       return std::string(to_string((*counters)->leg)) + " counters at " +
              points[static_cast<std::size_t>((*counters)->point)];
     }
