@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/duration.h"
+#include "cli/api_command.h"
 #include "cli/command.h"
 #include "cli/ends.h"
 #include "cli/fault_options.h"
@@ -16,7 +17,7 @@
 #include "cli/setting_options.h"
 #include "cli/terminal_width.h"
 #include "cli/usage_error.h"
-#include "cli/why_json.h"
+#include "control/diagnosis_json.h"
 #include "diagnose/diagnosis.h"
 #include "diagnose/report.h"
 #include "engine/engine.h"
@@ -106,7 +107,7 @@ class LiveReport {
 
 auto print_report(const diagnose::Report& report, bool json) -> bool {
   if (json) {
-    print_why_json(report);
+    print_json(control::report_json(report));
   } else {
     constexpr std::size_t no_limit = 1 << 20;
     const std::size_t width = ::isatty(STDOUT_FILENO) == 1 ? terminal_size().columns : no_limit;
