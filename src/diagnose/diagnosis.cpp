@@ -24,6 +24,9 @@ class Diagnosis::Session final : public TimelineReader {
 
   void on_event(const event::Event& event) {
     if (!timeline_) timeline_.emplace(event.proxy, event.session, event.time, *this);
+    const bool is_of_bytes =
+        std::holds_alternative<event::ChunkRead>(event.what) || std::holds_alternative<event::ChunkWritten>(event.what);
+    if (!is_of_bytes) names_ = {};  // it may say who the ends are
     timeline_->on_event(event);
   }
   // Events were missed: what follows is measured anew.
@@ -78,7 +81,13 @@ class Diagnosis::Session final : public TimelineReader {
                          fmt::format("with the delay of the ACK off, for {} exchanges, the same exchange takes {}",
                                      AckProof::exchanges_tried, format_duration(*proof.proven())));
   }
-  [[nodiscard]] auto who(Side side) const -> std::string {
+  // Each is written once: a verdict a millisecond asks for it.
+  [[nodiscard]] auto who(Side side) -> const std::string& {
+    std::string& name = names_.at(static_cast<std::size_t>(side));
+    if (name.empty()) name = name_of(side);
+    return name;
+  }
+  [[nodiscard]] auto name_of(Side side) const -> std::string {
     const std::string client = timeline_->client() ? timeline_->client()->host_string() : "?";
     const std::string server = !owner_.options_.server.empty() ? owner_.options_.server
                                : timeline_->upstream()         ? timeline_->upstream()->to_string()
@@ -97,7 +106,8 @@ class Diagnosis::Session final : public TimelineReader {
   std::optional<SessionTimeline> timeline_;
   std::array<AckProof, 2> proofs_;  // by LegName
   std::array<bool, 2> stalled_{};   // the open exchange, on this leg
-  Nanos claimed_{};                 // of the open exchange's server_answers, by other causes than think
+  std::array<std::string, side_count> names_{};
+  Nanos claimed_{};  // of the open exchange's server_answers, by other causes than think
 };
 
 Diagnosis::Diagnosis(DiagnosisOptions options) : options_(std::move(options)) {}

@@ -35,6 +35,7 @@ inline constexpr std::size_t segment_count = 7;
 
 // Whose time it is.
 enum class Side : std::uint8_t { client, server, client_path, server_path, weir };
+inline constexpr std::size_t side_count = 5;
 [[nodiscard]] auto to_string(Side side) -> std::string_view;  // "client", ..., "path.client", "path.server", "weir"
 [[nodiscard]] constexpr auto side_of(LegName leg) -> Side {
   return leg == LegName::client ? Side::client : Side::server;

@@ -16,11 +16,14 @@ enum class ProbePoint : std::uint8_t {
   asked,   // an observer asked
 };
 
-// Bytes that end a silence of the session of at least so long have both legs' counters told; a call costs 0.7 us, so
-// that at each read it is a third of what a small request costs.
-inline constexpr Nanos told_after_silence = std::chrono::milliseconds{1};
+// Bytes that end a silence of the session of at least so long have both legs' counters told. Two calls cost 1.5 us, and
+// a small request 11: at each read they are a third of it, and on a busy loop a silence of a millisecond is at each.
+inline constexpr Nanos told_after_silence = std::chrono::milliseconds{5};
 // As bytes move without such a silence, they are told this often.
 inline constexpr Nanos told_while_moving = std::chrono::milliseconds{10};
+// Behind so long a silence they are told in any case; else as often as the loop's budget permits, which is all but
+// always below some thousand exchanges a second.
+inline constexpr Nanos always_told_after = std::chrono::milliseconds{30};
 
 // A field that this kernel does not know is 0. Counts are of the whole connection so far.
 struct LegCounters {

@@ -18,6 +18,24 @@ namespace weir::proxy {
   return std::min(now, now - (clock.wall() - stamp));
 }
 
+// How often one loop asks the kernel for the counters of a session: `burst` times at once, and once each `interval`
+// for good.
+class ProbeBudget {
+ public:
+  static constexpr Nanos interval = std::chrono::microseconds{250};
+  static constexpr int burst = 64;
+  // False: it is used up for now.
+  auto take(MonoTime now) -> bool {
+    const MonoTime used_until = std::max(used_until_, now - burst * interval);
+    if (used_until + interval > now) return false;
+    used_until_ = used_until + interval;
+    return true;
+  }
+
+ private:
+  MonoTime used_until_{};  // so far ahead of `now - burst * interval` as was taken
+};
+
 template <Endpoint E>
 [[gnu::noinline]] void tell_counters(const E& end, LegName leg, event::ProbePoint point,
                                      const event::SessionEvents& events, const Clock& clock) {

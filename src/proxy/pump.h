@@ -24,6 +24,7 @@ struct PumpContext {
   std::span<std::byte> scratch;  // where unobserved bytes pass through; nobody owns it between calls
   BlockPool& blocks;
   PipePool<Pipe>& pipes;
+  ProbeBudget probes{};
 };
 
 // Moves the bytes of one direction. A hand-written state machine, not a coroutine: 13 of the 15 us a

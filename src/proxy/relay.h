@@ -116,7 +116,7 @@ class Relay {
   void poll_anew(MonoTime now);
   void pass_reset_on_when_delivered(MonoTime now);
   void tell_last_evidence();
-  [[nodiscard]] auto counters_are_due(MonoTime now) const -> bool;
+  [[nodiscard]] auto counters_are_due(Nanos silence, MonoTime now) -> bool;
   void close(const event::CloseCause& cause, bool reset, MonoTime now);
   [[nodiscard]] auto cause_of_break(LegName leg, MonoTime now) const -> event::CloseCause;
   [[nodiscard]] auto held_back() const -> bool;

@@ -42,12 +42,14 @@ void Relay<C, S>::tell_counters(event::ProbePoint point) {
   proxy::tell_counters(server_.end, LegName::server, point, events_, context_.clock);
 }
 
-// If bytes move now, are the counters to be told?
+// Are the counters to be told, as bytes move now that ended such a silence?
 template <Endpoint C, Endpoint S>
-auto Relay<C, S>::counters_are_due(MonoTime now) const -> bool {
+auto Relay<C, S>::counters_are_due(Nanos silence, MonoTime now) -> bool {
   if (!events_.wants(event::EventKind::leg_counters)) return false;
-  return clocks_.silence(now) >= event::told_after_silence ||
-         short_age(now) - counters_told_ >= event::told_while_moving;
+  if (silence >= event::always_told_after) return true;
+  const bool is_time =
+      silence >= event::told_after_silence || short_age(now) - counters_told_ >= event::told_while_moving;
+  return is_time && context_.probes.take(now);
 }
 
 template <Endpoint C, Endpoint S>
@@ -94,7 +96,7 @@ void Relay<C, S>::step(MonoTime now) {
   const std::uint64_t down = progress(downstream_);
   const auto up_state = upstream_.state();
   const auto down_state = downstream_.state();
-  const bool counters_are_due = this->counters_are_due(now);
+  const Nanos silence = clocks_.silence(now);
   const PumpStep first = upstream_.run(client_, server_, context_, events_, now);
   const PumpStep second = downstream_.run(server_, client_, context_, events_, now);
   // The second pump's write may have found bytes for the first that no edge announces (TLS records).
@@ -108,7 +110,7 @@ void Relay<C, S>::step(MonoTime now) {
     idle_steps_ = 0;
     if (up_moved + down_moved > 0) {
       clocks_.bytes_moved(up_moved, down_moved, *timeouts_, now);
-      if (counters_are_due) tell_counters(event::ProbePoint::moved);
+      if (counters_are_due(silence, now)) tell_counters(event::ProbePoint::moved);
     }
     if (phase_ == RelayPhase::delivering_before_reset) poll_anew(now);
   } else if (!parked_ && ++idle_steps_ >= idle_steps_allowed) {

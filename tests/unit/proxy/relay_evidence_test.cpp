@@ -186,6 +186,16 @@ TEST(Evidence, CountersComeNowAndThenWhileBytesMove) {
   EXPECT_THAT(world.watcher->told(), ElementsAre("client counters at moved", "server counters at moved"));
 }
 
+TEST(Evidence, ALoopAsksForCountersAsOftenAsItsBudgetPermits) {
+  ProbeBudget budget;
+  const MonoTime now{seconds{1000}};
+  for (int i = 0; i < ProbeBudget::burst; ++i) EXPECT_TRUE(budget.take(now)) << i;
+  EXPECT_FALSE(budget.take(now));
+  EXPECT_TRUE(budget.take(now + ProbeBudget::interval));
+  EXPECT_FALSE(budget.take(now + ProbeBudget::interval));
+  EXPECT_TRUE(budget.take(now + seconds{3600}));
+}
+
 TEST(Evidence, CountersComeOfSplicedBytesAndSpliceGoesOn) {
   World world;
   world.is_watched({.mask = EventKind::leg_counters | EventKind::acknowledged});
