@@ -14,7 +14,7 @@ auto required_events() -> event::EventMask {
   using event::EventKind;
   return EventKind::session_accepted | EventKind::upstream_resolved | EventKind::connect_tried |
          EventKind::session_opened | EventKind::chunk_read | EventKind::chunk_written | EventKind::session_closed |
-         EventKind::fault_began | EventKind::leg_counters | EventKind::receive_times;
+         EventKind::fault_began | EventKind::leg_counters | EventKind::receive_times | EventKind::bulk_counts;
 }
 
 // One session that lives: its pauses are judged and told.

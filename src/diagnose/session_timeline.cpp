@@ -81,11 +81,18 @@ void SessionTimeline::Stream::add(std::string_view text) {
   const std::string_view end = text.substr(text.size() - std::min(text.size(), cut_text));
   std::copy(tail.begin() + static_cast<std::ptrdiff_t>(end.size()), tail.end(), tail.begin());
   std::ranges::copy(end, tail.end() - static_cast<std::ptrdiff_t>(end.size()));
+  seen = std::min(cut_text, seen + end.size());
+}
+
+void SessionTimeline::Stream::skip(std::uint64_t bytes) {
+  if (bytes == 0) return;
+  message += bytes;
+  piece += bytes;
+  seen = 0;
 }
 
 auto SessionTimeline::Stream::last() const -> std::string_view {
-  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(message, cut_text));
-  return std::string_view(tail.data(), tail.size()).substr(cut_text - size);
+  return std::string_view(tail.data(), tail.size()).substr(cut_text - seen);
 }
 
 void SessionTimeline::on_read(const event::ChunkRead& chunk, MonoTime now) {
@@ -116,12 +123,13 @@ void SessionTimeline::on_read(const event::ChunkRead& chunk, MonoTime now) {
     pause->offset = chunk.offset;
     pause->before = stream.message;
     pause->piece = std::exchange(stream.piece, 0);
-    pause->behind = text.size();
+    pause->behind = chunk.size();
     pause->text_before = stream.last();
     pause->text_behind = text.substr(0, cut_text);
   }
   stream.add(text);
-  if (exchange_) exchange_->bytes.at(index(direction)) += text.size();
+  stream.skip(chunk.uncopied);
+  if (exchange_) exchange_->bytes.at(index(direction)) += chunk.size();
   spend(Segment::reads, direction, now);
 }
 

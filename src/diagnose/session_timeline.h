@@ -49,9 +49,11 @@ class SessionTimeline {
   struct Stream {
     std::uint64_t message = 0;          // bytes of its message so far
     std::uint64_t piece = 0;            // of these, since the last pause
-    std::array<char, cut_text> tail{};  // the message's last bytes, at the end of the array
-    void begin_message() { message = piece = 0; }
+    std::array<char, cut_text> tail{};  // the message's last bytes that were seen, at the end of the array
+    std::size_t seen = 0;               // of these
+    void begin_message() { message = piece = seen = 0; }
     void add(std::string_view text);
+    void skip(std::uint64_t bytes);  // that nobody has seen
     [[nodiscard]] auto last() const -> std::string_view;
   };
 

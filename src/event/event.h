@@ -69,6 +69,8 @@ struct ChunkRead {
   std::optional<MonoTime> kernel_time;  // when the kernel received its last byte, if some observer asked for
                                         // receive_times and the kernel says it
   Direction direction{};
+  std::uint32_t uncopied = 0;  // bytes that were moved inside the kernel, in place of `bytes`; see bulk_counts
+  [[nodiscard]] auto size() const -> std::size_t { return bytes.size() + uncopied; }
 };
 
 // The direction's bytes up to end_offset have been handed to the sink's kernel.
@@ -143,6 +145,9 @@ enum class EventKind : std::uint32_t {
   leg_counters = 1 << 12,
   // No event of its own: chunk_read comes with the time at which the kernel received it.
   receive_times = 1 << 13,
+  // No event of its own: who wants it is content with how many bytes a chunk_read had where bulk is spliced, so that
+  // this goes on. Where another observer wants the bytes, all get them.
+  bulk_counts = 1 << 14,
 };
 using EventMask = std::uint32_t;
 [[nodiscard]] constexpr auto operator|(EventKind a, EventKind b) -> EventMask {

@@ -79,6 +79,8 @@ void SessionEvents::select(const Address& client) {
     rings_ |= place_bit(place);
     for (const Direction direction : {Direction::upstream, Direction::downstream}) {
       wanted_[index(direction)] |= ring.follows(direction) ? ring.mask() : ring.mask() & ~directed_kinds;
+      const bool by_count = ring.wants(EventKind::bulk_counts);
+      if (ring.wants(EventKind::chunk_read, direction) && !by_count) wanted_[index(direction)] |= all_bytes;
     }
   }
 }

@@ -62,6 +62,10 @@ class SessionEvents {
   [[nodiscard]] auto wants(EventKind kind, Direction direction) const -> bool {
     return contains(wanted_[index(direction)], kind);
   }
+  // Of this direction's chunk reads, does somebody want the bytes, however many they are?
+  [[nodiscard]] auto wants_all_bytes(Direction direction) const -> bool {
+    return (wanted_[index(direction)] & all_bytes) != 0;
+  }
   // Room in every ring that wants chunks of this direction; see EventRing::reserve. The rings that have none are noted
   // in the fanout.
   [[nodiscard]] auto reserve(Direction direction, std::size_t events, std::size_t bytes) const -> bool;
@@ -76,6 +80,9 @@ class SessionEvents {
   [[nodiscard]] auto is_wanted_by(const EventRing& ring) const -> bool;
 
  private:
+  // In wanted_: a ring wants chunk_read without bulk_counts.
+  static constexpr EventMask all_bytes = EventMask{1} << 31;
+
   template <class Visit>
   void each_ring(Visit visit) const;
 

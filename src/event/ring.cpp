@@ -64,9 +64,9 @@ void EventRing::count_lost(const Event& event) {
   has_lost_ = true;
   if (const auto* chunk = std::get_if<ChunkRead>(&event.what)) {
     ++lost_.chunks;
-    lost_.bytes += chunk->bytes.size();  // mutant: loss-not-counted
+    lost_.bytes += chunk->size();  // mutant: loss-not-counted
     dropped_chunks_.fetch_add(1, std::memory_order_relaxed);
-    dropped_bytes_.fetch_add(chunk->bytes.size(), std::memory_order_relaxed);
+    dropped_bytes_.fetch_add(chunk->size(), std::memory_order_relaxed);
   } else {
     ++lost_.events;
   }

@@ -111,7 +111,7 @@ class Pump {
 
   auto copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& context, const event::SessionEvents& events, MonoTime now)
       -> Took;
-  auto splice_in(Leg<Source>& source, Context& context, MonoTime now) -> Took;
+  auto splice_in(Leg<Source>& source, Context& context, const event::SessionEvents& events, MonoTime now) -> Took;
   [[nodiscard]] auto moment(MonoTime now) const -> fault::Moment { return {now, blocked_}; }
   [[nodiscard]] auto faults_permit_read(MonoTime now) -> bool;
   void give_to_faults(Slice&& bytes, MonoTime now);
@@ -119,7 +119,7 @@ class Pump {
   void source_stopped(Leg<Source>& source, const IoResult& result, MonoTime now);
   void note_read(std::size_t n, MonoTime now);
   void adapt_read_size(std::size_t n, std::size_t room, Leg<Source>& source, Leg<Sink>& sink, Context& context,
-                       bool observed);
+                       bool copied);
   void tell_read(const Slice& slice, const ReadResult& read, Context& context, const event::SessionEvents& events);
   void tell_written(Context& context, const event::SessionEvents& events);
 

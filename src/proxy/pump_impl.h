@@ -27,7 +27,7 @@ auto Pump<Source, Sink>::run(Leg<Source>& source, Leg<Sink>& sink, Context& cont
       return PumpStep::waiting;
     }
     if (!source.can_read()) return PumpStep::waiting;
-    const Took took = splicing_ ? splice_in(source, context, now) : copy_in(source, sink, context, events, now);
+    const Took took = splicing_ ? splice_in(source, context, events, now) : copy_in(source, sink, context, events, now);
     if (took == Took::parked) return PumpStep::parked;
     // What ended, or is due after a short send, is the next turn's first business.
     if (took == Took::nothing && state_ == PumpState::flowing && !due()) return PumpStep::waiting;
@@ -82,15 +82,18 @@ auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& 
       if (deliver(sink, context, events, now) == Delivered::not_yet && sink.broken) abort();
     }
   }
-  adapt_read_size(read.bytes, room.size(), source, sink, context, observed);
+  adapt_read_size(read.bytes, room.size(), source, sink, context, events.wants_all_bytes(direction_));
   return drained && !due() ? Took::nothing : Took::bytes;
 }
 
 template <Endpoint Source, Endpoint Sink>
-auto Pump<Source, Sink>::splice_in(Leg<Source>& source, Context& context, MonoTime now) -> Took {
+auto Pump<Source, Sink>::splice_in(Leg<Source>& source, Context& context, const event::SessionEvents& events,
+                                   MonoTime now) -> Took {
   // Only into an empty pipe (deliver() saw to that), so that EAGAIN can only mean "socket drained".
   // With bytes in the pipe it may as well mean "pipe full": slots run out long before bytes do.
   constexpr std::size_t most = 1024 * 1024;
+  const bool observed = events.wants(event::EventKind::chunk_read, direction_);
+  if (observed && !events.reserve(direction_, 2, 0)) return Took::parked;
   if (!pipe_) pipe_ = context.pipes.take();
   if (!pipe_) {
     splicing_ = false;
@@ -117,6 +120,14 @@ auto Pump<Source, Sink>::splice_in(Leg<Source>& source, Context& context, MonoTi
     return Took::nothing;
   }
   note_read(moved.bytes, now);
+  if (observed) {
+    events.push(context.clock.mono(), event::EventKind::chunk_read,
+                event::ChunkRead{.bytes = {},
+                                 .offset = bytes_ - moved.bytes,
+                                 .kernel_time = {},
+                                 .direction = direction_,
+                                 .uncopied = static_cast<std::uint32_t>(moved.bytes)});
+  }
   small_moves_ = moved.bytes < small_move ? static_cast<std::uint8_t>(small_moves_ + 1) : std::uint8_t{0};
   return Took::bytes;
 }
@@ -150,7 +161,7 @@ void Pump<Source, Sink>::note_read(std::size_t n, MonoTime now) {
 
 template <Endpoint Source, Endpoint Sink>
 void Pump<Source, Sink>::adapt_read_size(std::size_t n, std::size_t room, Leg<Source>& source, Leg<Sink>& sink,
-                                         Context& context, bool observed) {
+                                         Context& context, bool copied) {
   if (blocked_) {  // less to keep when the sink takes less
     read_size_ = std::max<std::uint32_t>(read_size_ / 2, smallest_read);
     full_reads_ = 0;
@@ -161,7 +172,7 @@ void Pump<Source, Sink>::adapt_read_size(std::size_t n, std::size_t room, Leg<So
     return;
   }
   ++full_reads_;
-  const bool bulk = !observed && !faults_ && room >= splice_from && full_reads_ >= 2 && pending_.empty();
+  const bool bulk = !copied && !faults_ && room >= splice_from && full_reads_ >= 2 && pending_.empty();
   if (bulk && !never_splice_ && source.end.can_splice() && sink.end.can_splice()) {
     splicing_ = true;
     small_moves_ = 0;
@@ -188,7 +199,7 @@ auto Pump<Source, Sink>::deliver(Leg<Sink>& sink, Context& context, const event:
     }
     if (splicing_ &&
         // mutant: splicing-past-an-observer
-        (small_moves_ >= small_moves_to_leave || faults_ || events.wants(event::EventKind::chunk_read, direction_))) {
+        (small_moves_ >= small_moves_to_leave || faults_ || events.wants_all_bytes(direction_))) {
       splicing_ = false;
       give_pipe(context);
     }

@@ -291,6 +291,62 @@ TEST(Observed, IsCopiedAgainWhenItBecomesWatchedWhileItSplices) {
   EXPECT_EQ(late.drain([](event::Event&) {}), 2u);
 }
 
+constexpr event::EventMask content_with_counts = EventKind::chunk_read | EventKind::bulk_counts;
+
+TEST(Observed, IsSplicedWhereItsObserverIsContentWithCounts) {
+  World world;
+  world.is_watched({.mask = content_with_counts});
+  world.starts();
+  world.client.sends_bulk(8 * MiB);
+  world.settles();
+  EXPECT_GT(world.client.calls.splices_in, 0u);
+  EXPECT_EQ(world.server.received(), world.client.sent());
+  world.watcher->reads();
+  std::uint64_t counted = 0;
+  std::uint64_t uncopied = 0;
+  for (const event::Event& event : world.watcher->events) {
+    const auto& read = std::get<event::ChunkRead>(event.what);
+    EXPECT_EQ(read.offset, counted);
+    counted += read.size();
+    uncopied += read.uncopied;
+  }
+  EXPECT_EQ(counted, 8 * MiB);
+  EXPECT_GT(uncopied, 4 * MiB);
+}
+
+TEST(Observed, IsCopiedForWhoWantsTheBytesBesideOneContentWithCounts) {
+  World world;
+  world.is_watched({.mask = content_with_counts});
+  event::EventRing late({.mask = Watcher::everything}, std::make_shared<event::ConsumerSignal>());
+  world.starts();
+  world.client.sends_bulk(MiB);
+  world.settles();
+  ASSERT_TRUE(world.up().splicing());
+  world.watcher->reads();
+  world.watcher->events.clear();
+  world.watcher->fanout.add(late);
+  world.relay().events().select(Address());
+  world.client.sends("seen");
+  world.settles();
+  EXPECT_FALSE(world.up().splicing());
+  EXPECT_THAT(world.watcher->told(), ElementsAre("up read 1048576+4 'seen'"));
+}
+
+TEST(Observed, ASplicedDirectionWaitsForRoomForItsCounts) {
+  World world;
+  world.is_watched({.mask = content_with_counts, .slots = 4});
+  world.starts();
+  world.client.sends_bulk(16 * MiB);
+  world.settles();
+  ASSERT_TRUE(world.relay().parked());
+  for (int i = 0; world.relay().parked() && i < 1000; ++i) {
+    world.watcher->reads();
+    world.settles();
+  }
+  EXPECT_EQ(world.server.received(), world.client.sent());
+  EXPECT_THAT(world.watcher->told(), testing::Not(testing::Contains("gap")));
+}
+
 TEST(Observed, TellsWhatAStageTookNotWhatItHandsOn) {
   World world;
   world.is_watched();
