@@ -254,6 +254,23 @@ def test_a_dead_target_is_counted_and_comes_back(start, tmp_path):
     assert serve.stderr().count("\n") == 1
 
 
+def make_and_remove_faults(connection, count):
+    """Has so many faults with long names made and removed, each of which is logged: all are asked for in one go."""
+    asked = b""
+    for number in range(count):
+        name = "f" * 150 + str(number)
+        body = json.dumps({"type": "noop", "name": name}).encode()
+        asked += b"POST /api/v1/proxies/db/faults HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        asked += b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+        asked += b"DELETE /api/v1/proxies/db/faults/%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % name.encode()
+    connection.sendall(asked)
+    answers = b""
+    while answers.count(b"HTTP/1.1 2") < 2 * count:
+        got = connection.recv(1 << 16)
+        assert got and b"HTTP/1.1 4" not in answers, answers[-400:]
+        answers += got
+
+
 def pass_through(address, upstream, size):
     """Sends `size` bytes through a proxy to an upstream that reads them; returns the seconds it took."""
     began = time.monotonic()
@@ -311,15 +328,11 @@ def test_a_target_that_takes_nothing_holds_nobody_up(weir_binary, tmp_path, way)
             # Fills what is between: names are long, so messages are.
             longest = 0
             deadline = Deadline(120.0)
-            filler = "f" * 150
-            number = 0
-            while api.get("/api/v1/log").json["targets"][0]["dropped"] == 0:
-                assert not deadline.passed(), "the queue never filled"
-                for _ in range(200):
-                    number += 1
+            with socket.create_connection(("127.0.0.1", port), timeout=60 * PATIENCE) as talker:
+                while api.get("/api/v1/log").json["targets"][0]["dropped"] == 0:
+                    assert not deadline.passed(), "the queue never filled"
                     began = time.monotonic()
-                    api.post("/api/v1/proxies/db/faults", {"type": "noop", "name": f"{filler}{number}"})
-                    api.delete(f"/api/v1/proxies/db/faults/{filler}{number}")
+                    make_and_remove_faults(talker, 50)
                     longest = max(longest, time.monotonic() - began)
             during = min(pass_through(address, upstream, size) for _ in range(2))
         assert api.get("/api/v1/log").json["targets"][0]["dropped"] > 0

@@ -210,9 +210,10 @@ func idle(api, name string, with fault) outcome {
 		_, err = io.Copy(io.Discard, answer.Body)
 		return err
 	}
-	must(exchange())
+	// The server's clock starts when its first answer is written, which is before we have read it.
 	began := time.Now()
-	must(connection.SetReadDeadline(began.Add(slack)))
+	must(exchange())
+	must(connection.SetReadDeadline(time.Now().Add(slack)))
 	if err := exchange(); err != nil {
 		return outcome{time.Since(began), "the server closed the connection: " + err.Error()}
 	}
