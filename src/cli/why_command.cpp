@@ -22,6 +22,7 @@
 #include "diagnose/report.h"
 #include "engine/engine.h"
 #include "engine/lifecycle.h"
+#include "engine/peer_eyes.h"
 
 namespace weir::cli {
 namespace {
@@ -130,6 +131,7 @@ auto run_why(const WhyArguments& arguments) -> int {
       (*engine)->acknowledge_at_once(handle, leg, reads);
     };
   }
+  plan->diagnosis.eyes = engine::open_peer_eyes();
   auto observer = std::make_unique<diagnose::Diagnosis>(plan->diagnosis);
   const auto& diagnosis = *observer;
   auto attached = (*engine)->attach({.observer = std::move(observer),

@@ -55,11 +55,18 @@ auto report_json(const diagnose::Report& report) -> Json {
   Json worst = Json::array();
   const std::size_t shown = std::min(report.worst.size(), most_worst);
   for (std::size_t i = 0; i < shown; ++i) worst.push_back(verdict_json(report.worst[i]));
-  return {{"sessions", report.sessions},    {"exchanges", report.exchanges},
-          {"span_ns", report.span.count()}, {"exchange_ns", report.exchange_time.count()},
-          {"idle_ns", report.idle.count()}, {"missed_events", report.missed},
-          {"causes", std::move(causes)},    {"worst", std::move(worst)},
-          {"undecided", Json::array()},     {"unknown", std::move(unknown)}};
+  return {{"sessions", report.sessions},
+          {"exchanges", report.exchanges},
+          {"span_ns", report.span.count()},
+          {"exchange_ns", report.exchange_time.count()},
+          {"idle_ns", report.idle.count()},
+          {"looks", report.looks},
+          {"looks_skipped", report.looks_skipped},
+          {"missed_events", report.missed},
+          {"causes", std::move(causes)},
+          {"worst", std::move(worst)},
+          {"undecided", Json::array()},
+          {"unknown", std::move(unknown)}};
 }
 
 }  // namespace weir::control

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "diagnose/peer_evidence.h"
+
 namespace weir::diagnose {
 namespace {
 
@@ -30,7 +32,12 @@ auto find_cause(std::string_view name) -> const CauseInfo* {
 
 auto judge(const Pause& pause) -> Verdict {
   for (const CauseInfo* cause : all) {
-    if (auto finding = cause->judge(pause)) return {cause, *std::move(finding)};
+    auto finding = cause->judge(pause);
+    if (!finding) continue;
+    const bool is_clients = finding->side == Side::client || finding->side == Side::client_path;
+    const PeerLook* look = last_look(pause, is_clients ? LegName::client : LegName::server);
+    if (look != nullptr) add_look(finding->evidence, pause, *look);
+    return {cause, *std::move(finding)};
   }
   return {&unknown_cause, {}};  // the last rule claims all
 }

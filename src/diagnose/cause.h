@@ -33,6 +33,7 @@ struct Finding {
   std::string text;  // what was done, without a subject: "writes each request in two pieces; ..."
   std::string fix;   // one sentence in the imperative; empty: there is nothing to change
   std::vector<Evidence> evidence{};
+  std::string proof{};  // what proves it, a clause; empty where nothing does
 };
 
 // A reason for lost time. One file a cause, causes/NAME.cpp; the rules are asked in the order of causes.def, and the

@@ -14,7 +14,8 @@ auto required_events() -> event::EventMask {
   using event::EventKind;
   return EventKind::session_accepted | EventKind::upstream_resolved | EventKind::connect_tried |
          EventKind::session_opened | EventKind::chunk_read | EventKind::chunk_written | EventKind::session_closed |
-         EventKind::fault_began | EventKind::leg_counters | EventKind::receive_times | EventKind::bulk_counts;
+         EventKind::legs_connected | EventKind::fault_began | EventKind::leg_counters | EventKind::receive_times |
+         EventKind::bulk_counts;
 }
 
 // One session that lives: its pauses are judged and told.
@@ -27,7 +28,17 @@ class Diagnosis::Session final : public TimelineReader {
     const bool is_of_bytes =
         std::holds_alternative<event::ChunkRead>(event.what) || std::holds_alternative<event::ChunkWritten>(event.what);
     if (!is_of_bytes) names_ = {};  // it may say who the ends are
+    if (owner_.options_.eyes) prepare_looks(event);
     timeline_->on_event(event);
+    if (owner_.options_.eyes && !looks_.is_waiting) wait_for_look({event.proxy, event.session});
+  }
+  // The time for which it waited has come.
+  void look(const Key& key, MonoTime now) {
+    looks_.is_waiting = false;
+    if (!timeline_) return;
+    const auto due = looks_.due(*timeline_);
+    if (due && *due <= now) looks_.look(*timeline_, now, owner_.options_.eyes, owner_.look_budget_);
+    wait_for_look(key);
   }
   // Events were missed: what follows is measured anew.
   void forget() {
@@ -38,7 +49,9 @@ class Diagnosis::Session final : public TimelineReader {
 
   void on_pause(const Pause& pause) override {
     Verdict verdict = judge(pause);
-    if (pause.segment == Segment::connecting) owner_.ledger_.add_connecting(pause.length);
+    // A request that its sender's kernel held back was no idleness.
+    const bool held = pause.segment == Segment::client_waits && verdict.cause != &client_think_cause;
+    if (pause.segment == Segment::connecting || held) owner_.ledger_.add_connecting(pause.length);
     if (pause.segment == Segment::server_answers && verdict.cause != &think_cause) claimed_ += pause.length;
     if (verdict.cause == &split_write_cause) stalled_.at(index(pause.source_leg())) = true;
     const ToldVerdict told{.session = pause.session,
@@ -52,6 +65,7 @@ class Diagnosis::Session final : public TimelineReader {
                            .text = std::move(verdict.finding.text),
                            .fix = std::move(verdict.finding.fix),
                            .evidence = std::move(verdict.finding.evidence),
+                           .proof = std::move(verdict.finding.proof),
                            .text_before = pause.before > 0 ? pause.text_before : "",
                            .text_behind = pause.before > 0 ? pause.text_behind : ""};
     owner_.ledger_.add(told);
@@ -66,6 +80,25 @@ class Diagnosis::Session final : public TimelineReader {
   }
 
  private:
+  void prepare_looks(const event::Event& event) {
+    if (const auto* legs = std::get_if<std::shared_ptr<const event::LegsConnected>>(&event.what)) {
+      looks_.on_legs(**legs);
+      owner_.upstreams_[event.proxy] = (*legs)->legs.at(index(LegName::server)).peer;
+    } else if (std::holds_alternative<std::shared_ptr<const event::SessionAccepted>>(event.what)) {
+      const auto known = owner_.upstreams_.find(event.proxy);
+      if (known != owner_.upstreams_.end()) looks_.on_upstream(known->second);
+    } else if (std::holds_alternative<event::ChunkRead>(event.what) && owner_.options_.eyes.process) {
+      const auto pid = timeline_->seen_process();
+      const auto process = pid ? owner_.options_.eyes.process(*pid) : std::nullopt;
+      if (process) timeline_->set_process(*process);
+    }
+  }
+  void wait_for_look(const Key& key) {
+    const auto due = looks_.due(*timeline_);
+    if (!due) return;
+    looks_.is_waiting = true;
+    owner_.watch_.add(key, *due);
+  }
   void prove(LegName leg, Nanos length) {
     const auto& ask = owner_.options_.acknowledge_at_once;
     if (!ask || !timeline_->handle()) return;
@@ -104,6 +137,7 @@ class Diagnosis::Session final : public TimelineReader {
 
   Diagnosis& owner_;
   std::optional<SessionTimeline> timeline_;
+  SessionLooks looks_;
   std::array<AckProof, 2> proofs_;  // by LegName
   std::array<bool, 2> stalled_{};   // the open exchange, on this leg
   std::array<std::string, side_count> names_{};
@@ -132,8 +166,23 @@ void Diagnosis::on_event(const event::Event& event, Nanos /*wall_offset*/) {
   }
 }
 
+void Diagnosis::look_at_slow() {
+  const MonoTime now = options_.eyes.now();
+  while (const auto due = watch_.take_due(now)) {
+    const auto session = sessions_.find(*due);
+    if (session != sessions_.end()) session->second->look(*due, now);
+  }
+  ledger_.set_looks(look_budget_.made(), look_budget_.skipped());
+}
+
+auto Diagnosis::flush_due() const -> std::optional<Nanos> {
+  const auto next = watch_.next();
+  return next ? std::optional(*next - options_.eyes.now()) : std::nullopt;
+}
+
 auto Diagnosis::flush() -> bool {
   const std::lock_guard lock(mutex_);
+  if (watch_.next()) look_at_slow();
   return !options_.exchanges || ledger_.exchanges() < *options_.exchanges;
 }
 

@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "diagnose/ledger.h"
+#include "diagnose/peer_watch.h"
 #include "diagnose/session_timeline.h"
 #include "event/session_key.h"
 
@@ -22,6 +23,8 @@ struct DiagnosisOptions {
   // Has a session acknowledge at once what the next so many reads of this leg take, for a proof; none: nothing is
   // proven that way. On the observer's thread.
   std::function<void(const SessionHandle&, LegName, unsigned reads)> acknowledge_at_once{};
+  // How it looks at the sockets of peers that are on this host, while their exchanges are slow.
+  PeerEyes eyes{};
 };
 
 // The events that a diagnosis must get, and the rings it reads.
@@ -35,6 +38,7 @@ class Diagnosis final : public event::Observer {
 
   void on_event(const event::Event& event, Nanos wall_offset) override;
   [[nodiscard]] auto flush() -> bool override;
+  [[nodiscard]] auto flush_due() const -> std::optional<Nanos> override;
 
   [[nodiscard]] auto report() const -> Report;
 
@@ -43,7 +47,12 @@ class Diagnosis final : public event::Observer {
   using Key = event::SessionKey;
   using KeyHash = event::SessionKeyHash;
 
+  void look_at_slow();
+
   DiagnosisOptions options_;
+  PeerWatch watch_;  // of the observer's thread alone, as is what follows
+  LookBudget look_budget_;
+  std::unordered_map<ProxyId, Address> upstreams_;  // that were reached last
   mutable std::mutex mutex_;
   Ledger ledger_;
   std::unordered_map<Key, std::unique_ptr<Session>, KeyHash> sessions_;  // those that live

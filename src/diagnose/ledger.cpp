@@ -29,6 +29,7 @@ void Ledger::add(const ToldVerdict& verdict) {
   CauseSum& sum = row(*verdict.cause, verdict.side, verdict.who);
   sum.certainty = std::max(sum.certainty, verdict.certainty);
   if (verdict.length > sum.longest.length) sum.longest = verdict;
+  if (sum.proof.empty()) sum.proof = verdict.proof;
   keep_if_worst(verdict);
   if (verdict.cause == &think_cause) return;  // its exchange adds it, whole
   ++sum.times;
@@ -75,6 +76,8 @@ auto Ledger::report() const -> Report {
                 .span = last_ > first_ ? last_ - first_ : Nanos{},
                 .exchange_time = exchange_time_,
                 .idle = idle_,
+                .looks = looks_,
+                .looks_skipped = looks_skipped_,
                 .missed = missed_,
                 .causes = {},
                 .worst = worst_};

@@ -25,6 +25,7 @@ struct ToldVerdict {
   std::string text;
   std::string fix;
   std::vector<Evidence> evidence;
+  std::string proof;        // what proves it, a clause; empty where nothing does
   std::string text_before;  // the stream at the cut; empty unless the pause is inside a message
   std::string text_behind;
 };
@@ -46,12 +47,14 @@ struct CauseSum {
 struct Report {
   std::uint64_t sessions = 0;
   std::uint64_t exchanges = 0;
-  Nanos span{};                    // from the first event to the last
-  Nanos exchange_time{};           // of all exchanges, and of connecting: what the shares are shares of
-  Nanos idle{};                    // between exchanges, of all sessions: client_think, which is in no share
-  std::uint64_t missed = 0;        // events that were not seen, as the ring was full
-  std::vector<CauseSum> causes;    // without client_think, by lost time, the largest first
-  std::vector<ToldVerdict> worst;  // the longest pauses, without client_think, the longest first
+  Nanos span{};                     // from the first event to the last
+  Nanos exchange_time{};            // of all exchanges, and of connecting: what the shares are shares of
+  Nanos idle{};                     // between exchanges, of all sessions: client_think, which is in no share
+  std::uint64_t looks = 0;          // at sockets of peers on this host
+  std::uint64_t looks_skipped = 0;  // that were left out, as there were too many
+  std::uint64_t missed = 0;         // events that were not seen, as the ring was full
+  std::vector<CauseSum> causes;     // without client_think, by lost time, the largest first
+  std::vector<ToldVerdict> worst;   // the longest pauses, without client_think, the longest first
 };
 
 // The sums, in bounded memory: at most `most_rows` rows and `most_worst` single verdicts.
@@ -70,6 +73,10 @@ class Ledger {
   void count_session() { ++sessions_; }
   void count_missed(std::uint64_t events) { missed_ += events; }
   void see(MonoTime now);
+  void set_looks(std::uint64_t made, std::uint64_t skipped) {
+    looks_ = made;
+    looks_skipped_ = skipped;
+  }
 
   [[nodiscard]] auto exchanges() const -> std::uint64_t { return exchanges_; }
   [[nodiscard]] auto report() const -> Report;
@@ -84,6 +91,8 @@ class Ledger {
   std::uint64_t sessions_ = 0;
   std::uint64_t exchanges_ = 0;
   std::uint64_t missed_ = 0;
+  std::uint64_t looks_ = 0;
+  std::uint64_t looks_skipped_ = 0;
   Nanos exchange_time_{};
   Nanos idle_{};
   MonoTime first_ = MonoTime::max();

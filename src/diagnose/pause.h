@@ -11,10 +11,12 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "diagnose/peer_state.h"
 #include "event/event.h"
 
 namespace weir::diagnose {
@@ -101,6 +103,10 @@ struct Pause {
   LegEvidence sink{};    // of the one to which they go
   std::optional<ConnectEvidence> connect{};
   std::span<const std::string> faults{};  // of Weir's, that came into force in the session; valid during the call
+
+  std::uint64_t asked = 0;        // bytes of the exchange's request that had come before it
+  std::vector<PeerLook> looks{};  // at the sockets of both peers while it lasted, if they are on this host
+  std::optional<PeerProcess> server_process{};  // at its end, if a look found it before
 
   [[nodiscard]] auto source_leg() const -> LegName { return source_of(direction); }
   [[nodiscard]] auto sink_leg() const -> LegName { return sink_of(direction); }

@@ -130,6 +130,12 @@ auto report_lines(const Report& report, std::size_t width) -> std::vector<std::s
                      format_duration(report.idle)),
          width);
   }
+  if (report.looks_skipped > 0) {
+    wrap(lines, "", 0,
+         fmt::format("{} at peers' own sockets were left out, as there were too many.",
+                     counted(report.looks_skipped, "look")),
+         width);
+  }
   if (report.missed > 0) {
     wrap(
         lines, "", 0,

@@ -130,11 +130,13 @@ void SessionTimeline::on_read(const event::ChunkRead& chunk, MonoTime now) {
   stream.add(text);
   stream.skip(chunk.uncopied);
   if (exchange_) exchange_->bytes.at(index(direction)) += chunk.size();
+  stream.read = chunk.offset + chunk.size();
   spend(Segment::reads, direction, now);
 }
 
 void SessionTimeline::on_written(const event::ChunkWritten& written, MonoTime now) {
   spend(Segment::passes, written.direction, now);
+  stream(written.direction).written = written.end_offset;
 }
 
 void SessionTimeline::on_counters(const std::shared_ptr<const event::LegCounters>& counters, MonoTime now) {
@@ -183,10 +185,17 @@ auto SessionTimeline::spend(Segment segment, Direction direction, MonoTime until
   if (until <= cursor_) return nullptr;
   const Nanos length = until - cursor_;
   const MonoTime begin = std::exchange(cursor_, until);
+  // A look behind the stretch's end, at which Weir had not read yet what ended it, says nothing of it.
+  std::erase_if(looks_, [until](const PeerLook& look) { return look.time > until; });
+  const auto looks = std::exchange(looks_, {});
+  const auto process = std::exchange(process_, std::nullopt);
   if (exchange_) exchange_->time.at(static_cast<std::size_t>(segment)) += length;
   if (length < least_pause) return nullptr;
   if (exchange_) exchange_->told.at(static_cast<std::size_t>(segment)) += length;
-  return &add_pause(segment, direction, begin);
+  Pause& pause = add_pause(segment, direction, begin);
+  pause.looks = looks;
+  pause.server_process = process;
+  return &pause;
 }
 
 // From `begin` until now, which is cursor_.
@@ -200,7 +209,35 @@ auto SessionTimeline::add_pause(Segment segment, Direction direction, MonoTime b
                                     .length = cursor_ - begin,
                                     .source = evidence_before(source_of(direction), begin),
                                     .sink = evidence_before(sink_of(direction), begin),
-                                    .faults = faults_});
+                                    .faults = faults_,
+                                    .asked = exchange_ ? exchange_->bytes.at(index(Direction::upstream)) : 0});
+}
+
+// --- looks ---
+
+auto SessionTimeline::open_stretch() const -> OpenStretch {
+  using What = OpenStretch::What;
+  OpenStretch open{.begin = cursor_, .what = exchange_ && !answered_ ? What::asked : What::quiet};
+  if (!connected_) open.what = What::connecting;
+  for (const Direction direction : {Direction::upstream, Direction::downstream}) {
+    const Stream& stream = streams_.at(index(direction));
+    if (stream.read > stream.written) {
+      open.what = What::blocked;
+      open.sink = sink_of(direction);
+    }
+  }
+  return open;
+}
+
+void SessionTimeline::add_look(PeerLook look) {
+  if (looks_.size() < most_looks && look.time >= cursor_) looks_.push_back(std::move(look));
+}
+
+auto SessionTimeline::seen_process() const -> std::optional<std::uint32_t> {
+  for (const PeerLook& look : looks_) {
+    if (look.leg == LegName::server && look.state.process) return look.state.process->pid;
+  }
+  return std::nullopt;
 }
 
 auto SessionTimeline::evidence_before(LegName leg, MonoTime begin) const -> LegEvidence {

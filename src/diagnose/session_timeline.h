@@ -22,6 +22,19 @@ struct Exchange {
   std::array<Nanos, segment_count> told{};  // of this, as pauses
 };
 
+// What a session waits for now, since its last event.
+struct OpenStretch {
+  enum class What : std::uint8_t {
+    connecting,
+    asked,    // all of a request that has come was passed on, and no byte of the response is here
+    blocked,  // bytes were read and not passed on
+    quiet,    // a response has begun, or nothing was asked
+  };
+  MonoTime begin{};
+  What what{};
+  LegName sink{};  // of blocked bytes
+};
+
 // Where what a session's time was spent on goes, in the order of time.
 class TimelineReader {
  public:
@@ -32,13 +45,23 @@ class TimelineReader {
 };
 
 // Makes pauses and exchanges of one session's events. It keeps nothing of the past but the exchange that is open and
-// at most two pauses, which wait for what the kernel says behind them: some 700 bytes, whatever the session sends.
+// at most two pauses, which wait for what the kernel says behind them: some 700 bytes, whatever the session sends; and
+// a few looks at its peers' sockets while it is slow.
 class SessionTimeline {
  public:
   SessionTimeline(ProxyId proxy, SessionNumber session, MonoTime began, TimelineReader& reader);
 
   // In the order of the session's times. Kinds that say nothing of time are passed over.
   void on_event(const event::Event& event);
+
+  [[nodiscard]] auto open_stretch() const -> OpenStretch;
+  // A look that was made in it, for the pause that comes of it.
+  void add_look(PeerLook look);
+  static constexpr std::size_t most_looks = 32;
+  // The server's process that the last look found; none: no look of the open stretch did.
+  [[nodiscard]] auto seen_process() const -> std::optional<std::uint32_t>;
+  // As it is now that the stretch has ended: before the event that ends it.
+  void set_process(PeerProcess process) { process_ = process; }
 
   [[nodiscard]] auto client() const -> const std::optional<Address>& { return client_; }
   [[nodiscard]] auto handle() const -> const std::optional<SessionHandle>& { return handle_; }
@@ -51,6 +74,8 @@ class SessionTimeline {
     std::uint64_t piece = 0;            // of these, since the last pause
     std::array<char, cut_text> tail{};  // the message's last bytes that were seen, at the end of the array
     std::size_t seen = 0;               // of these
+    std::uint64_t read = 0;             // bytes of the stream that were read, and passed on
+    std::uint64_t written = 0;
     void begin_message() { message = piece = seen = 0; }
     void add(std::string_view text);
     void skip(std::uint64_t bytes);  // that nobody has seen
@@ -97,7 +122,9 @@ class SessionTimeline {
   bool connected_ = false;
   ConnectEvidence connect_;
   std::vector<std::string> faults_;
-  std::vector<Pause> pauses_;  // wait for their counters
+  std::vector<Pause> pauses_;    // wait for their counters
+  std::vector<PeerLook> looks_;  // of the open stretch
+  std::optional<PeerProcess> process_;
 };
 
 }  // namespace weir::diagnose

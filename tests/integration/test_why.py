@@ -114,7 +114,7 @@ def test_a_server_that_answers_in_two_writes_is_told_from_a_client_that_asks_so(
         for _ in range(15):
             exchange(client, QUERY)
     split = cause(report_of(process), "split_write")
-    assert split["side"] == "server" and split["certainty"] == "likely" and split["times"] >= 10
+    assert split["side"] == "server" and split["certainty"] == "proven" and split["times"] >= 10
 
 
 def test_a_server_that_thinks_as_long_as_an_ack_is_delayed_is_no_split_write(why):

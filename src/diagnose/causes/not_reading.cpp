@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/duration.h"
-#include "diagnose/cause.h"
+#include "diagnose/peer_evidence.h"
 
 namespace weir::diagnose {
 
@@ -12,20 +12,26 @@ const CauseInfo not_reading_cause{
     .doc = "The receiver does not read: its window is full",
     .signals =
         "Bytes are not taken by the leg, and the kernel counted at least half of the time as limited by the "
-        "peer's window",
+        "peer's window. On the same host: the peer's own socket holds bytes that its process has not read",
     .look_alikes =
         "A window that is too small for the path (small_window): the peer reads, and the throughput is near "
         "window / round trip",
     .judge = [](const Pause& pause) -> std::optional<Finding> {
       if (pause.segment != Segment::passes) return std::nullopt;
       const Nanos full = pause.sink.grown_inside(&event::LegCounters::window_limited);
-      if (2 * full < pause.length) return std::nullopt;
+      const Nanos unread = lasted_from_begin(pause, pause.sink_leg(), is_unread);
+      if (!is_most(full, pause) && !is_most(unread, pause)) return std::nullopt;
       const std::uint32_t unsent = pause.sink.after ? pause.sink.after->unsent_bytes : 0;
+      const PeerLook* look = last_look(pause, pause.sink_leg());
       return Finding{.side = side_of(pause.sink_leg()),
-                     .certainty = Certainty::shown,
+                     .certainty = unread > Nanos{} ? Certainty::proven : Certainty::shown,
                      .text = "does not read what it is sent: its receive window is full",
                      .fix = "read on: the application is busy or blocked",
-                     .evidence = {{"window_full_ns", full.count()}, {"unsent", unsent}}};
+                     .evidence = {{"window_full_ns", full.count()}, {"unsent", unsent}},
+                     .proof = unread == Nanos{} ? ""
+                                                : fmt::format("{} into it {} bytes lay unread in the {}'s own socket",
+                                                              format_duration(unread), look->state.receive_queue,
+                                                              to_string(pause.sink_leg()))};
     }};
 
 }  // namespace weir::diagnose

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/duration.h"
-#include "diagnose/cause.h"
+#include "diagnose/peer_evidence.h"
 
 namespace weir::diagnose {
 
@@ -20,7 +20,8 @@ const CauseInfo own_lag_cause{
         return std::nullopt;
       }
       const Nanos full = pause.sink.grown(&event::LegCounters::window_limited).value_or(Nanos{});
-      if (pause.segment == Segment::passes && 2 * full >= pause.length) return std::nullopt;
+      const Nanos unread = lasted_from_begin(pause, pause.sink_leg(), is_unread);
+      if (pause.segment == Segment::passes && (is_most(full, pause) || is_most(unread, pause))) return std::nullopt;
       return Finding{.side = Side::weir,
                      .certainty = Certainty::shown,
                      .text = "was late itself: its host is busy, or a view holds it up",

@@ -52,6 +52,13 @@ class Story {
     counters(LegName::client);
     return counters(LegName::server);
   }
+  // The kernel's addresses of both legs.
+  auto connected() -> Story& {
+    event::LegsConnected legs;
+    legs.legs.at(index(LegName::client)) = {ip("10.0.0.1", 8888), client};
+    legs.legs.at(index(LegName::server)) = {ip("10.0.0.1", 50000), server};
+    return tell(std::make_shared<const event::LegsConnected>(legs));
+  }
   // Bytes come from one side, are read after `lag`, and passed on after `held`; the kernel counts a segment.
   auto sends(LegName from, std::string_view bytes, Nanos lag = {}, Nanos held = {}) -> Story& {
     const Direction direction = direction_from(from);
@@ -95,6 +102,9 @@ class Story {
     now.leg = leg;
     return tell(std::make_shared<const event::LegCounters>(now));
   }
+
+  [[nodiscard]] auto now() const -> MonoTime { return now_; }
+  [[nodiscard]] auto bytes(std::string_view text) -> Slice { return blocks_.copy(std::as_bytes(std::span(text))); }
 
   Address client = ip("10.0.0.7", 40000);
   Address server = ip("10.0.0.9", 5432);

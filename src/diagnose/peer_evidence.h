@@ -1,0 +1,54 @@
+// What rules ask of the looks at a peer's socket that fell into a pause.
+#pragma once
+
+#include <algorithm>
+
+#include "diagnose/cause.h"
+#include "diagnose/peer_state.h"
+
+namespace weir::diagnose {
+
+// States of a socket, of which a rule asks how long they lasted.
+[[nodiscard]] inline auto is_not_accepted(const PeerState& state) -> bool {
+  return state.kind == PeerState::Kind::connected && state.inode == 0;
+}
+[[nodiscard]] inline auto is_unread(const PeerState& state) -> bool {
+  return state.kind == PeerState::Kind::connected && state.inode != 0 && state.receive_queue > 0;
+}
+// All that came was read, and nothing waits to be sent.
+[[nodiscard]] inline auto is_at_work(const PeerState& state) -> bool {
+  return state.kind == PeerState::Kind::connected && state.inode != 0 && state.receive_queue == 0 &&
+         state.send_queue == 0;
+}
+// The listener has no place for one more connection, and of this one there is no socket.
+[[nodiscard]] inline auto is_refused_a_place(const PeerState& state) -> bool {
+  if (state.kind == PeerState::Kind::listening) return state.receive_queue > state.send_queue;
+  return state.kind == PeerState::Kind::opening && state.accept_queue && *state.accept_queue > state.accept_limit;
+}
+[[nodiscard]] inline auto is_held_by_nagle(const PeerState& state) -> bool {
+  return state.holds_back() && state.unacknowledged > 0;
+}
+[[nodiscard]] inline auto is_corked(const PeerState& state) -> bool {
+  return state.holds_back() && state.unacknowledged == 0;
+}
+
+// The last look at this peer; null: none fell into the pause.
+[[nodiscard]] auto last_look(const Pause& pause, LegName leg) -> const PeerLook*;
+// The first of the looks at this peer from which on all were so; null: the last was not.
+[[nodiscard]] auto first_look_to_end(const Pause& pause, LegName leg, bool (*is)(const PeerState&)) -> const PeerLook*;
+// How long it was so for certain, of a state that comes at the pause's end if at all: from the first look that saw it,
+// if all behind it saw it too, to the end.
+[[nodiscard]] auto lasted_to_end(const Pause& pause, LegName leg, bool (*is)(const PeerState&)) -> Nanos;
+// The same of a state that stands at the pause's begin if at all: from there to the last look that saw it, if all
+// before it saw it too.
+[[nodiscard]] auto lasted_from_begin(const Pause& pause, LegName leg, bool (*is)(const PeerState&)) -> Nanos;
+// How long the server's process could run and had no CPU, from the first look that found it to the pause's end; none:
+// it is not known.
+[[nodiscard]] auto waited_for_cpu(const Pause& pause) -> std::optional<Nanos>;
+// Is it what the pause was for the most part?
+[[nodiscard]] inline auto is_most(Nanos part, const Pause& pause) -> bool { return 2 * part >= pause.length; }
+
+// What the look saw, as values.
+void add_look(std::vector<Evidence>& evidence, const Pause& pause, const PeerLook& look);
+
+}  // namespace weir::diagnose
