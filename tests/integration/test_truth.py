@@ -4,9 +4,13 @@ Causes without a rule are listed, not passed over: their scenarios are expected 
 the rules that there are, so that who writes a rule moves its cause.
 """
 
+import os
 import re
+import socket
+import struct
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -17,6 +21,7 @@ sys.path.insert(0, str(TRUTH))
 
 import scenarios  # noqa: E402,F401
 from scenario import SCENARIOS  # noqa: E402
+from truth_scene import Exchange, Process, Scene, ask, nodelay, plain_answer, receive, serve  # noqa: E402
 
 QUICK = [name for name, each in SCENARIOS.items() if each.quick]
 
@@ -73,3 +78,63 @@ def test_a_cause_that_was_provoked_is_told(name):
     if not said[1].startswith("right") and (untold or name in NOT_YET_RIGHT):
         pytest.xfail(f"not yet told: {NOT_YET_RIGHT.get(name) or ', '.join(sorted(untold))}; {said[1]}")
     assert said[1].startswith("right"), said[1]
+
+
+def over_a_path(folder, told, *arguments):
+    """What `told(scene, connection)` returns of a connection over the emulated path, with a server behind it that answers
+    each KB with another; in a process of its own, which moves into a network of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to make a network namespace")
+
+    def play():
+        scene = Scene(BINARY, folder, "server")
+        try:
+            listener = scene.listen()
+            scene.start("server", serve, listener, [Exchange(1000, 1000)] * 1000, plain_answer)
+            scene.address = listener.getsockname()
+            with scene.connect() as connection:
+                nodelay(connection)
+                return told(scene, connection, *arguments)
+        finally:
+            scene.close()
+    return Process(play, ()).result()
+
+
+def retransmits(connection):
+    return struct.unpack_from("I", connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 100)[0]
+
+
+def times_of(scene, count):
+    return ask(scene, [Exchange(1000, 1000)] * count)
+
+
+def test_the_emulated_path_is_as_long_as_it_is_told(tmp_path):
+    for delay in (0.0, 0.005, 0.02):
+        def told(scene, _, delay=delay):
+            scene.link.set(delay=delay)
+            return min(times_of(scene, 20))
+        took = over_a_path(tmp_path, told)
+        assert 2 * delay <= took < 2 * delay + 0.002, f"{took * 1e3:.2f} ms"
+
+
+def test_the_emulated_path_loses_what_it_is_told_to_lose_and_no_more(tmp_path):
+    def told(scene, connection):
+        for _ in range(3):
+            connection.sendall(b"x" * 1000)
+            receive(connection, 1000)
+        scene.link.drop("from_weir", kind="data", nth=2)
+        for _ in range(4):
+            connection.sendall(b"x" * 1000)
+            receive(connection, 1000)
+        return [scene.link.counts()["dropped"], retransmits(connection)]
+    assert over_a_path(tmp_path, told) == [[1, 0], 1]
+
+
+def test_the_emulated_path_is_as_wide_as_it_is_told(tmp_path):
+    def told(scene, connection):
+        scene.link.set(rate=4e6, queue=1_000_000)
+        begin = time.monotonic()
+        connection.sendall(b"x" * 100_000)
+        receive(connection, 100_000)
+        return time.monotonic() - begin
+    assert 0.2 <= over_a_path(tmp_path, told) < 1.0, "100 kB at 4 Mbit/s"

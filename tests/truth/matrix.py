@@ -73,10 +73,11 @@ def healthy(judgements):
     """False verdicts of healthy exchanges."""
     lines = []
     for busy in (False, True):
-        runs = [each for each in played(judgements) if not SCENARIOS[each.scenario].cause and each.busy == busy]
+        runs = [each for each in played(judgements)
+                if not SCENARIOS[each.scenario].cause and (each.busy or each.strained) == busy]
         exchanges, false = sum(each.exchanges for each in runs), sum(each.false_verdicts for each in runs)
         if exchanges:
-            lines.append(f"- {'busy' if busy else 'idle'} machine: {false} wrong verdicts of {exchanges:,} healthy exchanges "
+            lines.append(f"- {'busy machine' if busy else 'CPUs to spare'}: {false} wrong verdicts of {exchanges:,} healthy exchanges "
                          f"({1e6 * false / exchanges:,.1f} in a million; the limit is 1)")
     return lines or ["- no healthy exchange was made"]
 
@@ -84,8 +85,10 @@ def healthy(judgements):
 def describe(judgements, about):
     lines = ["# What `weir why` tells of causes provoked on purpose", "",
              "Written by `tests/truth/run --result`; see [README.md](README.md).", "",
-             f"{about['date']}, commit {about['commit']}, kernel {about['kernel']}, {about['cpus']} CPUs: {about['scenarios']} "
-             f"scenarios, {about['runs']} runs each, {about['seconds']} s.", "",
+             f"{about['date']}, commit {about['commit']}, kernel {about['kernel']}, {about['cpus']} CPUs, "
+             f"load {about['load']}, nice {about['nice']}: {about['scenarios']} scenarios, {about['runs']} runs each, "
+             f"{about['seconds']} s. {sum(each.strained for each in judgements)} runs in which processes waited for a CPU "
+             "for most of the time.", "",
              "| certainty | told | of it true | precision | done | of it told | recall | limit |", "|---|---|---|---|---|---|---|---|"]
     for name, it in scores(judgements).items():
         lines.append(f"| {name} | {it['claims']} | {it['true']} | {part(it['true'], it['claims']):.3f} | {it['runs']} | "

@@ -144,10 +144,10 @@ class Scene:
         self.processes.append(process)
         return process
 
-    def listen(self, backlog=128, **buffers):
-        """The server's listening socket. `buffers`: receiving, sending, in bytes."""
+    def listen(self, backlog=128, leg="server", **buffers):
+        """The listening socket of that leg's peer. `buffers`: receiving, sending, in bytes."""
         home = None
-        if self._network_of("server") is not None:
+        if self._network_of(leg) is not None:
             home = namespaces.current_network()
             namespaces.enter(self.far)
         try:
@@ -196,11 +196,18 @@ class Scene:
         self.address = (host, int(found[1]))
 
     def stop_weir_for(self, seconds):
-        """SIGSTOP, and SIGCONT after that time, from a thread of the caller; returns when it has stopped."""
+        """SIGSTOP, and SIGCONT after that time, from a thread of the caller; returns when it has stopped. What is
+        returned says, behind that, how long it really was."""
         os.kill(self.weir.pid, signal.SIGSTOP)
         while not all(_state(task) == "T" for task in Path(f"/proc/{self.weir.pid}/task").iterdir()):
             time.sleep(0.0005)
-        threading.Timer(seconds, os.kill, (self.weir.pid, signal.SIGCONT)).start()
+        times = [time.monotonic()]
+
+        def go_on():
+            times.append(time.monotonic())
+            os.kill(self.weir.pid, signal.SIGCONT)
+        threading.Timer(seconds, go_on).start()
+        return lambda: times[1] - times[0]
 
     def weir_ran_or_waited(self):
         """Seconds that Weir's threads ran or waited for a CPU so far."""

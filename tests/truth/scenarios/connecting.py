@@ -299,7 +299,8 @@ class InPieces:
 def tls_flight_split(scene, draw):
     context, cut = contexts(0)[0], draw.randint(5, 40)
     told, _ = tls_talk(scene, draw, draw.randint(5, 8), plan(draw, draw.randint(3, 5)), serving=as_it_is,
-                       most=draw.choice((ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)), accept=lambda connection: InPieces(connection, context, cut))
+                       most=draw.choice((ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)),
+                       accept=lambda connection: InPieces(connection, context, cut))
     return Truth(want([each[0] for each in told], 0.03, 3), len(told) * 4)
 
 

@@ -52,17 +52,19 @@ def hard_at_work(scene, server, clients, command):
 def redis_benchmark(scene, draw):
     with Redis() as server:
         clients, size = draw.choice((1, 4, 20)), str(draw.choice((3, 64, 1000, 8000)))
-        return hard_at_work(scene, server, clients, ["redis-benchmark", "-h", "127.0.0.1", "-q", "-t", "get,set,incr,lpush,rpop",
-                                                     "-n", "6000", "-c", str(clients), "-d", size])
+        return hard_at_work(scene, server, clients,
+                            ["redis-benchmark", "-h", "127.0.0.1", "-q", "-t", "get,set,incr,lpush,rpop", "-n", "2000", "-c",
+                             str(clients), "-d", size])
 
 
 def pgbench(scene, draw):
     with PostgreSQL() as server:
-        subprocess.run(["pgbench", "-h", "127.0.0.1", "-p", str(server.port), "-U", "postgres", "-i", "-q", "postgres"], check=True,
-                       capture_output=True)
+        subprocess.run(["pgbench", "-h", "127.0.0.1", "-p", str(server.port), "-U", "postgres", "-i", "-q", "postgres"],
+                       check=True, capture_output=True)
         clients = draw.choice((1, 2, 8))
-        return hard_at_work(scene, server, clients, ["pgbench", "-h", "127.0.0.1", "-U", "postgres", "-n", "-S", "-c", str(clients),
-                                                     "-t", "2000", "-M", draw.choice(("simple", "prepared")), "postgres"])
+        return hard_at_work(scene, server, clients,
+                            ["pgbench", "-h", "127.0.0.1", "-U", "postgres", "-n", "-S", "-c", str(clients), "-t", "2000", "-M",
+                             draw.choice(("simple", "prepared")), "postgres"])
 
 
 def wrk(scene, draw):

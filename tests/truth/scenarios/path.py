@@ -1,10 +1,12 @@
 """What the path does: losses, queues, windows and slow starts, over the emulated link."""
 
+import os
 import socket
 import time
 
 from scenario import Truth, both_sides, scenario
-from truth_scene import NotProvoked, ask, excess, nodelay, plain_answer, plain_send, plan, receive, serve, talk, text
+from truth_scene import (NotProvoked, ask, excess, nodelay, plain_answer, plain_send, plan, receive, serve, talk,
+                         text)
 
 from .shape import want
 
@@ -35,6 +37,8 @@ def peer_loss(scene, draw, side):
             scene.link.drop("to_weir", kind="data", nth=2, at_least=FULL)
         plain_send(connection, exchange)
     times = talk(scene, exchanges, send=send)
+    if scene.link.counts()["dropped"][1] < len(lossy):
+        raise NotProvoked(f"of {len(lossy)} packets {scene.link.counts()['dropped'][1]} were lost")
     healthy = min(times[1:])
     return Truth(excess([each - healthy for each in times[4:]], round_trip / 4), len(times), round_trip)
 
@@ -56,7 +60,7 @@ def loss_server(scene, draw):
 @scenario("loss.client", "loss", "path.client", link="client", certainty="shown", quick=True, also=("think",))
 def loss_client(scene, draw):
     """A lone response is lost behind Weir: the client cannot go on."""
-    exchanges, round_trip = far_plan(scene, draw, draw.randint(8, 11), pause=(0.0, 0.001))
+    exchanges, round_trip = far_plan(scene, draw, draw.randint(8, 11), reply=(20, 1300), pause=(0.0, 0.001))
     lossy = set(range(3, len(exchanges), 2))
 
     def send(connection, exchange):
@@ -78,11 +82,11 @@ def loss_tail(scene, draw):
             scene.link.drop("from_weir", kind="data", nth=5)
         plain_send(connection, exchange)
     times = talk(scene, exchanges, send=send)
-    return Truth(excess([each - min(times) for each in times], 0.02), len(times), round_trip, (0.5, 1.5))
+    return Truth(want([each - min(times) for each in times], 0.02, 2), len(times), round_trip, (0.5, 1.5))
 
 
 def reply_is_lost(scene, draw, think):
-    exchanges, round_trip = far_plan(scene, draw, draw.randint(8, 10), think=think)
+    exchanges, round_trip = far_plan(scene, draw, draw.randint(8, 10), reply=(20, 1300), think=think)
     lossy = set(range(4, len(exchanges), 2))
 
     def answer(connection, exchange):
@@ -109,7 +113,7 @@ def undecided(scene, draw):
 
 @both_sides("path_gone", path=True, certainty="shown", also=("think",), tolerance=(0.6, 1.4))
 def path_gone(scene, draw, side):
-    exchanges, round_trip = far_plan(scene, draw, draw.randint(4, 6), think=(0.03, 0.05))
+    exchanges, round_trip = far_plan(scene, draw, draw.randint(4, 6), reply=(20, 1300), think=(0.03, 0.05))
     gone = draw.uniform(1.2, 2.5)
 
     def answer(connection, exchange):
@@ -185,22 +189,24 @@ def small_window(scene, draw, side):
     return Truth(sum(times), len(times), round_trip)
 
 
-@scenario("window_update_lost", side=("path.server", "server"), link="server", certainty="shown",
-          also=("not_reading", "think"), tolerance=(0.4, 1.8))
-def window_update_lost(scene, draw):
-    """The server reads on after a while, and the packets that say so are lost: Weir's kernel asks by its own timer."""
-    exchanges, round_trip = far_plan(scene, draw, 3, (0.005, 0.012), request=(60_000, 90_000))
+@both_sides("window_update_lost", path=True, certainty="shown", also=("not_reading", "think"), tolerance=(0.2, 2.0),
+            sides={"server": ("path.server", "server"), "client": ("path.client", "client")})
+def window_update_lost(scene, draw, side):
+    """The peer reads on after a while, and the packets that say so are lost: Weir's kernel asks by its own timer."""
+    exchanges, round_trip = far_plan(scene, draw, 3, (0.005, 0.012))
+    bulky(draw, exchanges, "request" if side == "server" else "reply", (60_000, 90_000))
     waits = draw.uniform(0.3, 0.5)
-    taken = []
 
-    def take(connection, exchange):
+    def take(connection, size):
         time.sleep(waits)
         scene.link.drop("to_weir", kind="ack", count=2)
-        receive(connection, exchange.request)
+        receive(connection, size)
         scene.link.deliver()
-        taken.append(exchange)
-    times = talk(scene, exchanges, take_request=take, server_buffers={"receiving": 8192})
-    return Truth(want([each - waits for each in times], 0.1, 2), len(times), round_trip, (0.2, 2.0))
+    if side == "server":
+        times = talk(scene, exchanges, take_request=lambda c, e: take(c, e.request), server_buffers={"receiving": 8192})
+    else:
+        times = talk(scene, exchanges, take_reply=lambda c, e: take(c, e.reply), client_buffers={"receiving": 8192})
+    return Truth(want([each - waits for each in times], 0.1, 2), len(times), round_trip)
 
 
 @both_sides("small_send_buffer", far=True, quick=True, also=("think",), tolerance=(0.5, 1.4))
@@ -254,6 +260,11 @@ def slow_start_client(scene, draw):
     return cold_sessions(scene, draw, "reply")
 
 
+@scenario("slow_start.client_request", "slow_start", ("path.client", "client"), link="client", **COLD)
+def slow_start_client_request(scene, draw):
+    return cold_sessions(scene, draw, "request")
+
+
 def idle_then_bulk(scene, draw, direction):
     exchanges, round_trip = far_plan(scene, draw, draw.randint(10, 12), (0.008, 0.015), pause=(0.0, 0.001))
     bulky(draw, exchanges, direction, (150_000, 300_000))
@@ -277,47 +288,45 @@ def slow_start_after_idle_reply(scene, draw):
     return idle_then_bulk(scene, draw, "reply")
 
 
+@scenario("slow_start_after_idle.client", side=("path.client", "client", "weir"), link="client", tolerance=(0.3, 2.5),
+          also=("think", "slow_start"))
+def slow_start_after_idle_client(scene, draw):
+    return idle_then_bulk(scene, draw, "reply")
+
+
 # -- queues and rates --------------------------------------------------------------------------------------
 
 
-@scenario("path_queue", side="path.server", link="server", tolerance=(0.5, 1.5), also=("think",))
-def path_queue(scene, draw):
+@both_sides("path_queue", path=True, tolerance=(0.5, 1.5), also=("think", "loss", "peer_loss"))
+def path_queue(scene, draw, side):
     """A transfer beside Weir fills the queue in front of the path; small exchanges wait in it."""
     exchanges, round_trip = far_plan(scene, draw, 40, (0.005, 0.01), request=(20, 200), reply=(20, 200))
     scene.link.set(rate=draw.uniform(8e6, 15e6), queue=draw.randint(50_000, 90_000))
     for each in exchanges[15:]:
         each.pause = 0.02
     exchanges[15].pause = 0.3
-    bulk = scene.listen()
+    bulk = scene.listen(leg=side)
+    begin, begins = os.pipe()
 
-    def drain(listener):
-        connection, _ = listener.accept()
+    def drain():
+        connection, _ = bulk.accept()
         while connection.recv(1 << 16):
             pass
 
     def flood():
+        os.read(begin, 1)
         with socket.create_connection(bulk.getsockname()) as connection:
             while True:
                 connection.sendall(text(1 << 16))
-    scene.start("server", drain, bulk)
+    scene.start(side, drain)
+    scene.start("near", flood)
 
     def send(connection, exchange):
         if exchange is exchanges[15]:
-            send.flood = scene.start("client", flood)
+            os.write(begins, b"!")
             time.sleep(0.7)
         plain_send(connection, exchange)
-    send.flood = None
-
-    def ask_beside():
-        try:
-            return ask(scene, exchanges, send)
-        finally:
-            if send.flood:
-                send.flood.end()
-    listener = scene.listen()
-    scene.start("server", serve, listener, exchanges, plain_answer)
-    scene.start_weir(listener)
-    times = scene.start("client", ask_beside).result()[16:]
+    times = talk(scene, exchanges, send=send)[16:]
     return Truth(want([each - round_trip for each in times], round_trip, 12), len(exchanges), round_trip)
 
 
@@ -329,8 +338,8 @@ def capped(scene, draw, direction):
     return Truth(sum(times), len(times), round_trip)
 
 
-CAPPED = {"tolerance": (0.5, 1.3), "also": ("think", "slow_start", "path_queue", "congestion", "big_answer", "peer_loss",
-                                           "loss")}
+CAPPED = {"tolerance": (0.5, 1.3),
+          "also": ("think", "slow_start", "path_queue", "congestion", "big_answer", "peer_loss", "loss")}
 
 
 @scenario("rate_cap.request", "rate_cap", "path.server", link="server", **CAPPED)
