@@ -1,6 +1,5 @@
 """Nothing is slow here but what thinks: every other verdict is wrong."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,16 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "integration"))
 from private_servers import Nginx, PostgreSQL, Redis  # noqa: E402
 
 
-def busy(scene):
-    for _ in range(len(os.sched_getaffinity(0))):
-        scene.start("server", burn)
-
-
-def burn():
-    while True:
-        pass
-
-
+@scenario("healthy.plain", (), quick=True)
 def plain(scene, draw):
     exchanges = []
     for _ in range(8):
@@ -29,17 +19,6 @@ def plain(scene, draw):
         exchanges += plan(draw, 100, request=(1, size), reply=(1, size), pause=(0.0, 0.0003))
     times = talk(scene, exchanges)
     return Truth(0.0, len(times))
-
-
-@scenario("healthy.plain", (), quick=True)
-def plain_idle(scene, draw):
-    return plain(scene, draw)
-
-
-@scenario("healthy.plain.busy", (), alone=True)
-def plain_busy(scene, draw):
-    busy(scene)
-    return plain(scene, draw)
 
 
 def hard_at_work(scene, server, clients, command):
@@ -79,8 +58,4 @@ def wrk(scene, draw):
 
 for _name, _play, _needs in (("redis_benchmark", redis_benchmark, "redis-server"), ("pgbench", pgbench, "pgbench"),
                              ("wrk", wrk, "wrk")):
-    def _under_load(scene, draw, play=_play):
-        busy(scene)
-        return play(scene, draw)
     scenario(f"healthy.{_name}", (), needs=_needs, alone=True)(_play)
-    scenario(f"healthy.{_name}.busy", (), needs=_needs, alone=True)(_under_load)

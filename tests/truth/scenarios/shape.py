@@ -36,8 +36,9 @@ def split_plan(draw, count, side):
     return exchanges
 
 
-def split_talk(scene, draw, side, *options):
-    exchanges = split_plan(draw, draw.randint(12, 30), side)
+def split_talk(scene, draw, side, *options, count=(30, 45)):
+    """So many exchanges that Weir's proof, which takes some of them, is made."""
+    exchanges = split_plan(draw, draw.randint(*count), side)
     if side == "client":
         return talk(scene, exchanges, *options, asking=as_it_is, send=lambda c, e: in_two(c, e.request, e.cut))
     return talk(scene, exchanges, *options, serving=as_it_is, answer=lambda c, e: in_two(c, e.reply, e.cut))
@@ -59,7 +60,7 @@ def split_write_far(scene, draw, side):
 
 @both_sides("split_write.unproved")
 def split_write_unproved(scene, draw, side):
-    times = split_talk(scene, draw, side, "--no-proof")
+    times = split_talk(scene, draw, side, "--no-proof", count=(12, 20))
     return Truth(want(times, 0.03, 8), len(times))
 
 

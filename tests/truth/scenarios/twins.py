@@ -116,6 +116,33 @@ def not_reading_long(scene, draw):
     return Truth(pause * len(times), len(times), round_trip)
 
 
+@scenario("standstill.mid_reply", ("standstill", "think", "unknown"), "server", tolerance=(0.4, 1.6), quick=True,
+          never=(SPLIT, ("cork", "likely")))
+def stopped_in_the_middle(scene, draw):
+    """A reply in many small pieces; in the middle of it the server stands still, once."""
+    stop = draw.uniform(0.1, 0.2)
+    exchanges = plan(draw, 4, reply=(50_000, 60_000))
+
+    def in_drops(connection, exchange):
+        for begin in range(0, exchange.reply, 1000):
+            connection.sendall(text(min(1000, exchange.reply - begin)))
+            time.sleep(0.0005)
+            if begin == 20_000:
+                time.sleep(stop)
+    times = talk(scene, exchanges, answer=in_drops)
+    return Truth(stop * len(times), len(times))
+
+
+@scenario("think.first_over_tls", "think", "server", also=("tls_handshake",), tolerance=(0.6, 1.5), quick=True,
+          never=(("tls_tickets", "likely"), SPLIT))
+def think_first_over_tls(scene, draw):
+    """The first exchange of each TLS connection takes 40 ms because the server thinks; no ticket waits for an ACK."""
+    exchanges = plan(draw, 4)
+    exchanges[0].think = draw.uniform(0.04, 0.044)
+    told, _ = tls_talk(scene, draw, draw.randint(5, 8), exchanges)
+    return Truth(sum(each[1] for each in told), len(told) * 4)
+
+
 @scenario("think.independent", side="server", quick=True)
 def think_independent(scene, draw):
     """Many at once, each with a time of its own."""
