@@ -20,7 +20,9 @@ TRUTH = REPOSITORY / "tests" / "truth"
 sys.path.insert(0, str(TRUTH))
 
 import scenarios  # noqa: E402,F401
-from scenario import SCENARIOS  # noqa: E402
+from judging import judge  # noqa: E402
+from matrix import below_limits, matrix, scores  # noqa: E402
+from scenario import SCENARIOS, Truth  # noqa: E402
 from truth_scene import Exchange, Process, Scene, ask, nodelay, plain_answer, receive, serve  # noqa: E402
 
 QUICK = [name for name, each in SCENARIOS.items() if each.quick]
@@ -78,6 +80,40 @@ def test_a_cause_that_was_provoked_is_told(name):
     if not said[1].startswith("right") and (untold or name in NOT_YET_RIGHT):
         pytest.xfail(f"not yet told: {NOT_YET_RIGHT.get(name) or ', '.join(sorted(untold))}; {said[1]}")
     assert said[1].startswith("right"), said[1]
+
+
+def judged(name, *causes, lost=1.0, busy=False):
+    """A run of that scenario that lost so much; `causes`: (cause, side, certainty, seconds) of a report."""
+    report = {"exchanges": 20, "idle_ns": 0, "undecided": [], "unknown": {"times": 0, "lost_ns": 0},
+              "causes": [{"cause": cause, "side": side, "certainty": certainty, "times": 1, "lost_ns": int(seconds * 1e9)}
+                         for cause, side, certainty, seconds in causes]}
+    return judge(SCENARIOS[name], Truth(lost, 20), report, 1, busy)
+
+
+def test_a_run_is_right_by_its_cause_its_side_and_its_time():
+    right = judged("split_write.client", ("split_write", "client", "proven", 0.9), ("think", "server", "likely", 0.1))
+    assert right.right and right.strong and right.told == "split_write" and not right.note
+    assert not judged("split_write.client", ("split_write", "client", "likely", 0.9)).strong
+    assert judged("split_write.client", ("split_write", "server", "proven", 0.9)).told == "split_write (other side)"
+    assert judged("split_write.client", ("split_write", "client", "proven", 0.2)).told == "nothing"
+    assert judged("split_write.client", ("split_write", "client", "proven", 0.5)).told == "split_write (other time)"
+    assert judged("split_write.client", ("cork", "client", "shown", 0.9)).told == "cork"
+
+
+def test_what_is_claimed_beside_the_truth_counts_against_precision():
+    both = judged("split_write.client", ("split_write", "client", "proven", 0.9), ("loss", "path.client", "shown", 0.5))
+    assert both.right and [claim[3] for claim in both.claims] == [True, False]
+    assert scores([both])["proven and shown"] == {"claims": 2, "true": 1, "runs": 1, "found": 1}
+    assert below_limits([both]) and not below_limits([judged("think.server", ("think", "server", "likely", 1.0))])
+    assert judged("drip.paused.client", ("split_write", "client", "shown", 1.0)).told == "split_write", "never"
+    assert judged("drip.paused.client", ("split_write", "client", "likely", 1.0)).right
+
+
+def test_a_healthy_run_is_one_without_a_verdict():
+    assert judged("healthy.plain", ("think", "server", "likely", 1.0), lost=0.0).told == "healthy"
+    wrong = judged("healthy.plain", ("loss", "path.client", "shown", 0.1), lost=0.0)
+    assert wrong.told == "loss" and wrong.false_verdicts == 1 and wrong.exchanges == 20
+    assert [line.split()[-1] for line in matrix([wrong])[:2]] == ["2", "1"], "in the column of what was told"
 
 
 def over_a_path(folder, told, *arguments):

@@ -1,3 +1,3 @@
 """All scenarios: importing this registers them."""
 
-from . import connecting, crowd, healthy, path, shape, twins  # noqa: F401
+from . import connecting, crowd, healthy, path, real, shape, twins  # noqa: F401
