@@ -101,6 +101,12 @@ auto SettingOptions::apply(proxy::ProxyRules& rules) const -> Result<void> {
   return {};
 }
 
+auto SettingOptions::first_given() const -> std::string {
+  if (!timeouts_.empty()) return "--timeout";
+  const auto found = std::ranges::find_if(values_, [](const auto& value) { return !value.second.empty(); });
+  return found == values_.end() ? "" : option_name(*found->first);
+}
+
 auto SettingOptions::given(std::string_view setting) const -> bool {
   const auto found = values_.find(proxy::find_setting(setting));
   return found != values_.end() && !found->second.empty();

@@ -18,6 +18,8 @@ class SettingOptions {
   // Sets what was given. The error begins with the option.
   [[nodiscard]] auto apply(proxy::ProxyRules& rules) const -> Result<void>;
   [[nodiscard]] auto given(std::string_view setting) const -> bool;
+  // The first option that was given, such as "--timeout"; empty: none was.
+  [[nodiscard]] auto first_given() const -> std::string;
 
  private:
   std::vector<std::string> timeouts_;

@@ -17,7 +17,8 @@
 #include "cli/setting_options.h"
 #include "cli/terminal_width.h"
 #include "cli/usage_error.h"
-#include "control/diagnosis_json.h"
+#include "cli/why_files.h"
+#include "cli/why_report.h"
 #include "diagnose/diagnosis.h"
 #include "diagnose/report.h"
 #include "engine/engine.h"
@@ -27,12 +28,11 @@
 namespace weir::cli {
 namespace {
 
-constexpr int exit_slow = 3;
-
 struct WhyArguments {
   std::string listen;
   std::string upstream;
   bool upstream_given = false;
+  std::vector<std::string> more_files;
   SettingOptions settings;
   std::vector<std::string> faults;
   std::string end_after;
@@ -51,8 +51,43 @@ struct WhyPlan {
   std::optional<Nanos> fail_over;
 };
 
+auto read_duration(const char* option, const std::string& text) -> Result<std::optional<Nanos>> {
+  if (text.empty()) return std::optional<Nanos>();
+  const auto parsed = in_option(option, parse_duration(text));
+  if (!parsed) return tl::make_unexpected(parsed.error());
+  return std::optional(*parsed);
+}
+
+// Of what was asked, what a capture cannot do: it is over already. Empty: nothing.
+auto only_live(const WhyArguments& arguments) -> std::string {
+  if (!arguments.faults.empty()) return "--fault";
+  if (!arguments.end_after.empty()) return "--for";
+  if (arguments.exchanges) return "--exchanges";
+  if (arguments.once) return "--once";
+  if (arguments.no_proof) return "--no-proof";
+  if (arguments.ready_fd) return "--ready-fd";
+  return arguments.settings.first_given();
+}
+
+// The captures that LISTEN and the words behind it name.
+auto make_files(const WhyArguments& arguments) -> Result<WhyFiles> {
+  if (const std::string option = only_live(arguments); !option.empty()) {
+    return failure(fmt::format("{} is for a live service, and {} is a capture", option, arguments.listen));
+  }
+  WhyFiles files{.names = {arguments.listen}, .fail_over = {}, .json = arguments.json};
+  if (arguments.upstream_given) files.names.push_back(arguments.upstream);
+  files.names.insert(files.names.end(), arguments.more_files.begin(), arguments.more_files.end());
+  const auto fail_over = read_duration("--fail-over", arguments.fail_over);
+  if (!fail_over) return tl::make_unexpected(fail_over.error());
+  files.fail_over = *fail_over;
+  return files;
+}
+
 auto make_plan(const WhyArguments& arguments) -> Result<WhyPlan> {
   WhyPlan plan;
+  if (!arguments.more_files.empty() || (arguments.upstream_given && is_capture_word(arguments.upstream))) {
+    return failure(fmt::format("{} is no capture: give LISTEN and UPSTREAM, or captures alone", arguments.listen));
+  }
   const auto ends =
       parse_ends(arguments.listen, arguments.upstream_given ? std::optional(arguments.upstream) : std::nullopt);
   if (!ends) return tl::make_unexpected(ends.error());
@@ -65,25 +100,14 @@ auto make_plan(const WhyArguments& arguments) -> Result<WhyPlan> {
   plan.proxy.faults = *std::move(faults);
   if (arguments.once) plan.proxy.accept_limit = 1;
   plan.diagnosis.exchanges = arguments.exchanges;
-  const auto duration = [](const char* option, const std::string& text) -> Result<std::optional<Nanos>> {
-    if (text.empty()) return std::optional<Nanos>();
-    const auto parsed = in_option(option, parse_duration(text));
-    if (!parsed) return tl::make_unexpected(parsed.error());
-    return std::optional(*parsed);
-  };
-  const auto end_after = duration("--for", arguments.end_after);
+  const auto end_after = read_duration("--for", arguments.end_after);
   if (!end_after) return tl::make_unexpected(end_after.error());
   plan.end_after = *end_after;
-  const auto fail_over = duration("--fail-over", arguments.fail_over);
+  const auto fail_over = read_duration("--fail-over", arguments.fail_over);
   if (!fail_over) return tl::make_unexpected(fail_over.error());
   plan.fail_over = *fail_over;
   if (auto open = check_ready_fd(arguments.ready_fd); !open) return tl::make_unexpected(open.error());
   return plan;
-}
-
-// The exit code of --fail-over: did one pause last longer, for a cause other than the client's own?
-auto is_too_slow(const diagnose::Report& report, Nanos limit) -> bool {
-  return std::ranges::any_of(report.worst, [limit](const auto& verdict) { return verdict.length > limit; });
 }
 
 // The report so far, on a terminal: drawn anew in place each second, so that what was typed above stays in sight.
@@ -106,18 +130,11 @@ class LiveReport {
   std::size_t drawn_ = 0;
 };
 
-auto print_report(const diagnose::Report& report, bool json) -> bool {
-  if (json) {
-    print_json(control::report_json(report));
-  } else {
-    constexpr std::size_t no_limit = 1 << 20;
-    const std::size_t width = ::isatty(STDOUT_FILENO) == 1 ? terminal_size().columns : no_limit;
-    for (const std::string& line : diagnose::report_lines(report, width)) fmt::print("{}\n", line);
-  }
-  return std::fflush(stdout) == 0;
-}
-
 auto run_why(const WhyArguments& arguments) -> int {
+  if (is_capture_word(arguments.listen)) {
+    const auto files = make_files(arguments);
+    return files ? run_why_files(*files) : complain(files.error().message + " (see weir why --help)", exit_usage);
+  }
   auto plan = make_plan(arguments);
   if (!plan) return complain(plan.error().message + " (see weir why --help)", exit_usage);
   if (auto fits = fit_descriptors(plan->proxy.rules); !fits) return complain(fits.error().message, exit_failure);
@@ -161,7 +178,7 @@ auto run_why(const WhyArguments& arguments) -> int {
   (void)engine::run_to_end(**engine, *signals, life);
   live.clear();
   const diagnose::Report report = diagnosis.report();
-  if (!print_report(report, arguments.json)) return complain("the report could not be written", exit_failure);
+  if (!print_report(report, arguments.json, nullptr)) return complain("the report could not be written", exit_failure);
   return plan->fail_over && is_too_slow(report, *plan->fail_over) ? exit_slow : exit_ok;
 }
 
@@ -169,11 +186,16 @@ auto run_why(const WhyArguments& arguments) -> int {
 
 void add_why(Command app, int& exit_code) {
   auto arguments = std::make_shared<WhyArguments>();
-  Command why = app.add_subcommand("why", "Stand between a client and an upstream and say who loses the time, and why");
-  why.add_option("LISTEN", arguments->listen, "8888 (127.0.0.1 only), :8888 (all addresses), host:port or unix:/path")
+  Command why = app.add_subcommand(
+      "why", "Stand between a client and an upstream, or read captures, and say who loses the time, and why");
+  why.add_option(
+         "LISTEN", arguments->listen,
+         "8888 (127.0.0.1 only), :8888 (all addresses), host:port or unix:/path; or a capture (pcap or pcapng, - is "
+         "stdin), and then all words are captures")
       .required();
   const Option upstream =
       why.add_option("UPSTREAM", arguments->upstream, "host:port, 5432 (of localhost) or unix:/path");
+  why.add_option("FILE", arguments->more_files, "More captures, read as one in the order of their packets' times");
   arguments->settings.add_to(why);
   why.add_option("--fault", arguments->faults, "Put a fault into every session, as weir tap does; repeatable")
       .type_name("FAULT")
@@ -201,6 +223,8 @@ void add_why(Command app, int& exit_code) {
       "  weir why 8888 db.internal:5432                 the report comes with Ctrl-C\n"
       "  weir why --exchanges 1000 8888 db:5432         after a thousand exchanges\n"
       "  weir why --for 30s --fail-over 50ms 8888 db:5432 || echo slow\n"
+      "  weir why capture.pcap                          of what tcpdump or Wireshark wrote\n"
+      "  tcpdump -i any -w - port 5432 | weir why -     until tcpdump ends\n"
       "\nExit codes: 0 done (a signal included), 1 it could not be done, 2 wrong usage, 3 --fail-over.");
   why.callback([arguments, upstream, &exit_code] {
     arguments->upstream_given = upstream.given();

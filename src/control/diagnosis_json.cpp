@@ -12,6 +12,7 @@ auto sum_json(const diagnose::CauseSum& sum, Nanos whole) -> Json {
   return {{"cause", sum.cause->name},
           {"side", to_string(sum.side)},
           {"who", sum.who},
+          {"towards", sum.towards},
           {"certainty", to_string(sum.certainty)},
           {"proof", sum.proof},
           {"times", sum.times},
@@ -35,6 +36,7 @@ auto verdict_json(const diagnose::ToldVerdict& verdict) -> Json {
           {"cause", verdict.cause->name},
           {"side", to_string(verdict.side)},
           {"who", verdict.who},
+          {"towards", verdict.towards},
           {"certainty", to_string(verdict.certainty)},
           {"evidence", std::move(evidence)},
           {"fix", verdict.fix}};
@@ -57,6 +59,7 @@ auto report_json(const diagnose::Report& report) -> Json {
   for (std::size_t i = 0; i < shown; ++i) worst.push_back(verdict_json(report.worst[i]));
   return {{"sessions", report.sessions},
           {"exchanges", report.exchanges},
+          {"unanswered", report.unanswered},
           {"span_ns", report.span.count()},
           {"exchange_ns", report.exchange_time.count()},
           {"idle_ns", report.idle.count()},

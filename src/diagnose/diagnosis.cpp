@@ -61,6 +61,7 @@ class Diagnosis::Session final : public TimelineReader {
                            .cause = verdict.cause,
                            .side = verdict.finding.side,
                            .who = who(verdict.finding.side),
+                           .towards = verdict.finding.side == Side::client ? towards() : "",
                            .certainty = verdict.finding.certainty,
                            .text = std::move(verdict.finding.text),
                            .fix = std::move(verdict.finding.fix),
@@ -73,6 +74,11 @@ class Diagnosis::Session final : public TimelineReader {
   }
   void on_exchange(const Exchange& exchange) override {
     owner_.ledger_.add_exchange(exchange);
+    if (!exchange.answered) {
+      claimed_ = {};
+      stalled_ = {};
+      return;
+    }
     const Nanos answers = exchange.time.at(static_cast<std::size_t>(Segment::server_answers));
     owner_.ledger_.add_think(who(Side::server), answers - std::exchange(claimed_, Nanos{}));
     for (const LegName leg : {LegName::client, LegName::server}) prove(leg, exchange.end - exchange.begin);
@@ -113,6 +119,10 @@ class Diagnosis::Session final : public TimelineReader {
     owner_.ledger_.prove(split_write_cause, side_of(leg), who(side_of(leg)),
                          fmt::format("with the delay of the ACK off, for {} exchanges, the same exchange takes {}",
                                      AckProof::exchanges_tried, format_duration(*proof.proven())));
+  }
+  // Which server a client's time was spent on, where the user has not named the only one.
+  [[nodiscard]] auto towards() const -> std::string {
+    return owner_.options_.server.empty() && timeline_->upstream() ? timeline_->upstream()->to_string() : "";
   }
   // Each is written once: a verdict a millisecond asks for it.
   [[nodiscard]] auto who(Side side) -> const std::string& {

@@ -16,7 +16,7 @@
 namespace weir::diagnose {
 
 struct DiagnosisOptions {
-  std::string server;                        // how the upstream is called in the report
+  std::string server;                        // how the upstream is called in the report; empty: each by its address
   std::optional<std::uint64_t> exchanges{};  // flush() is false once so many have ended; none: no limit. Not 0
   // For each pause but the client's own; on the observer's thread.
   std::function<void(const ToldVerdict&)> on_verdict{};

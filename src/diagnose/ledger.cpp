@@ -5,49 +5,58 @@
 namespace weir::diagnose {
 namespace {
 
+// A capture may say any time: a sum stays at its end.
+void add_to(Nanos& sum, Nanos more) {
+  Nanos::rep total = 0;
+  sum = __builtin_add_overflow(sum.count(), more.count(), &total) ? Nanos::max() : Nanos{total};
+}
+
 auto longer(const ToldVerdict& a, const ToldVerdict& b) -> bool { return a.length > b.length; }
 
 }  // namespace
 
-auto Ledger::row(const CauseInfo& cause, Side side, const std::string& who) -> CauseSum& {
-  const bool is_full = rows_.size() >= most_rows && !rows_.contains({&cause, side, who});
-  const std::string& name = is_full ? "others" : who;
-  CauseSum& sum = rows_[{&cause, side, name}];
+auto Ledger::row(const CauseInfo& cause, Side side, const std::string& who, const std::string& towards) -> CauseSum& {
+  const bool is_full = rows_.size() >= most_rows && !rows_.contains({&cause, side, who, towards});
+  const Key key = is_full ? Key{&cause, side, "others", ""} : Key{&cause, side, who, towards};
+  CauseSum& sum = rows_[key];
   if (sum.cause == nullptr) {
     sum.cause = &cause;
     sum.side = side;
-    sum.who = name;
+    sum.who = std::get<2>(key);
+    sum.towards = std::get<3>(key);
   }
   return sum;
 }
 
 void Ledger::add(const ToldVerdict& verdict) {
   if (verdict.cause == &client_think_cause) {
-    idle_ += verdict.length;
+    add_to(idle_, verdict.length);
     return;
   }
-  CauseSum& sum = row(*verdict.cause, verdict.side, verdict.who);
+  CauseSum& sum = row(*verdict.cause, verdict.side, verdict.who, verdict.towards);
   sum.certainty = std::max(sum.certainty, verdict.certainty);
   if (verdict.length > sum.longest.length) sum.longest = verdict;
   if (sum.proof.empty()) sum.proof = verdict.proof;
   keep_if_worst(verdict);
   if (verdict.cause == &think_cause) return;  // its exchange adds it, whole
   ++sum.times;
-  sum.lost += verdict.length;
+  add_to(sum.lost, verdict.length);
   sum.lengths.add(verdict.length);
 }
 
 void Ledger::add_think(const std::string& who, Nanos length) {
   CauseSum& sum = row(think_cause, Side::server, who);
   ++sum.times;
-  sum.lost += std::max(length, Nanos{});
+  add_to(sum.lost, std::max(length, Nanos{}));
   sum.lengths.add(length);
 }
 
 void Ledger::add_exchange(const Exchange& exchange) {
-  ++exchanges_;
-  exchange_time_ += exchange.end - exchange.begin;
+  ++(exchange.answered ? exchanges_ : unanswered_);
+  add_to(exchange_time_, exchange.end - exchange.begin - exchange.relayed);
 }
+
+void Ledger::add_connecting(Nanos length) { add_to(exchange_time_, length); }
 
 void Ledger::prove(const CauseInfo& cause, Side side, const std::string& who, const std::string& proof) {
   CauseSum& sum = row(cause, side, who);
@@ -73,6 +82,7 @@ void Ledger::keep_if_worst(const ToldVerdict& verdict) {
 auto Ledger::report() const -> Report {
   Report report{.sessions = sessions_,
                 .exchanges = exchanges_,
+                .unanswered = unanswered_,
                 .span = last_ > first_ ? last_ - first_ : Nanos{},
                 .exchange_time = exchange_time_,
                 .idle = idle_,

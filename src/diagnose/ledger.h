@@ -21,6 +21,7 @@ struct ToldVerdict {
   const CauseInfo* cause = nullptr;
   Side side{};
   std::string who;
+  std::string towards;  // a client's server, where there may be several; else empty
   Certainty certainty{};
   std::string text;
   std::string fix;
@@ -35,6 +36,7 @@ struct CauseSum {
   const CauseInfo* cause = nullptr;
   Side side{};
   std::string who;
+  std::string towards;
   Certainty certainty{};  // the strongest
   std::string proof;      // what proved it, a clause; empty: nothing did
   std::uint64_t times = 0;
@@ -47,8 +49,9 @@ struct CauseSum {
 struct Report {
   std::uint64_t sessions = 0;
   std::uint64_t exchanges = 0;
+  std::uint64_t unanswered = 0;     // requests whose response had not begun when their session ended
   Nanos span{};                     // from the first event to the last
-  Nanos exchange_time{};            // of all exchanges, and of connecting: what the shares are shares of
+  Nanos exchange_time{};            // of all exchanges and requests, and of connecting: what the shares are shares of
   Nanos idle{};                     // between exchanges, of all sessions: client_think, which is in no share
   std::uint64_t looks = 0;          // at sockets of peers on this host
   std::uint64_t looks_skipped = 0;  // that were left out, as there were too many
@@ -69,7 +72,7 @@ class Ledger {
   void add_exchange(const Exchange& exchange);
   // What was judged so of this side is proven.
   void prove(const CauseInfo& cause, Side side, const std::string& who, const std::string& proof);
-  void add_connecting(Nanos length) { exchange_time_ += length; }
+  void add_connecting(Nanos length);
   void count_session() { ++sessions_; }
   void count_missed(std::uint64_t events) { missed_ += events; }
   void see(MonoTime now);
@@ -82,14 +85,15 @@ class Ledger {
   [[nodiscard]] auto report() const -> Report;
 
  private:
-  using Key = std::tuple<const CauseInfo*, Side, std::string>;
-  auto row(const CauseInfo& cause, Side side, const std::string& who) -> CauseSum&;
+  using Key = std::tuple<const CauseInfo*, Side, std::string, std::string>;
+  auto row(const CauseInfo& cause, Side side, const std::string& who, const std::string& towards = {}) -> CauseSum&;
   void keep_if_worst(const ToldVerdict& verdict);
 
   std::map<Key, CauseSum> rows_;
   std::vector<ToldVerdict> worst_;  // a heap, its front is the shortest
   std::uint64_t sessions_ = 0;
   std::uint64_t exchanges_ = 0;
+  std::uint64_t unanswered_ = 0;
   std::uint64_t missed_ = 0;
   std::uint64_t looks_ = 0;
   std::uint64_t looks_skipped_ = 0;

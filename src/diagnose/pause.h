@@ -102,6 +102,7 @@ struct Pause {
   LegEvidence source{};  // of the leg from which its direction's bytes come
   LegEvidence sink{};    // of the one to which they go
   std::optional<ConnectEvidence> connect{};
+  std::shared_ptr<const event::PacketEvidence> packets{};  // of a capture; null: nobody saw the packets
   std::span<const std::string> faults{};  // of Weir's, that came into force in the session; valid during the call
 
   std::uint64_t asked = 0;        // bytes of the exchange's request that had come before it

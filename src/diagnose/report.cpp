@@ -84,6 +84,7 @@ void add_row(std::vector<std::string>& lines, const CauseSum& sum, const Report&
   if (sum.longest.text.empty())
     why = fmt::format("{}: took less than {} each time", sum.cause->name, format_duration(least_pause));
   if (sum.cause == &think_cause) why = "think: took its time to answer";
+  if (!sum.towards.empty()) why += "; towards " + sum.towards;
   if (row.size() + least_why <= width) {
     const std::size_t at = row.size();
     wrap(lines, std::move(row), at, why, width);
@@ -105,8 +106,10 @@ void add_row(std::vector<std::string>& lines, const CauseSum& sum, const Report&
 
 auto report_lines(const Report& report, std::size_t width) -> std::vector<std::string> {
   std::vector<std::string> lines;
-  std::string head = fmt::format("{}, {} in {}", counted(report.sessions, "session"),
-                                 counted(report.exchanges, "exchange"), format_duration(report.span));
+  const std::string unanswered =
+      report.unanswered > 0 ? " and " + counted(report.unanswered, "unanswered request") : std::string();
+  std::string head = fmt::format("{}, {}{} in {}", counted(report.sessions, "session"),
+                                 counted(report.exchanges, "exchange"), unanswered, format_duration(report.span));
   if (!report.causes.empty()) {
     head += fmt::format("; {} of their time was lost to one cause",
                         share_text(report.causes.front().lost, report.exchange_time));

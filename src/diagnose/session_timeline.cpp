@@ -33,7 +33,9 @@ void SessionTimeline::on_event(const event::Event& event) {
   }
   // The counters come when a read and its write are told.
   if (!std::holds_alternative<event::ChunkWritten>(event.what)) give_pauses();
-  if (const auto* accepted = std::get_if<std::shared_ptr<const event::SessionAccepted>>(&event.what)) {
+  if (const auto* packets = std::get_if<std::shared_ptr<const event::PacketEvidence>>(&event.what)) {
+    packets_ = *packets;
+  } else if (const auto* accepted = std::get_if<std::shared_ptr<const event::SessionAccepted>>(&event.what)) {
     client_ = (*accepted)->client;
   } else if (const auto* resolved = std::get_if<std::shared_ptr<const event::UpstreamResolved>>(&event.what)) {
     on_resolved(**resolved);
@@ -71,6 +73,7 @@ void SessionTimeline::on_opened(const event::SessionOpened& opened, MonoTime now
   handle_ = opened.handle;
   connected_ = true;
   if (Pause* pause = spend(Segment::connecting, Direction::upstream, now)) pause->connect = connect_;
+  packets_.reset();
 }
 
 // --- bytes ---
@@ -105,18 +108,18 @@ void SessionTimeline::on_read(const event::ChunkRead& chunk, MonoTime now) {
   Pause* pause = nullptr;
   if (is_request && (!exchange_ || answered_)) {
     end_exchange();
-    pause = spend(Segment::client_waits, direction, arrived);
+    pause = spend_own(Segment::client_waits, direction, arrived);
     begin_exchange(arrived);
     if (pause != nullptr) pause->exchange = exchanges_;
     stream.begin_message();
   } else if (is_request) {
-    pause = spend(Segment::client_sends, direction, arrived);
+    pause = spend_own(Segment::client_sends, direction, arrived);
   } else if (exchange_ && !answered_) {
-    pause = spend(Segment::server_answers, direction, arrived);
+    pause = spend_own(Segment::server_answers, direction, arrived);
     stream.begin_message();
     answered_ = true;
   } else {
-    pause = spend(Segment::server_sends, direction, arrived);
+    pause = spend_own(Segment::server_sends, direction, arrived);
   }
   const std::string_view text = text_of(chunk.bytes.bytes());
   if (pause != nullptr) {
@@ -129,6 +132,7 @@ void SessionTimeline::on_read(const event::ChunkRead& chunk, MonoTime now) {
   }
   stream.add(text);
   stream.skip(chunk.uncopied);
+  packets_.reset();
   if (exchange_) exchange_->bytes.at(index(direction)) += chunk.size();
   stream.read = chunk.offset + chunk.size();
   spend(Segment::reads, direction, now);
@@ -161,7 +165,7 @@ void SessionTimeline::on_closed(const event::SessionClosed& closed, MonoTime now
     give_pauses();
     return;
   }
-  // What came last may have been half of an exchange: how long its other half would have taken, nobody knows.
+  // Of what was not answered, the time until its last byte counts: how long the rest would have taken, nobody knows.
   end_exchange();
   give_pauses();
 }
@@ -177,7 +181,8 @@ void SessionTimeline::end_exchange() {
   if (!exchange_) return;
   give_pauses();
   exchange_->end = cursor_;
-  if (answered_) reader_.on_exchange(*exchange_);
+  exchange_->answered = answered_;
+  reader_.on_exchange(*exchange_);
   exchange_.reset();
 }
 
@@ -198,6 +203,20 @@ auto SessionTimeline::spend(Segment segment, Direction direction, MonoTime until
   return &pause;
 }
 
+auto SessionTimeline::spend_own(Segment segment, Direction direction, MonoTime until) -> Pause* {
+  if (!packets_ || !packets_->relayed) return spend(segment, direction, until);
+  const event::Relayed& other = *packets_->relayed;
+  const MonoTime begin = std::clamp(other.begin, cursor_, std::max(cursor_, until));
+  const MonoTime end = std::clamp(other.arrived, begin, std::max(begin, until));
+  Pause* before = spend(segment, direction, begin);
+  if (before != nullptr) before->packets.reset();  // they tell of the whole wait
+  if (exchange_) exchange_->relayed += end - begin;
+  cursor_ = end;
+  if (end - begin >= least_pause) packets_.reset();
+  Pause* behind = spend(segment, direction, until);
+  return behind != nullptr ? behind : before;
+}
+
 // From `begin` until now, which is cursor_.
 auto SessionTimeline::add_pause(Segment segment, Direction direction, MonoTime begin) -> Pause& {
   return pauses_.emplace_back(Pause{.proxy = proxy_,
@@ -209,6 +228,7 @@ auto SessionTimeline::add_pause(Segment segment, Direction direction, MonoTime b
                                     .length = cursor_ - begin,
                                     .source = evidence_before(source_of(direction), begin),
                                     .sink = evidence_before(sink_of(direction), begin),
+                                    .packets = packets_,
                                     .faults = faults_,
                                     .asked = exchange_ ? exchange_->bytes.at(index(Direction::upstream)) : 0});
 }

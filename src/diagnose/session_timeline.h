@@ -17,8 +17,10 @@ struct Exchange {
   std::uint64_t number = 0;                 // in the session, from 1
   MonoTime begin{};                         // the request's first byte has arrived
   MonoTime end{};                           // the response's last byte was passed on
+  bool answered = true;                     // false: the session ended before its response began
+  Nanos relayed{};                          // of the time between, what a relay's other connection tells
   std::array<std::uint64_t, 2> bytes{};     // by Direction
-  std::array<Nanos, segment_count> time{};  // by Segment; they add up to end - begin
+  std::array<Nanos, segment_count> time{};  // by Segment; they add up to end - begin - relayed
   std::array<Nanos, segment_count> told{};  // of this, as pauses
 };
 
@@ -92,6 +94,8 @@ class SessionTimeline {
 
   void begin_exchange(MonoTime now);
   void end_exchange();
+  // As spend(), but for what a relay's other connection tells of it. The pause is the last of those it made.
+  auto spend_own(Segment segment, Direction direction, MonoTime until) -> Pause*;
   // The time since the last call is this segment's. A pause, if it was long enough: the rest of it is the caller's to
   // fill in, before the next call.
   auto spend(Segment segment, Direction direction, MonoTime until) -> Pause*;
@@ -125,6 +129,7 @@ class SessionTimeline {
   std::vector<Pause> pauses_;    // wait for their counters
   std::vector<PeerLook> looks_;  // of the open stretch
   std::optional<PeerProcess> process_;
+  std::shared_ptr<const event::PacketEvidence> packets_;  // of what comes next
 };
 
 }  // namespace weir::diagnose

@@ -19,6 +19,7 @@
 #include "base/ids.h"
 #include "event/close_cause.h"
 #include "event/leg_counters.h"
+#include "event/packet_evidence.h"
 
 namespace weir::event {
 
@@ -69,7 +70,8 @@ struct ChunkRead {
   std::optional<MonoTime> kernel_time;  // when the kernel received its last byte, if some observer asked for
                                         // receive_times and the kernel says it
   Direction direction{};
-  std::uint32_t uncopied = 0;  // bytes that were moved inside the kernel, in place of `bytes`; see bulk_counts
+  // Bytes behind `bytes` that nobody copied: moved inside the kernel (see bulk_counts), or cut off in a capture.
+  std::uint32_t uncopied = 0;
   [[nodiscard]] auto size() const -> std::size_t { return bytes.size() + uncopied; }
 };
 
@@ -148,6 +150,7 @@ enum class EventKind : std::uint32_t {
   // No event of its own: who wants it is content with how many bytes a chunk_read had where bulk is spliced, so that
   // this goes on. Where another observer wants the bytes, all get them.
   bulk_counts = 1 << 14,
+  packets = 1 << 15,  // of captures alone
 };
 using EventMask = std::uint32_t;
 [[nodiscard]] constexpr auto operator|(EventKind a, EventKind b) -> EventMask {
@@ -172,7 +175,7 @@ using What = std::variant<std::monostate, std::shared_ptr<const SessionOpened>, 
                           std::shared_ptr<const SessionClosed>, std::shared_ptr<const FaultBegan>, Gap,
                           std::shared_ptr<const SessionAccepted>, std::shared_ptr<const UpstreamResolved>,
                           std::shared_ptr<const ConnectTried>, std::shared_ptr<const LegsConnected>, Sent, Acknowledged,
-                          std::shared_ptr<const LegCounters>>;
+                          std::shared_ptr<const LegCounters>, std::shared_ptr<const PacketEvidence>>;
 
 struct Event {
   // When it happened: of chunk reads and writes right after the call, of others when they are told. The events of a

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/duration.h"
+#include "diagnose/by_packets.h"
 #include "diagnose/cause.h"
 
 namespace weir::diagnose {
@@ -13,6 +14,7 @@ const CauseInfo loss_cause{
     .signals = "The leg's count of retransmitted segments grew while its answer was waited for",
     .look_alikes = "An answer that was lost (reply_lost): the peer then tells that it had the request twice (DSACK)",
     .judge = [](const Pause& pause) -> std::optional<Finding> {
+      if (pause.packets) return loss_by_packets(pause);
       if (pause.segment != Segment::server_answers && pause.segment != Segment::client_waits) return std::nullopt;
       const auto again = pause.source.grown(&event::LegCounters::total_retransmits).value_or(0);
       if (again == 0) return std::nullopt;

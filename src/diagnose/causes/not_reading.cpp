@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/duration.h"
+#include "diagnose/by_packets.h"
 #include "diagnose/peer_evidence.h"
 
 namespace weir::diagnose {
@@ -17,6 +18,7 @@ const CauseInfo not_reading_cause{
         "A window that is too small for the path (small_window): the peer reads, and the throughput is near "
         "window / round trip",
     .judge = [](const Pause& pause) -> std::optional<Finding> {
+      if (pause.packets) return not_reading_by_packets(pause);
       if (pause.segment != Segment::passes) return std::nullopt;
       const Nanos full = pause.sink.grown_inside(&event::LegCounters::window_limited);
       const Nanos unread = lasted_from_begin(pause, pause.sink_leg(), is_unread);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/duration.h"
+#include "diagnose/by_packets.h"
 #include "diagnose/cause.h"
 
 namespace weir::diagnose {
@@ -13,6 +14,7 @@ const CauseInfo peer_loss_cause{
     .signals = "Segments came out of order, and bytes lay in the kernel until the hole before them was filled",
     .look_alikes = "Weir's own lag: nothing is out of order then",
     .judge = [](const Pause& pause) -> std::optional<Finding> {
+      if (pause.packets) return peer_loss_by_packets(pause);
       const auto hole = pause.source.grown(&event::LegCounters::out_of_order_in).value_or(0);
       const bool may_be = pause.segment == Segment::reads || pause.segment == Segment::server_answers ||
                           pause.segment == Segment::server_sends || pause.segment == Segment::client_sends;

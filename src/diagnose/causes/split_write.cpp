@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/duration.h"
+#include "diagnose/by_packets.h"
 #include "diagnose/peer_evidence.h"
 
 namespace weir::diagnose {
@@ -61,6 +62,7 @@ const CauseInfo split_write_cause{
         "A sender that drips: its pauses are of any length. TCP_CORK: one segment, 200 ms, from the first "
         "message on",
     .judge = [](const Pause& pause) -> std::optional<Finding> {
+      if (pause.packets && pause.packets->answers) return split_write_by_packets(pause);
       const bool is_request = pause.source_leg() == LegName::client;
       const std::string fix =
           fmt::format("one write per {} (writev), or TCP_NODELAY", is_request ? "request" : "response");

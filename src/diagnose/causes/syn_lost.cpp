@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/duration.h"
+#include "diagnose/by_packets.h"
 #include "diagnose/cause.h"
 
 namespace weir::diagnose {
@@ -26,6 +27,7 @@ const CauseInfo syn_lost_cause{
     .signals = "connect(2) took 1, 2, 3 ... s, or as long as the timeout, and a segment was sent again before any data",
     .look_alikes = "A slow name: it is timed apart",
     .judge = [](const Pause& pause) -> std::optional<Finding> {
+      if (pause.packets) return syn_lost_by_packets(pause);
       if (pause.segment != Segment::connecting || !pause.connect || !is_syn_timer(pause.connect->last_attempt)) {
         return std::nullopt;
       }

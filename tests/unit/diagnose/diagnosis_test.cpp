@@ -73,6 +73,18 @@ TEST_F(DiagnosisTest, WhatAClientDoesBetweenExchangesIsInNoShare) {
   EXPECT_EQ(report.exchange_time, 1ms);
 }
 
+TEST_F(DiagnosisTest, APauseOfARequestThatWasNotAnsweredCounts) {
+  story(1).begins().client_sends("a").after(40ms).client_sends("b").closes();
+  const Report report = diagnosis.report();
+  EXPECT_EQ(report.exchanges, 0u);
+  EXPECT_EQ(report.unanswered, 1u);
+  EXPECT_EQ(report.exchange_time, 40ms);
+  ASSERT_EQ(report.causes.size(), 1u);
+  EXPECT_EQ(report.causes[0].cause->name, "split_write");
+  EXPECT_EQ(report_lines(report, 200)[0],
+            "1 session, 0 exchanges and 1 unanswered request in 40.1ms; 100.0% of their time was lost to one cause");
+}
+
 TEST_F(DiagnosisTest, WhatWasNotSeenIsCountedAndMeasuredAnew) {
   Story page = story(1);
   page.begins().client_sends("q").misses(7).after(10s).server_sends("r").after(1s).client_sends("q");

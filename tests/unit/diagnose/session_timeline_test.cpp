@@ -38,7 +38,9 @@ TEST_F(TimelineTest, EachMomentIsSomebodys) {
                           "1: passes 3 upstream, 0 before, 0+0", "1: server_answers 30 downstream, 0 before, 0+1",
                           "1: reads 1 downstream, 0 before, 0+0", "1: passes 1 downstream, 0 before, 0+0",
                           "1: server_sends 7 downstream, 1 before, 1+1", "2: client_waits 9 upstream, 0 before, 0+4"));
-  ASSERT_EQ(notes.exchanges.size(), 1u) << "the second was never answered";
+  ASSERT_EQ(notes.exchanges.size(), 2u);
+  EXPECT_TRUE(notes.exchanges[0].answered);
+  EXPECT_FALSE(notes.exchanges[1].answered);
   const Exchange& exchange = notes.exchanges[0];
   EXPECT_EQ(exchange.end - exchange.begin, 44ms);
   Nanos sum{};
@@ -85,6 +87,33 @@ TEST_F(TimelineTest, WhatArrivedWhileWeirWasBusyIsNotMeasuredTwice) {
   story.tell(event::ChunkRead{{}, 1, start + 5ms, Direction::upstream});
   story.server_sends("x").closes();
   EXPECT_THAT(notes.lines, ElementsAre("1: reads 20 upstream, 0 before, 0+0"));
+}
+
+TEST_F(TimelineTest, WhatARelaysOtherConnectionTellsIsNotToldAgain) {
+  story.begins();
+  event::PacketEvidence packets{.direction = Direction::downstream};
+  packets.relayed = event::Relayed{SessionNumber{2}, start + 100us + 5ms, start + 100us + 55ms};
+  story.client_sends("q").after(60ms).packets(packets).server_sends("r").after(3ms).server_sends("s").closes();
+  EXPECT_THAT(notes.lines, ElementsAre("1: server_answers 5 downstream, 0 before, 0+0",
+                                       "1: server_answers 5 downstream, 0 before, 0+1",
+                                       "1: server_sends 3 downstream, 1 before, 1+1"));
+  ASSERT_EQ(notes.exchanges.size(), 1u);
+  EXPECT_EQ(notes.exchanges[0].relayed, 50ms);
+  EXPECT_EQ(notes.exchanges[0].end - notes.exchanges[0].begin, 63ms);
+}
+
+TEST_F(TimelineTest, WhatACaptureHoldsTheLengthOfCountsAndHasNoText) {
+  story.begins();
+  BlockPool blocks;
+  const std::string_view text = "abc";
+  story.tell(event::ChunkRead{blocks.copy(std::as_bytes(std::span(text))), 0, {}, Direction::upstream, 97});
+  story.after(40ms).tell(
+      event::ChunkRead{blocks.copy(std::as_bytes(std::span(text))), 100, {}, Direction::upstream, 5});
+  EXPECT_EQ(notes.lines.size(), 0u) << "it waits for the counters";
+  story.closes();
+  EXPECT_THAT(notes.lines, ElementsAre("1: client_sends 40 upstream, 100 before, 100+8"));
+  EXPECT_EQ(notes.last.text_before, "");
+  EXPECT_EQ(notes.last.text_behind, "abc");
 }
 
 TEST_F(TimelineTest, AConnectionThatFailsIsConnectingToItsEnd) {

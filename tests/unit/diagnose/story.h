@@ -88,6 +88,10 @@ class Story {
     closed.upstream = server;
     return tell(std::make_shared<const event::SessionClosed>(closed));
   }
+  // What a capture shows of the time before what comes next.
+  auto packets(const event::PacketEvidence& evidence) -> Story& {
+    return tell(std::make_shared<const event::PacketEvidence>(evidence));
+  }
   auto misses(std::uint64_t chunks) -> Story& { return tell(event::Gap{.chunks = chunks}); }
 
   auto tell(event::What what) -> Story& {
