@@ -124,6 +124,11 @@ auto Command::add_option(const std::string& names, std::optional<std::uint64_t>&
 auto Command::add_flag(const std::string& names, bool& value, const std::string& description) -> Option {
   return Option(*app_->add_flag(names, value, description));
 }
+auto Command::add_flag(const std::string& names, std::string& value, const std::string& by_itself,
+                       const std::string& description) -> Option {
+  return Option(*app_->add_flag(fmt::format("{}{{{}}}", names, by_itself), value, description)
+                     ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast));
+}
 auto Command::option(const std::string& name) const -> Option { return Option(*app_->get_option(name)); }
 
 auto Command::add_subcommand(const std::string& name, const std::string& description) -> Command {

@@ -76,6 +76,9 @@ class Command {
   auto add_option(const std::string& names, std::optional<std::uint64_t>& value, const std::string& description)
       -> Option;
   auto add_flag(const std::string& names, bool& value, const std::string& description) -> Option;
+  // --name is --name=BY_ITSELF; another value needs the '='.
+  auto add_flag(const std::string& names, std::string& value, const std::string& by_itself,
+                const std::string& description) -> Option;
   [[nodiscard]] auto option(const std::string& name) const -> Option;  // one that was added
 
   auto add_subcommand(const std::string& name, const std::string& description) -> Command;

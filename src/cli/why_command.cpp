@@ -39,7 +39,8 @@ struct WhyArguments {
   std::optional<std::uint64_t> exchanges;
   bool once = false;
   std::string fail_over;
-  bool json = false;
+  std::string json;
+  std::string compare;
   bool no_proof = false;
   std::optional<int> ready_fd;
 };
@@ -48,7 +49,7 @@ struct WhyPlan {
   engine::ProxySpec proxy;
   diagnose::DiagnosisOptions diagnosis;
   std::optional<Nanos> end_after;
-  std::optional<Nanos> fail_over;
+  WhyOutput output;
 };
 
 auto read_duration(const char* option, const std::string& text) -> Result<std::optional<Nanos>> {
@@ -74,12 +75,12 @@ auto make_files(const WhyArguments& arguments) -> Result<WhyFiles> {
   if (const std::string option = only_live(arguments); !option.empty()) {
     return failure(fmt::format("{} is for a live service, and {} is a capture", option, arguments.listen));
   }
-  WhyFiles files{.names = {arguments.listen}, .fail_over = {}, .json = arguments.json};
+  WhyFiles files{.names = {arguments.listen}, .output = {}};
   if (arguments.upstream_given) files.names.push_back(arguments.upstream);
   files.names.insert(files.names.end(), arguments.more_files.begin(), arguments.more_files.end());
-  const auto fail_over = read_duration("--fail-over", arguments.fail_over);
-  if (!fail_over) return tl::make_unexpected(fail_over.error());
-  files.fail_over = *fail_over;
+  auto output = make_output(arguments.json, arguments.compare, arguments.fail_over);
+  if (!output) return tl::make_unexpected(output.error());
+  files.output = *std::move(output);
   return files;
 }
 
@@ -103,9 +104,10 @@ auto make_plan(const WhyArguments& arguments) -> Result<WhyPlan> {
   const auto end_after = read_duration("--for", arguments.end_after);
   if (!end_after) return tl::make_unexpected(end_after.error());
   plan.end_after = *end_after;
-  const auto fail_over = read_duration("--fail-over", arguments.fail_over);
-  if (!fail_over) return tl::make_unexpected(fail_over.error());
-  plan.fail_over = *fail_over;
+  auto output = make_output(arguments.json, arguments.compare, arguments.fail_over);
+  if (!output) return tl::make_unexpected(output.error());
+  plan.output = *std::move(output);
+  tell_verdicts(plan.output, plan.diagnosis);
   if (auto open = check_ready_fd(arguments.ready_fd); !open) return tl::make_unexpected(open.error());
   return plan;
 }
@@ -162,24 +164,27 @@ auto run_why(const WhyArguments& arguments) -> int {
   if (!listening) return complain(listening.error().message, exit_failure);
   if (auto started = (*engine)->start(); !started) return complain(started.error().message, exit_failure);
   const std::string line = fmt::format("listening on {}, upstream {}", listening->text, upstream);
-  const bool is_live = !arguments.json && ::isatty(STDOUT_FILENO) == 1;
-  fmt::print(stderr, "weir: {}; {}\n", line, is_live ? "Ctrl-C ends it" : "the report comes at the end");
+  const bool is_live = plan->output.form == WhyForm::text && ::isatty(STDOUT_FILENO) == 1;
+  fmt::print(stderr, "weir: {}; {}\n", line,
+             is_live                                  ? "Ctrl-C ends it"
+             : plan->output.form == WhyForm::verdicts ? "verdicts come as they are found"
+                                                      : "the report comes at the end");
   if (auto told = tell_ready_fd(arguments.ready_fd, line); !told) return complain(told.error().message, exit_failure);
-  engine::LifecycleOptions life{.drain = Nanos{0},  // who types Ctrl-C wants the report
-                                .end_after = plan->end_after,
-                                .why_deaf = [] { return "all exchanges of --exchanges were seen"; },
-                                .until_sessions_end = arguments.once,
-                                .say = [](std::string_view said) { fmt::print(stderr, "weir: {}\n", said); },
-                                .tells_lag = false,
-                                .each_second = {},
-                                .on_hangup = {}};
+  engine::LifecycleOptions life{
+      .drain = Nanos{0},  // who types Ctrl-C wants the report
+      .end_after = plan->end_after,
+      .why_deaf =
+          [] { return std::ferror(stdout) != 0 ? "its output was closed" : "all exchanges of --exchanges were seen"; },
+      .until_sessions_end = arguments.once,
+      .say = [](std::string_view said) { fmt::print(stderr, "weir: {}\n", said); },
+      .tells_lag = false,
+      .each_second = {},
+      .on_hangup = {}};
   LiveReport live;
   if (is_live) life.each_second = [&] { live.draw(diagnosis.report()); };
   (void)engine::run_to_end(**engine, *signals, life);
   live.clear();
-  const diagnose::Report report = diagnosis.report();
-  if (!print_report(report, arguments.json, nullptr)) return complain("the report could not be written", exit_failure);
-  return plan->fail_over && is_too_slow(report, *plan->fail_over) ? exit_slow : exit_ok;
+  return finish(diagnosis.report(), plan->output, nullptr);
 }
 
 }  // namespace
@@ -210,7 +215,10 @@ void add_why(Command app, int& exit_code) {
       .type_name("DURATION");
   why.add_flag("--no-proof", arguments->no_proof,
                "Prove nothing by comparison: the ACKs of a session that stalls are never sent at once");
-  why.add_flag("--json", arguments->json, "Print the report as one JSON object");
+  why.add_flag("--json", arguments->json, "report",
+               "Print the report as one JSON object; --json=verdicts prints a line for each verdict, as it comes");
+  why.add_option("--compare", arguments->compare, "Also tell what changed since the report that --json wrote here")
+      .type_name("FILE");
   why.add_option("--ready-fd", arguments->ready_fd,
                  "Also write the \"listening on\" line to this descriptor, for scripts")
       .type_name("N")
@@ -224,6 +232,7 @@ void add_why(Command app, int& exit_code) {
       "  weir why --exchanges 1000 8888 db:5432         after a thousand exchanges\n"
       "  weir why --for 30s --fail-over 50ms 8888 db:5432 || echo slow\n"
       "  weir why capture.pcap                          of what tcpdump or Wireshark wrote\n"
+      "  weir why --json 8888 db:5432 >before.json; weir why --compare before.json 8888 db:5432\n"
       "  tcpdump -i any -w - port 5432 | weir why -     until tcpdump ends\n"
       "\nExit codes: 0 done (a signal included), 1 it could not be done, 2 wrong usage, 3 --fail-over.");
   why.callback([arguments, upstream, &exit_code] {

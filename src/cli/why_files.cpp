@@ -27,7 +27,9 @@ auto run_why_files(const WhyFiles& files) -> int {
   if (std::ranges::count(files.names, "-") > 1) return complain("- (stdin) can be read once only", exit_usage);
   auto captures = record::CaptureFiles::open(files.names);
   if (!captures) return complain(captures.error().message, exit_failure);
-  diagnose::Diagnosis diagnosis{{.server = {}, .exchanges = {}, .on_verdict = {}, .acknowledge_at_once = {}}};
+  diagnose::DiagnosisOptions options;
+  tell_verdicts(files.output, options);
+  diagnose::Diagnosis diagnosis(std::move(options));
   record::CaptureReader reader(diagnosis, diagnose::required_events());
   while (const auto next = captures->next()) {
     reader.take(next->link, next->packet.time, next->packet.bytes, next->packet.wire_length);
@@ -41,9 +43,7 @@ auto run_why_files(const WhyFiles& files) -> int {
   const bool all_damaged = notes.counts.packets == 0 &&
                            std::ranges::any_of(notes.files, [](const auto& file) { return !file.damage.empty(); });
   if (all_damaged) return exit_failure;
-  const diagnose::Report report = diagnosis.report();
-  if (!print_report(report, files.json, &notes)) return complain("the report could not be written", exit_failure);
-  return files.fail_over && is_too_slow(report, *files.fail_over) ? exit_slow : exit_ok;
+  return finish(diagnosis.report(), files.output, &notes);
 }
 
 }  // namespace weir::cli

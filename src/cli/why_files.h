@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
+#include "cli/why_report.h"
 
 namespace weir::cli {
 
@@ -14,8 +14,7 @@ namespace weir::cli {
 
 struct WhyFiles {
   std::vector<std::string> names;
-  std::optional<Nanos> fail_over;
-  bool json = false;
+  WhyOutput output;
 };
 // Returns the exit code.
 auto run_why_files(const WhyFiles& files) -> int;

@@ -7,7 +7,9 @@
 
 #include "base/duration.h"
 #include "cli/api_command.h"
+#include "cli/command.h"
 #include "cli/terminal_width.h"
+#include "cli/usage_error.h"
 #include "control/diagnosis_json.h"
 #include "diagnose/report.h"
 
@@ -27,11 +29,36 @@ auto capture_json(const CaptureNotes& notes) -> Json {
           {"unseen_bytes", counts.unseen}, {"evicted_connections", counts.evicted}};
 }
 
-}  // namespace
-
+// Did one pause last longer, for a cause other than the client's own?
 auto is_too_slow(const diagnose::Report& report, Nanos limit) -> bool {
   return std::ranges::any_of(report.worst, [limit](const auto& verdict) { return verdict.length > limit; });
 }
+
+// On stdout; false: it could not be written.
+auto print_report(const diagnose::Report& report, const WhyOutput& output, const CaptureNotes* capture) -> bool {
+  switch (output.form) {
+    case WhyForm::verdicts: break;
+    case WhyForm::json: {
+      Json told = control::report_json(report);
+      if (capture != nullptr) told["capture"] = capture_json(*capture);
+      if (output.before) told["compared"] = compare_json(*output.before, report);
+      print_json(told);
+      break;
+    }
+    case WhyForm::text: {
+      constexpr std::size_t no_limit = 1 << 20;
+      const std::size_t width = ::isatty(STDOUT_FILENO) == 1 ? terminal_size().columns : no_limit;
+      auto lines = diagnose::report_lines(report, width);
+      const auto add = [&lines](std::vector<std::string> more) { lines.insert(lines.end(), more.begin(), more.end()); };
+      if (capture != nullptr) add(capture_lines(*capture));
+      if (output.before) add(compare_lines(*output.before, report, width));
+      for (const std::string& line : lines) fmt::print("{}\n", line);
+    }
+  }
+  return std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+}
+
+}  // namespace
 
 auto capture_lines(const CaptureNotes& notes) -> std::vector<std::string> {
   const auto counted = [](std::uint64_t number, const char* what) {
@@ -60,20 +87,39 @@ auto capture_lines(const CaptureNotes& notes) -> std::vector<std::string> {
   return lines;
 }
 
-auto print_report(const diagnose::Report& report, bool json, const CaptureNotes* capture) -> bool {
-  if (json) {
-    Json told = control::report_json(report);
-    if (capture != nullptr) told["capture"] = capture_json(*capture);
-    print_json(told);
-  } else {
-    constexpr std::size_t no_limit = 1 << 20;
-    const std::size_t width = ::isatty(STDOUT_FILENO) == 1 ? terminal_size().columns : no_limit;
-    for (const std::string& line : diagnose::report_lines(report, width)) fmt::print("{}\n", line);
-    if (capture != nullptr) {
-      for (const std::string& line : capture_lines(*capture)) fmt::print("{}\n", line);
-    }
+auto make_output(const std::string& json, const std::string& compare, const std::string& fail_over)
+    -> Result<WhyOutput> {
+  WhyOutput output;
+  if (json == "report") {
+    output.form = WhyForm::json;
+  } else if (json == "verdicts") {
+    output.form = WhyForm::verdicts;
+  } else if (!json.empty()) {
+    return failure(fmt::format("--json={} is neither --json (the report) nor --json=verdicts", json));
   }
-  return std::fflush(stdout) == 0;
+  if (!compare.empty()) {
+    if (output.form == WhyForm::verdicts) return failure("--compare is for a report, not for --json=verdicts");
+    auto before = in_option("--compare", read_earlier_report(compare));
+    if (!before) return tl::make_unexpected(before.error());
+    output.before = *std::move(before);
+  }
+  if (!fail_over.empty()) {
+    const auto limit = in_option("--fail-over", parse_duration(fail_over));
+    if (!limit) return tl::make_unexpected(limit.error());
+    output.fail_over = *limit;
+  }
+  return output;
+}
+
+void tell_verdicts(const WhyOutput& output, diagnose::DiagnosisOptions& options) {
+  if (output.form != WhyForm::verdicts) return;
+  options.on_verdict = [](const diagnose::ToldVerdict& verdict) { print_json(control::verdict_json(verdict)); };
+  options.flush = [] { return std::fflush(stdout) == 0 && std::ferror(stdout) == 0; };
+}
+
+auto finish(const diagnose::Report& report, const WhyOutput& output, const CaptureNotes* capture) -> int {
+  if (!print_report(report, output, capture)) return complain("the report could not be written", exit_failure);
+  return output.fail_over && is_too_slow(report, *output.fail_over) ? exit_slow : exit_ok;
 }
 
 }  // namespace weir::cli

@@ -193,6 +193,7 @@ auto Diagnosis::flush_due() const -> std::optional<Nanos> {
 auto Diagnosis::flush() -> bool {
   const std::lock_guard lock(mutex_);
   if (watch_.next()) look_at_slow();
+  if (options_.flush && !options_.flush()) return false;
   return !options_.exchanges || ledger_.exchanges() < *options_.exchanges;
 }
 

@@ -20,6 +20,8 @@ struct DiagnosisOptions {
   std::optional<std::uint64_t> exchanges{};  // flush() is false once so many have ended; none: no limit. Not 0
   // For each pause but the client's own; on the observer's thread.
   std::function<void(const ToldVerdict&)> on_verdict{};
+  // When all verdicts that are due have been told; false: no more are wanted. On the observer's thread.
+  std::function<bool()> flush{};
   // Has a session acknowledge at once what the next so many reads of this leg take, for a proof; none: nothing is
   // proven that way. On the observer's thread.
   std::function<void(const SessionHandle&, LegName, unsigned reads)> acknowledge_at_once{};

@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -11,6 +12,7 @@ import threading
 import pytest
 
 from deadline import PATIENCE
+from openapi_schema import problems
 from weir_process import BINARY, is_sanitized, run_weir
 
 QUERY = (b"SELECT a.id FROM a WHERE " + b"a.st = 00 AND " * 40)[:296]
@@ -79,6 +81,87 @@ def cause(report, name):
     found = [each for each in report["causes"] if each["cause"] == name]
     assert found, report
     return found[0]
+
+
+SCHEMA = json.loads((pathlib.Path(__file__).parents[2] / "docs/why.schema.json").read_text())
+
+
+def fits(value, name):
+    found = problems(value, SCHEMA["components"]["schemas"][name], SCHEMA, name)
+    assert not found, found
+
+
+def ask_in_two(address, times):
+    with socket.create_connection(address, timeout=10 * PATIENCE) as client:
+        for _ in range(times):
+            exchange(client, QUERY[:128], QUERY[128:])
+
+
+def test_verdicts_come_as_lines_while_it_runs(why):
+    process, address = why(Service(at_once).address, "--json=verdicts", "--no-proof")
+    with socket.create_connection(address, timeout=10 * PATIENCE) as client:
+        for _ in range(10):
+            exchange(client, QUERY[:128], QUERY[128:])
+        line = process.stdout.readline()  # before its end, and before the client's
+    process.send_signal(signal.SIGINT)
+    verdicts = [json.loads(each) for each in [line, *process.stdout.read().splitlines()]]
+    for verdict in verdicts:
+        fits(verdict, "verdict")
+    split = [each for each in verdicts if each["cause"] == "split_write"]
+    assert split and split[0]["evidence"]["cut"] == 128
+    assert [each["start"] for each in split] == sorted(each["start"] for each in split)
+
+
+def test_a_closed_pipe_ends_the_verdicts(why):
+    process, address = why(Service(at_once).address, "--json=verdicts", "--no-proof")
+    process.stdout.close()
+    with contextlib.suppress(ConnectionResetError):  # its session ends with it
+        ask_in_two(address, 10)
+    assert process.wait(20 * PATIENCE) == 1
+    assert "the report could not be written" in process.stderr.read()
+
+
+def test_two_reports_are_compared(why, tmp_path):
+    def run(client, *options):
+        process, address = why(Service(at_once).address, "--no-proof", *options)
+        client(address)
+        process.send_signal(signal.SIGINT)
+        return process.communicate(timeout=20 * PATIENCE)[0]
+
+    before = tmp_path / "before.json"
+    before.write_text(run(lambda address: ask_in_two(address, 10), "--json"))
+    fits(json.loads(before.read_text()), "report")
+
+    def at_one_go(address):
+        with socket.create_connection(address, timeout=10 * PATIENCE) as client:
+            for _ in range(10):
+                exchange(client, QUERY)
+
+    report = json.loads(run(at_one_go, "--json", "--compare", str(before)))
+    fits(report, "report")
+    split = [each for each in report["compared"]["causes"] if each["cause"] == "split_write"][0]
+    assert split["before_ns"] > 20_000_000 and split["now_ns"] == 0
+    text = run(at_one_go, "--compare", str(before))
+    assert re.search(r"An exchange, on average, beside .*before.json:\n +before +now\n", text)
+    assert re.search(r"ms +-  split_write \(client\)\n", text)
+
+
+@pytest.mark.parametrize("text, complaint", [
+    ("", "is no JSON object"), ("[]", "is no JSON object"), ('{"exchanges": 1}', 'has no "exchange_ns"'),
+    ('{"exchanges": -1}', '"exchanges" of '), ('{"exchanges": 1, "exchange_ns": 1e99}', '"exchange_ns" of '),
+    ('{"exchanges": 1, "exchange_ns": 1, "causes": [{"cause": "x"}]}', 'causes[0] of '),
+])
+def test_what_is_no_report_is_told(tmp_path, text, complaint):
+    file = tmp_path / "before.json"
+    file.write_text(text)
+    done = run_weir("why", "--compare", str(file), "0", "1")
+    assert done.returncode == 2 and complaint in done.stderr and "--compare" in done.stderr
+    assert done.stdout == ""
+
+
+def test_json_has_two_forms():
+    done = run_weir("why", "--json=causes", "0", "1")
+    assert done.returncode == 2 and "--json=verdicts" in done.stderr
 
 
 def test_the_story_is_named_with_its_side_its_cause_and_its_cut_and_proven(why):
