@@ -31,8 +31,7 @@ void SessionTimeline::on_event(const event::Event& event) {
   if (const auto* counters = std::get_if<std::shared_ptr<const event::LegCounters>>(&event.what)) {
     return on_counters(*counters, event.time);
   }
-  // The counters come when a read and its write are told.
-  if (!std::holds_alternative<event::ChunkWritten>(event.what)) give_pauses();
+  if (!is_same_step(event)) give_pauses();
   if (const auto* packets = std::get_if<std::shared_ptr<const event::PacketEvidence>>(&event.what)) {
     packets_ = *packets;
   } else if (const auto* accepted = std::get_if<std::shared_ptr<const event::SessionAccepted>>(&event.what)) {
@@ -263,6 +262,13 @@ auto SessionTimeline::seen_process() const -> std::optional<std::uint32_t> {
 auto SessionTimeline::evidence_before(LegName leg, MonoTime begin) const -> LegEvidence {
   const LastCounters& last = counters_.at(index(leg));
   return {.before = last.what, .after = {}, .before_age = std::max(Nanos{0}, begin - last.time), .reads = last.reads};
+}
+
+// The counters come behind all that one step of the relay read and wrote.
+auto SessionTimeline::is_same_step(const event::Event& event) const -> bool {
+  if (std::holds_alternative<event::ChunkWritten>(event.what)) return true;
+  if (pauses_.empty() || !std::holds_alternative<event::ChunkRead>(event.what)) return false;
+  return event.time - (pauses_.back().begin + pauses_.back().length) < least_pause;
 }
 
 void SessionTimeline::give_pauses() {

@@ -100,6 +100,7 @@ class SessionTimeline {
   // fill in, before the next call.
   auto spend(Segment segment, Direction direction, MonoTime until) -> Pause*;
   auto add_pause(Segment segment, Direction direction, MonoTime begin) -> Pause&;
+  [[nodiscard]] auto is_same_step(const event::Event& event) const -> bool;
   void give_pauses();
   [[nodiscard]] auto stream(Direction direction) -> Stream& { return streams_.at(index(direction)); }
 

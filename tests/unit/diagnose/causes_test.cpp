@@ -91,6 +91,18 @@ TEST_F(CausesTest, AClientWhoseWindowIsFullDoesNotRead) {
   EXPECT_THAT(told(), ElementsAre("not_reading client shown 150"));
 }
 
+TEST_F(CausesTest, AWriteThatWaitedIsJudgedByWhatIsCountedBehindTheReadThatFollowsIt) {
+  story.begins();
+  story.client_sends("q").after(1us);
+  story.tell(event::ChunkRead{{}, 0, std::nullopt, Direction::downstream});
+  story.after(150ms).tell(event::ChunkWritten{1, Direction::downstream});
+  story.after(100us).tell(event::ChunkRead{{}, 1, std::nullopt, Direction::downstream});
+  story.tell(event::ChunkWritten{2, Direction::downstream});
+  story.counts(LegName::client).window_limited = 140ms;
+  story.counters(LegName::client).counters(LegName::server).closes();
+  EXPECT_THAT(told(), ElementsAre("not_reading client shown 150"));
+}
+
 TEST_F(CausesTest, ARequestThatWasSentAgainWasLost) {
   story.begins();
   story.client_sends("q").after(224ms);
