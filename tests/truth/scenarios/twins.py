@@ -85,8 +85,7 @@ def drip_of_40ms(scene, draw, side):
 @both_sides("not_reading.small_window", far=True, certainty="shown", quick=True, also=("think",), tolerance=(0.5, 1.4))
 def slow_reader_with_a_small_window(scene, draw, side):
     """The window is small, and yet it is the reader who is slow."""
-    exchanges, round_trip = far_plan(scene, draw, 1, (0.008, 0.012))
-    size = draw.randint(40_000, 60_000)
+    exchanges, round_trip = far_plan(scene, draw, 3, (0.008, 0.012))
 
     def take(connection, whole):
         while whole > 0:
@@ -94,11 +93,14 @@ def slow_reader_with_a_small_window(scene, draw, side):
             whole -= 2000
             time.sleep(0.05)
     buffers = {"receiving": 8192}
+    for each in exchanges:
+        if side == "client":
+            each.reply = draw.randint(20_000, 30_000)
+        else:
+            each.request = draw.randint(20_000, 30_000)
     if side == "client":
-        exchanges[0].reply = size
         times = talk(scene, exchanges, take_reply=lambda c, e: take(c, e.reply), client_buffers=buffers)
     else:
-        exchanges[0].request = size
         times = talk(scene, exchanges, take_request=lambda c, e: take(c, e.request), server_buffers=buffers)
     return Truth(sum(times), len(times), round_trip)
 
