@@ -16,7 +16,7 @@ auto is_option(const SettingInfo& setting) -> bool {
   switch (setting.kind) {
     case SettingKind::listen:
     case SettingKind::upstream:  // LISTEN and UPSTREAM
-    case SettingKind::flag:      // "enabled": who runs one proxy does not want it closed
+    case SettingKind::flag:      // "enabled", "diagnose": of many proxies, one by one
     case SettingKind::duration: return false;
     case SettingKind::word:
     case SettingKind::count:

@@ -37,6 +37,8 @@ struct ObserverSpec {
   std::unique_ptr<event::Observer> observer;
   event::RingOptions ring;                              // per worker
   std::function<bool(std::string_view proxy)> wants{};  // the events of this proxy? Empty: of all
+  // And only while its rules say so, open sessions included; empty: whatever they say. The ring's policy must be drop.
+  std::function<bool(const proxy::ProxyRules&)> wants_rules{};
   bool tells_open = true;  // sessions that relay already are told as opened, with the time at which they were
   // For whoever is told that it holds traffic up.
   std::string name{};     // what it is, or where it writes to; observers may share one
@@ -281,11 +283,16 @@ class Engine {
     ObserverId id{};
     std::unique_ptr<ObserverThread> thread;
     std::function<bool(std::string_view)> wants;
+    std::function<bool(const proxy::ProxyRules&)> wants_rules;
+    bool tells_open = true;
     std::string name;
     std::string reader;
     std::string way_out;
     PreparedChange removal{};  // of its rings
     bool deaf_told = false;
+    [[nodiscard]] auto sees(const ProxySpec& proxy) const -> bool {
+      return (!wants || wants(proxy.name)) && (!wants_rules || wants_rules(proxy.rules));
+    }
   };
   [[nodiscard]] auto proxies_for(const Observing& observing) const -> std::set<ProxyId>;
   [[nodiscard]] auto hold_of(const Observing& observing) const -> ObserverHold;

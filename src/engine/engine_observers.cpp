@@ -10,7 +10,7 @@ namespace weir::engine {
 auto Engine::proxies_for(const Observing& observing) const -> std::set<ProxyId> {
   std::set<ProxyId> wanted;
   for (const auto& [id, proxy] : proxies_) {
-    if (!observing.wants || observing.wants(proxy.spec.name)) wanted.insert(id);
+    if (observing.sees(proxy.spec)) wanted.insert(id);
   }
   return wanted;
 }
@@ -19,10 +19,15 @@ auto Engine::attach(ObserverSpec spec) -> Result<ObserverId> {
   if (observers_.size() >= most_observers) {
     return failure(fmt::format("{} observers are there already; let one go first", most_observers));
   }
+  if (spec.wants_rules && spec.ring.policy != event::FullPolicy::drop) {
+    return failure("an observer that follows the rules of proxies must have policy drop");
+  }
   Observing observing{
       .id = ObserverId{next_observer_++},
       .thread = std::make_unique<ObserverThread>(std::move(spec.observer), clock_, [this] { notify(); }),
       .wants = std::move(spec.wants),
+      .wants_rules = std::move(spec.wants_rules),
+      .tells_open = spec.tells_open,
       .name = std::move(spec.name),
       .reader = std::move(spec.reader),
       .way_out = std::move(spec.way_out)};

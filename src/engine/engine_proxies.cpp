@@ -59,7 +59,7 @@ auto Engine::create_proxy(ProxySpec spec) -> ProxyId {
   const auto settings = make_settings(id, spec);
   std::vector<std::vector<std::shared_ptr<event::EventRing>>> rings;  // by observer, then by worker
   for (const auto& observing : observers_) {
-    if (!observing.wants || observing.wants(spec.name)) rings.push_back(observing.thread->rings());
+    if (observing.sees(spec)) rings.push_back(observing.thread->rings());
   }
   const auto fault_state = std::make_shared<fault::ProxyFaults>(seed_, spec.name);
   const auto faults = spec.faults ? spec.faults : std::make_shared<const fault::FaultList>();
@@ -213,10 +213,29 @@ void Engine::close_proxy(ProxyId id, const std::string& why) {
 
 void Engine::set_rules(ProxyId id, proxy::ProxyRules rules) {
   Proxy& proxy = proxy_of(id);
+  std::vector<bool> saw;  // by observer
+  for (const auto& observing : observers_) saw.push_back(observing.sees(proxy.spec));
   proxy.spec.rules = std::move(rules);
   proxy.settings = make_settings(id, proxy.spec);
-  tell_workers([id, settings = proxy.settings](WorkerThread& each) {
-    if (auto* on_worker = each.worker->find_proxy(index_of(id))) each.worker->set_settings(*on_worker, settings);
+  struct Turn {
+    std::vector<std::shared_ptr<event::EventRing>> rings;  // by worker
+    bool sees;
+    bool tells_open;
+  };
+  std::vector<Turn> turns;  // of observers that see it from now on, or no more
+  for (std::size_t i = 0; i < observers_.size(); ++i) {
+    const bool sees = observers_[i].sees(proxy.spec);
+    if (sees != saw[i]) turns.push_back({observers_[i].thread->rings(), sees, observers_[i].tells_open});
+  }
+  tell_workers([id, settings = proxy.settings, turns = std::move(turns)](WorkerThread& each) {
+    auto* on_worker = each.worker->find_proxy(index_of(id));
+    if (on_worker == nullptr) return;
+    each.worker->set_settings(*on_worker, settings);
+    for (const Turn& turn : turns) {
+      event::EventRing& ring = *turn.rings[each.worker->number()];
+      turn.sees ? each.worker->observe(*on_worker, ring, turn.tells_open)
+                : each.worker->observe_no_more(*on_worker, ring);
+    }
   });
 }
 

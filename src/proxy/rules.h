@@ -34,6 +34,7 @@ struct ProxyRules {
   std::optional<std::uint64_t> max_sessions;                     // live at a time, over all workers; none: no limit
   std::uint64_t fault_queue_limit = fault::default_queue_limit;  // bytes that faults may hold in one direction
   std::optional<std::uint64_t> keepalive_count;                  // TCP_KEEPCNT; none: the system's
+  bool diagnose = false;                                         // weir serve: say who loses time, and why
   Timeouts timeouts;
 
   auto operator==(const ProxyRules&) const -> bool = default;

@@ -70,6 +70,8 @@ auto own_settings() -> std::vector<SettingInfo> {
        .least = 1,
        .most = 127,
        .may_be_off = true},
+      {"diagnose", flag, open_sessions, &ProxyRules::diagnose,
+       "Whether weir serve says who loses the time of its exchanges, and why (docs/causes.md)"},
   };
 }
 

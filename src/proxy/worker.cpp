@@ -135,6 +135,24 @@ void Worker::remove_ring(const std::shared_ptr<event::EventRing>& ring) {
   resume_parked();
 }
 
+void Worker::observe(ProxyOnWorker& proxy, event::EventRing& ring, bool tell_open) {
+  loop_.assert_on_loop_thread();
+  if (!has_ring(ring) || proxy.observers.has(ring) || !proxy.observers.add(ring)) return;
+  each_session([&](Session& session) {
+    if (&session.proxy() != &proxy) return;
+    session.observers_changed();
+    if (tell_open) session.tell_newcomer(ring);
+  });
+}
+
+void Worker::observe_no_more(ProxyOnWorker& proxy, const event::EventRing& ring) {
+  loop_.assert_on_loop_thread();
+  proxy.observers.remove(ring);
+  each_session([&](Session& session) {
+    if (&session.proxy() == &proxy) session.observers_changed();
+  });
+}
+
 void Worker::publish_events() {
   loop_.assert_on_loop_thread();
   for (const auto& ring : rings_) ring->publish();

@@ -97,6 +97,9 @@ class Worker {
                 bool tell_open);
   // It goes: what was pushed until now is still delivered, then the ring is closed. Those that it kept waiting go on.
   void remove_ring(const std::shared_ptr<event::EventRing>& ring);
+  // One proxy pushes into a ring that is there already, or no more; open sessions too. The ring has policy drop.
+  void observe(ProxyOnWorker& proxy, event::EventRing& ring, bool tell_open);
+  void observe_no_more(ProxyOnWorker& proxy, const event::EventRing& ring);
   void publish_events();
 
   // A connection that this worker, or another, accepted.

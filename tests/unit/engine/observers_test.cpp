@@ -118,6 +118,61 @@ TEST_F(Observers, OneThatLeavesGetsWhatHappenedBefore) {
   EXPECT_EQ(journal_->bytes, 20U * (8 + 6));
 }
 
+TEST_F(Observers, OneThatFollowsTheRulesSeesAProxyWhileTheySaySo) {
+  make({.workers = 2});
+  ProxySpec quiet = spec();
+  const ProxyId id = engine_->create_proxy(quiet);
+  const std::string where = engine_->open_proxy(id)->text;
+  engine_->start();
+  const Peer client = Peer::connected_to(where);
+  client.send("before");
+  const Peer server = this->server();
+  ASSERT_EQ(server.read(), "before");
+  const auto diagnosed = [](const proxy::ProxyRules& rules) { return rules.diagnose; };
+  const event::RingOptions ring{.policy = event::FullPolicy::drop,
+                                .mask = EventKind::session_opened | EventKind::chunk_read | EventKind::session_closed};
+  ASSERT_TRUE(engine_->attach(
+      {.observer = std::make_unique<test::JournalObserver>(journal_), .ring = ring, .wants_rules = diagnosed}));
+  const auto switch_to = [&](bool on) {
+    quiet.rules.diagnose = on;
+    engine_->set_rules(id, quiet.rules);
+    return settle();
+  };
+  const auto say = [&](const std::string& word) {
+    client.send(word);
+    EXPECT_EQ(server.read(), word);
+  };
+  say("unseen");
+  ASSERT_TRUE(switch_to(true));
+  say("seen");
+  ASSERT_TRUE(wait_until([&] {
+    const std::lock_guard lock(journal_->mutex);
+    return journal_->bytes == 4;
+  }));
+  EXPECT_EQ(journal_->opened, 1U) << "it was open before";
+  ASSERT_TRUE(switch_to(true)) << "another change does not tell it again";
+  ASSERT_TRUE(switch_to(false));
+  say("unseen");
+  ASSERT_TRUE(switch_to(true));
+  say("again");
+  ASSERT_TRUE(wait_until([&] {
+    const std::lock_guard lock(journal_->mutex);
+    return journal_->bytes == 9;
+  }));
+  EXPECT_EQ(journal_->opened, 2U);
+  ProxySpec born = spec();
+  born.rules.diagnose = true;
+  expect_it_relays(add(born));
+  EXPECT_TRUE(wait_until([&] {
+    const std::lock_guard lock(journal_->mutex);
+    return journal_->opened == 3U;
+  }));
+  EXPECT_FALSE(engine_->attach({.observer = std::make_unique<test::JournalObserver>(journal_),
+                                .ring = {.policy = event::FullPolicy::block},
+                                .wants_rules = diagnosed}))
+      << "it could hold up who is let go while it waits";
+}
+
 TEST_F(Observers, ASessionThatWaitedForOneGoesOnWhenItLeaves) {
   make();
   const ObserverId id = observe();
