@@ -21,9 +21,10 @@ auto required_events() -> event::EventMask {
 // One session that lives: its pauses are judged and told.
 class Diagnosis::Session final : public TimelineReader {
  public:
-  explicit Session(Diagnosis& owner) : owner_(owner) {}
+  explicit Session(Diagnosis& owner) : owner_(owner), server_(owner.options_.server) {}
 
   void on_event(const event::Event& event) {
+    is_doubtful_ = false;
     if (!timeline_) timeline_.emplace(event.proxy, event.session, event.time, *this);
     const bool is_of_bytes =
         std::holds_alternative<event::ChunkRead>(event.what) || std::holds_alternative<event::ChunkWritten>(event.what);
@@ -42,9 +43,39 @@ class Diagnosis::Session final : public TimelineReader {
   }
   // Events were missed: what follows is measured anew.
   void forget() {
-    timeline_.reset();
+    if (timeline_) timeline_->forget();
     claimed_ = {};
     stalled_ = {};
+    longest_.reset();
+  }
+  // Its end may have been missed: true if nothing has come since it was asked this before.
+  auto doubt() -> bool { return std::exchange(is_doubtful_, true); }
+  [[nodiscard]] auto open(MonoTime now) const -> std::optional<HeldExchange> {
+    const auto open = timeline_ ? timeline_->open(now) : std::nullopt;
+    if (!open) return std::nullopt;
+    const Pause& lasting = open->lasting;
+    const bool is_held_by_sink = lasting.segment == Segment::passes && lasting.faults.empty();
+    std::optional<ToldVerdict> verdict;
+    if (lasting.length >= least_pause) verdict = told(lasting, judge(lasting));
+    // Whether Weir is late, or who takes the bytes is, the kernel tells behind the pause.
+    if (verdict && is_held_by_sink && verdict->side == Side::weir) verdict.reset();
+    if (verdict) verdict->certainty = Certainty::likely;
+    const Side side = verdict           ? verdict->side
+                      : is_held_by_sink ? side_of(lasting.sink_leg())
+                                        : side_of(lasting.source_leg());
+    if (longest_ && (!verdict || longest_->length > verdict->length)) verdict = *longest_;
+    return HeldExchange{.proxy = lasting.proxy,
+                        .session = lasting.session,
+                        .exchange = open->exchange.number,
+                        .client = timeline_->client(),
+                        .upstream = timeline_->upstream(),
+                        .begin = open->exchange.begin,
+                        .bytes = open->exchange.bytes,
+                        .segment = lasting.segment,
+                        .side = side,
+                        .who = who(side),
+                        .held = lasting.length,
+                        .verdict = std::move(verdict)};
   }
 
   void on_pause(const Pause& pause) override {
@@ -54,35 +85,26 @@ class Diagnosis::Session final : public TimelineReader {
     if (pause.segment == Segment::connecting || held) owner_.ledger_.add_connecting(pause.length);
     if (pause.segment == Segment::server_answers && verdict.cause != &think_cause) claimed_ += pause.length;
     if (verdict.cause == &split_write_cause) stalled_.at(index(pause.source_leg())) = true;
-    const ToldVerdict told{.session = pause.session,
-                           .exchange = pause.exchange,
-                           .begin = pause.begin,
-                           .length = pause.length,
-                           .cause = verdict.cause,
-                           .side = verdict.finding.side,
-                           .who = who(verdict.finding.side),
-                           .towards = verdict.finding.side == Side::client ? towards() : "",
-                           .certainty = verdict.finding.certainty,
-                           .text = std::move(verdict.finding.text),
-                           .fix = std::move(verdict.finding.fix),
-                           .evidence = std::move(verdict.finding.evidence),
-                           .proof = std::move(verdict.finding.proof),
-                           .text_before = pause.before > 0 ? pause.text_before : "",
-                           .text_behind = pause.before > 0 ? pause.text_behind : ""};
+    ToldVerdict told = this->told(pause, std::move(verdict));
     owner_.ledger_.add(told);
-    if (owner_.options_.on_verdict && verdict.cause != &client_think_cause) owner_.options_.on_verdict(told);
+    if (told.cause == &client_think_cause) return;
+    if (owner_.options_.on_verdict) owner_.options_.on_verdict(told);
+    if (!longest_ || told.length > longest_->length) longest_ = std::make_unique<const ToldVerdict>(std::move(told));
   }
   void on_exchange(const Exchange& exchange) override {
     owner_.ledger_.add_exchange(exchange);
+    if (owner_.options_.on_exchange) owner_.options_.on_exchange(exchange);
     if (!exchange.answered) {
       claimed_ = {};
       stalled_ = {};
+      longest_.reset();
       return;
     }
     const Nanos answers = exchange.time.at(static_cast<std::size_t>(Segment::server_answers));
     owner_.ledger_.add_think(who(Side::server), answers - std::exchange(claimed_, Nanos{}));
     for (const LegName leg : {LegName::client, LegName::server}) prove(leg, exchange.end - exchange.begin);
     stalled_ = {};
+    longest_.reset();
   }
 
  private:
@@ -104,6 +126,23 @@ class Diagnosis::Session final : public TimelineReader {
     if (!due) return;
     looks_.is_waiting = true;
     owner_.watch_.add(key, *due);
+  }
+  [[nodiscard]] auto told(const Pause& pause, Verdict verdict) const -> ToldVerdict {
+    return {.session = pause.session,
+            .exchange = pause.exchange,
+            .begin = pause.begin,
+            .length = pause.length,
+            .cause = verdict.cause,
+            .side = verdict.finding.side,
+            .who = name_of(verdict.finding.side),
+            .towards = verdict.finding.side == Side::client ? towards() : "",
+            .certainty = verdict.finding.certainty,
+            .text = std::move(verdict.finding.text),
+            .fix = std::move(verdict.finding.fix),
+            .evidence = std::move(verdict.finding.evidence),
+            .proof = std::move(verdict.finding.proof),
+            .text_before = pause.before > 0 ? pause.text_before : "",
+            .text_behind = pause.before > 0 ? pause.text_behind : ""};
   }
   void prove(LegName leg, Nanos length) {
     const auto& ask = owner_.options_.acknowledge_at_once;
@@ -132,9 +171,9 @@ class Diagnosis::Session final : public TimelineReader {
   }
   [[nodiscard]] auto name_of(Side side) const -> std::string {
     const std::string client = timeline_->client() ? timeline_->client()->host_string() : "?";
-    const std::string server = !owner_.options_.server.empty() ? owner_.options_.server
-                               : timeline_->upstream()         ? timeline_->upstream()->to_string()
-                                                               : "?";
+    const std::string server = !server_.empty()        ? server_
+                               : timeline_->upstream() ? timeline_->upstream()->to_string()
+                                                       : "?";
     switch (side) {
       case Side::client: return "client " + client;
       case Side::server: return "server " + server;
@@ -146,8 +185,11 @@ class Diagnosis::Session final : public TimelineReader {
   }
 
   Diagnosis& owner_;
+  std::string server_;
   std::optional<SessionTimeline> timeline_;
   SessionLooks looks_;
+  std::unique_ptr<const ToldVerdict> longest_;  // of the open exchange; or null
+  bool is_doubtful_ = false;
   std::array<AckProof, 2> proofs_;  // by LegName
   std::array<bool, 2> stalled_{};   // the open exchange, on this leg
   std::array<std::string, side_count> names_{};
@@ -161,6 +203,7 @@ void Diagnosis::on_event(const event::Event& event, Nanos /*wall_offset*/) {
   const std::lock_guard lock(mutex_);
   if (const auto* gap = std::get_if<event::Gap>(&event.what)) {
     ledger_.count_missed(gap->chunks + gap->events);
+    if (gap->events > 0) std::erase_if(sessions_, [](const auto& each) { return each.second->doubt(); });
     for (const auto& [key, session] : sessions_) session->forget();
     return;
   }
@@ -200,6 +243,30 @@ auto Diagnosis::flush() -> bool {
 auto Diagnosis::report() const -> Report {
   const std::lock_guard lock(mutex_);
   return ledger_.report();
+}
+
+auto Diagnosis::open_exchanges(MonoTime now) const -> std::vector<HeldExchange> {
+  const std::lock_guard lock(mutex_);
+  std::vector<HeldExchange> all;
+  for (const auto& [key, session] : sessions_) {
+    if (auto open = session->open(now)) all.push_back(*std::move(open));
+  }
+  return all;
+}
+
+auto Diagnosis::losses() const -> std::vector<Loss> {
+  const std::lock_guard lock(mutex_);
+  return ledger_.losses();
+}
+
+auto Diagnosis::exchange_times() const -> ExchangeTimes {
+  const std::lock_guard lock(mutex_);
+  return ledger_.exchange_times();
+}
+
+void Diagnosis::set_server(std::string server) {
+  const std::lock_guard lock(mutex_);
+  options_.server = std::move(server);
 }
 
 }  // namespace weir::diagnose

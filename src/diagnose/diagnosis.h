@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -7,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "diagnose/ledger.h"
 #include "diagnose/peer_watch.h"
@@ -20,6 +22,7 @@ struct DiagnosisOptions {
   std::optional<std::uint64_t> exchanges{};  // flush() is false once so many have ended; none: no limit. Not 0
   // For each pause but the client's own; on the observer's thread.
   std::function<void(const ToldVerdict&)> on_verdict{};
+  std::function<void(const Exchange&)> on_exchange{};  // that has ended, behind its verdicts; on the observer's thread
   // When all verdicts that are due have been told; false: no more are wanted. On the observer's thread.
   std::function<bool()> flush{};
   // Has a session acknowledge at once what the next so many reads of this leg take, for a proof; none: nothing is
@@ -32,6 +35,23 @@ struct DiagnosisOptions {
 // The events that a diagnosis must get, and the rings it reads.
 [[nodiscard]] auto required_events() -> event::EventMask;
 
+// An exchange that is open, and who holds it.
+struct HeldExchange {
+  ProxyId proxy{};
+  SessionNumber session{};
+  std::uint64_t exchange = 0;  // 0: the session is not connected yet
+  std::optional<Address> client;
+  std::optional<Address> upstream;
+  MonoTime begin{};
+  std::array<std::uint64_t, 2> bytes{};  // by Direction
+  Segment segment{};                     // what goes on
+  Side side{};                           // whose time that is
+  std::string who;
+  Nanos held{};                        // for so long nothing has come or gone that it waits for
+  std::optional<ToldVerdict> verdict;  // of its longest pause so far, which may last; none: there was none, or nobody
+                                       // can say yet. Of one that lasts nothing is more than likely
+};
+
 // An observer that judges every pause of every session and adds it up. report() may be called from any thread.
 class Diagnosis final : public event::Observer {
  public:
@@ -43,6 +63,12 @@ class Diagnosis final : public event::Observer {
   [[nodiscard]] auto flush_due() const -> std::optional<Nanos> override;
 
   [[nodiscard]] auto report() const -> Report;
+  // Those that are open at `now`, in no order. Any thread, as the two below.
+  [[nodiscard]] auto open_exchanges(MonoTime now) const -> std::vector<HeldExchange>;
+  [[nodiscard]] auto losses() const -> std::vector<Loss>;
+  [[nodiscard]] auto exchange_times() const -> ExchangeTimes;
+  // How the upstream is called in the sessions that are seen from now on. Any thread.
+  void set_server(std::string server);
 
  private:
   class Session;

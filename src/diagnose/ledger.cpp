@@ -54,6 +54,7 @@ void Ledger::add_think(const std::string& who, Nanos length) {
 void Ledger::add_exchange(const Exchange& exchange) {
   ++(exchange.answered ? exchanges_ : unanswered_);
   add_to(exchange_time_, exchange.end - exchange.begin - exchange.relayed);
+  if (exchange.answered) times_.add(exchange.end - exchange.begin - exchange.relayed);
 }
 
 void Ledger::add_connecting(Nanos length) { add_to(exchange_time_, length); }
@@ -62,6 +63,24 @@ void Ledger::prove(const CauseInfo& cause, Side side, const std::string& who, co
   CauseSum& sum = row(cause, side, who);
   sum.certainty = Certainty::proven;
   sum.proof = proof;
+}
+
+void ExchangeTimes::add(Nanos length) {
+  const auto* const bound = std::ranges::lower_bound(bounds, length);
+  ++counts.at(static_cast<std::size_t>(bound - bounds.begin()));
+  sum += length;
+}
+
+auto Ledger::losses() const -> std::vector<Loss> {
+  std::vector<Loss> all;
+  for (const auto& [key, sum] : rows_) {
+    if (sum.times == 0) continue;
+    if (all.empty() || all.back().cause != sum.cause || all.back().side != sum.side) {
+      all.push_back({.cause = sum.cause, .side = sum.side, .lost = {}});
+    }
+    all.back().lost += sum.lost;
+  }
+  return all;
 }
 
 void Ledger::see(MonoTime now) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -29,6 +30,26 @@ struct ToldVerdict {
   std::string proof;        // what proves it, a clause; empty where nothing does
   std::string text_before;  // the stream at the cut; empty unless the pause is inside a message
   std::string text_behind;
+};
+
+// How long exchanges took, in fixed steps.
+struct ExchangeTimes {
+  static constexpr std::array<Nanos, 13> bounds{
+      std::chrono::microseconds{500}, std::chrono::milliseconds{1},   std::chrono::microseconds{2500},
+      std::chrono::milliseconds{5},   std::chrono::milliseconds{10},  std::chrono::milliseconds{25},
+      std::chrono::milliseconds{50},  std::chrono::milliseconds{100}, std::chrono::milliseconds{250},
+      std::chrono::milliseconds{500}, std::chrono::seconds{1},        std::chrono::milliseconds{2500},
+      std::chrono::seconds{5}};
+  std::array<std::uint64_t, bounds.size() + 1> counts{};  // that took at most bounds[i] and longer than the one before
+  Nanos sum{};
+  void add(Nanos length);
+};
+
+// What a cause cost on a side, whoever it was.
+struct Loss {
+  const CauseInfo* cause = nullptr;
+  Side side{};
+  Nanos lost{};
 };
 
 // What one cause cost on one side.
@@ -83,6 +104,9 @@ class Ledger {
 
   [[nodiscard]] auto exchanges() const -> std::uint64_t { return exchanges_; }
   [[nodiscard]] auto report() const -> Report;
+  // What is in the report's causes and unknown too, for who wants no more: in the order of the causes' addresses.
+  [[nodiscard]] auto losses() const -> std::vector<Loss>;
+  [[nodiscard]] auto exchange_times() const -> const ExchangeTimes& { return times_; }
 
  private:
   using Key = std::tuple<const CauseInfo*, Side, std::string, std::string>;
@@ -90,6 +114,7 @@ class Ledger {
   void keep_if_worst(const ToldVerdict& verdict);
 
   std::map<Key, CauseSum> rows_;
+  ExchangeTimes times_;
   std::vector<ToldVerdict> worst_;  // a heap, its front is the shortest
   std::uint64_t sessions_ = 0;
   std::uint64_t exchanges_ = 0;

@@ -31,6 +31,7 @@ void SessionTimeline::on_event(const event::Event& event) {
   if (const auto* counters = std::get_if<std::shared_ptr<const event::LegCounters>>(&event.what)) {
     return on_counters(*counters, event.time);
   }
+  if (std::exchange(is_joined_, false)) cursor_ = event.time;
   if (!is_same_step(event)) give_pauses();
   if (const auto* packets = std::get_if<std::shared_ptr<const event::PacketEvidence>>(&event.what)) {
     packets_ = *packets;
@@ -73,6 +74,47 @@ void SessionTimeline::on_opened(const event::SessionOpened& opened, MonoTime now
   connected_ = true;
   if (Pause* pause = spend(Segment::connecting, Direction::upstream, now)) pause->connect = connect_;
   packets_.reset();
+  // It is the first that is told of a session that lives already, with the time at which it happened.
+  is_joined_ = now == began_;
+}
+
+void SessionTimeline::forget() {
+  exchange_.reset();
+  answered_ = false;
+  pauses_.clear();
+  counters_ = {};
+  looks_.clear();
+  process_.reset();
+  packets_.reset();
+  is_joined_ = true;
+}
+
+auto SessionTimeline::open(MonoTime now) const -> std::optional<OpenExchange> {
+  if (is_joined_ || (connected_ && !exchange_)) return std::nullopt;
+  const bool request_held = is_held(Direction::upstream);
+  const bool answer_held = is_held(Direction::downstream);
+  if (connected_ && answered_ && !answer_held && now - cursor_ > answer_ends) return std::nullopt;
+  const auto [segment, direction] = !connected_   ? std::pair(Segment::connecting, Direction::upstream)
+                                    : !answered_  ? request_held
+                                                        ? std::pair(Segment::passes, Direction::upstream)
+                                                        : std::pair(Segment::server_answers, Direction::downstream)
+                                     : answer_held ? std::pair(Segment::passes, Direction::downstream)
+                                                  : std::pair(Segment::server_sends, Direction::downstream);
+  OpenExchange open{.exchange = exchange_.value_or(Exchange{.begin = began_}),
+                    .lasting = {.proxy = proxy_,
+                                .session = session_,
+                                .exchange = exchanges_,
+                                .segment = segment,
+                                .direction = direction,
+                                .begin = cursor_,
+                                .length = std::max(now - cursor_, Nanos{0}),
+                                .source = evidence_before(source_of(direction), cursor_),
+                                .sink = evidence_before(sink_of(direction), cursor_),
+                                .faults = faults_,
+                                .asked = exchange_ ? exchange_->bytes.at(index(Direction::upstream)) : 0,
+                                .looks = looks_}};
+  if (!connected_) open.lasting.connect = connect_;
+  return open;
 }
 
 // --- bytes ---

@@ -37,6 +37,12 @@ struct OpenStretch {
   LegName sink{};  // of blocked bytes
 };
 
+// An exchange that is open, or the connection that it waits for, and the stretch of it that lasts.
+struct OpenExchange {
+  Exchange exchange;  // number 0: the session is not connected yet
+  Pause lasting;      // as though it ended now; without what ends it, and perhaps shorter than least_pause
+};
+
 // Where what a session's time was spent on goes, in the order of time.
 class TimelineReader {
  public:
@@ -64,6 +70,12 @@ class SessionTimeline {
   [[nodiscard]] auto seen_process() const -> std::optional<std::uint32_t>;
   // As it is now that the stretch has ended: before the event that ends it.
   void set_process(PeerProcess process) { process_ = process; }
+  // Events were missed: what follows is measured anew.
+  void forget();
+  // What goes on at `now`; none between exchanges. Where an answer ends, turns do not tell: one of which all was passed
+  // on, and no more came for answer_ends, is over.
+  [[nodiscard]] auto open(MonoTime now) const -> std::optional<OpenExchange>;
+  static constexpr Nanos answer_ends = std::chrono::seconds{1};
 
   [[nodiscard]] auto client() const -> const std::optional<Address>& { return client_; }
   [[nodiscard]] auto handle() const -> const std::optional<SessionHandle>& { return handle_; }
@@ -103,6 +115,9 @@ class SessionTimeline {
   [[nodiscard]] auto is_same_step(const event::Event& event) const -> bool;
   void give_pauses();
   [[nodiscard]] auto stream(Direction direction) -> Stream& { return streams_.at(index(direction)); }
+  [[nodiscard]] auto is_held(Direction direction) const -> bool {
+    return streams_.at(index(direction)).read > streams_.at(index(direction)).written;
+  }
 
   ProxyId proxy_;
   SessionNumber session_;
@@ -125,6 +140,7 @@ class SessionTimeline {
   std::uint64_t exchanges_ = 0;
   bool answered_ = false;  // the exchange that is open has bytes of a response
   bool connected_ = false;
+  bool is_joined_ = false;  // it was seen from its middle, or anew: its time begins with what comes next
   ConnectEvidence connect_;
   std::vector<std::string> faults_;
   std::vector<Pause> pauses_;    // wait for their counters

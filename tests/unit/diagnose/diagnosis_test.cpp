@@ -98,6 +98,91 @@ TEST_F(DiagnosisTest, WhatWasNotSeenIsCountedAndMeasuredAnew) {
   EXPECT_THAT(report_lines(report, 80).back(), HasSubstr("7 events were not seen"));
 }
 
+TEST_F(DiagnosisTest, ASessionSeenFromItsMiddleIsMeasuredFromThere) {
+  Story page = story(1);
+  page.opened().after(10s);  // told with the time at which it was opened
+  page.server_sends("the rest of an answer").after(1s).client_sends("q").after(2ms).server_sends("r").closes();
+  const Report report = diagnosis.report();
+  EXPECT_EQ(report.exchanges, 1u);
+  EXPECT_EQ(report.idle, 1s);
+  ASSERT_EQ(report.causes.size(), 1u) << "10 s of which nothing is known are nobody's";
+  EXPECT_EQ(report.causes[0].lost, 2ms);
+}
+
+TEST_F(DiagnosisTest, SaysWhatIsOpenAndWhoHoldsIt) {
+  Story page = story(1);
+  page.begins().client_sends("query").after(5ms).server_sends("r").counters(LegName::client);
+  const auto at = [&](Nanos since) { return diagnosis.open_exchanges(start + since); };
+  // 5.1 ms after the start it was answered.
+  auto open = at(6ms);
+  ASSERT_EQ(open.size(), 1u);
+  EXPECT_EQ(open[0].segment, Segment::server_sends);
+  EXPECT_EQ(open[0].bytes, (std::array<std::uint64_t, 2>{5, 1}));
+  ASSERT_TRUE(open[0].verdict) << "its longest pause";
+  EXPECT_EQ(open[0].verdict->length, 5ms);
+  EXPECT_TRUE(at(2s).empty()) << "an answer that was silent for a second is over";
+  page.after(10ms).client_sends("next");  // at 15.1 ms
+  open = at(115'100us);
+  ASSERT_EQ(open.size(), 1u);
+  EXPECT_EQ(open[0].exchange, 2u);
+  EXPECT_EQ(open[0].segment, Segment::server_answers);
+  EXPECT_EQ(open[0].side, Side::server);
+  EXPECT_EQ(open[0].who, "server db:5432");
+  EXPECT_EQ(open[0].held, 100ms);
+  ASSERT_TRUE(open[0].verdict);
+  EXPECT_EQ(open[0].verdict->cause, &think_cause);
+  EXPECT_EQ(open[0].verdict->certainty, Certainty::likely);
+  EXPECT_EQ(open[0].verdict->length, 100ms);
+  page.closes();
+  EXPECT_TRUE(at(10s).empty());
+}
+
+TEST_F(DiagnosisTest, WhatASinkDoesNotTakeIsNotWeirs) {
+  Story page = story(1);
+  page.begins();
+  BlockPool blocks;
+  page.tell(event::ChunkRead{blocks.copy(std::as_bytes(std::span("query", 5))), 0, std::nullopt, Direction::upstream});
+  const auto open = diagnosis.open_exchanges(start + 1s);
+  ASSERT_EQ(open.size(), 1u);
+  EXPECT_EQ(open[0].segment, Segment::passes);
+  EXPECT_EQ(open[0].side, Side::server);
+  EXPECT_FALSE(open[0].verdict) << "whether Weir is late the kernel tells behind the pause";
+}
+
+TEST_F(DiagnosisTest, AConnectionThatIsNotMadeYetIsOpen) {
+  story(1).accepted();
+  const auto open = diagnosis.open_exchanges(start + 300ms);
+  ASSERT_EQ(open.size(), 1u);
+  EXPECT_EQ(open[0].exchange, 0u);
+  EXPECT_EQ(open[0].segment, Segment::connecting);
+}
+
+TEST_F(DiagnosisTest, SumsByCauseAndSideAndCountsExchanges) {
+  split_page(1, 10);
+  story(2).begins().client_sends("q").after(60ms).server_sends("r").closes();
+  const auto losses = diagnosis.losses();
+  ASSERT_EQ(losses.size(), 2u);
+  for (const Loss& loss : losses) {
+    EXPECT_EQ(loss.lost, loss.cause == &think_cause ? 10 * 300us + 60ms : 9 * 40ms) << loss.cause->name;
+  }
+  const ExchangeTimes times = diagnosis.exchange_times();
+  EXPECT_EQ(times.counts.at(0), 1u) << "400 us";
+  EXPECT_EQ(times.counts.at(6), 9u) << "40.3 ms, of at most 50";
+  EXPECT_EQ(times.counts.at(7), 1u) << "60 ms";
+  EXPECT_EQ(times.sum, 9 * 40ms + 100us + 10 * 300us + 60ms);
+}
+
+TEST_F(DiagnosisTest, ASessionWhoseEndWasMissedIsForgottenInTheEnd) {
+  for (std::uint64_t i = 1; i <= 3; ++i) story(i).begins().client_sends("q");
+  EXPECT_EQ(diagnosis.open_exchanges(start + 1ms).size(), 3u);
+  story(9).tell(event::Gap{.events = 5});
+  story(2).client_sends("it lives");
+  story(9).tell(event::Gap{.events = 5});
+  story(2).client_sends("still");
+  EXPECT_EQ(diagnosis.open_exchanges(start + 1ms).size(), 1u);
+  EXPECT_EQ(diagnosis.report().sessions, 3u);
+}
+
 TEST_F(DiagnosisTest, IsFullAfterSoManyExchanges) {
   split_page(1, 999);
   EXPECT_TRUE(diagnosis.flush());
