@@ -88,6 +88,41 @@ const ProxyFamily proxy_families[] = {
     {"weir_sessions_closed_total", "Sessions that ended, by close cause.", counter, write_closes},
 };
 
+// A family that has samples of every proxy that is diagnosed.
+struct DiagnosisFamily {
+  std::string_view name;
+  std::string_view help;
+  std::string_view type;
+  void (*write)(MetricsText& text, const ProxyEntry& entry, const control::Diagnoses::Sums& sums);
+};
+
+void write_losses(MetricsText& text, const ProxyEntry& entry, const control::Diagnoses::Sums& sums) {
+  for (const diagnose::Loss& loss : sums.losses) {
+    text.sample({{"proxy", entry.name}, {"side", to_string(loss.side)}, {"cause", loss.cause->name}},
+                std::chrono::duration<double>(loss.lost).count());
+  }
+}
+
+void write_exchanges(MetricsText& text, const ProxyEntry& entry, const control::Diagnoses::Sums& sums) {
+  std::uint64_t count = 0;
+  for (std::size_t i = 0; i < sums.times.counts.size(); ++i) {
+    count += sums.times.counts[i];
+    const bool last = i == diagnose::ExchangeTimes::bounds.size();
+    const double bound = last ? std::numeric_limits<double>::infinity()
+                              : std::chrono::duration<double>(diagnose::ExchangeTimes::bounds[i]).count();
+    text.sample({{"proxy", entry.name}, {"le", metric_number(bound)}}, static_cast<double>(count), "_bucket");
+  }
+  text.sample({{"proxy", entry.name}}, std::chrono::duration<double>(sums.times.sum).count(), "_sum");
+  text.sample({{"proxy", entry.name}}, static_cast<double>(count), "_count");
+}
+
+const DiagnosisFamily diagnosis_families[] = {
+    {"weir_lost_seconds_total", "Time of exchanges that was lost, by whose and why, where diagnose is on.", counter,
+     write_losses},
+    {"weir_exchange_seconds", "From the first byte of a request to the last one of its response, where diagnose is on.",
+     "histogram", write_exchanges},
+};
+
 // One scrape, written in steps.
 class Scrape {
  public:
@@ -103,6 +138,10 @@ class Scrape {
     }
     if (!faults_are_written_) {
       write_fault();
+      return true;
+    }
+    if (diagnosis_family_ < std::size(diagnosis_families)) {
+      write_diagnosis();
       return true;
     }
     write_process();
@@ -131,9 +170,20 @@ class Scrape {
     }
     const ProxyEntry* entry = walk_.next();
     faults_are_written_ = entry == nullptr;
-    if (entry == nullptr) return;
+    if (entry == nullptr) return begin_again();
     for (const auto& count : parts_.registry.engine().faults(entry->id).counts()) {
       text_.sample({{"proxy", entry->name}, {"fault", count.fault}}, static_cast<double>(count.sessions));
+    }
+  }
+  void write_diagnosis() {
+    const DiagnosisFamily& family = diagnosis_families[diagnosis_family_];
+    if (std::exchange(begins_, false)) text_.family(family.name, family.help, family.type);
+    if (const ProxyEntry* entry = walk_.next()) {
+      if (!entry->rules.diagnose) return;
+      if (const auto sums = parts_.diagnoses.sums(entry->id)) family.write(text_, *entry, *sums);
+    } else {
+      ++diagnosis_family_;
+      begin_again();
     }
   }
   void begin_again() {
@@ -151,6 +201,7 @@ class Scrape {
   control::ProxyWalk walk_;
   MetricsText text_;
   std::size_t family_ = 0;
+  std::size_t diagnosis_family_ = 0;
   bool begins_ = true;  // with the first proxy of a family
   bool faults_are_written_ = false;
 };

@@ -26,6 +26,10 @@ auto NativeRoutes::routes() -> const std::vector<Route>& {
        200, &NativeRoutes::get_watch, ""},
       {"GET", "/sessions", "Live sessions; ?proxy= and ?limit= narrow it", 200, &NativeRoutes::get_sessions,
        "Sessions"},
+      {"GET", "/exchanges", "The exchanges that are open now, the oldest first, and who holds them; ?proxy=, ?limit=",
+       200, &NativeRoutes::get_exchanges, "Exchanges"},
+      {"GET", "/verdicts", "The last verdicts; ?proxy=, ?after= the id of one, ?limit=", 200,
+       &NativeRoutes::get_verdicts, "Verdicts"},
       {"GET", "/proxies", "All proxies", 200, &NativeRoutes::get_proxies, "Proxies"},
       {"POST", "/proxies", "Add a proxy, with its faults", 201, &NativeRoutes::post_proxies, "Proxy", "NewProxy"},
       {"GET", "/proxies/*", "One proxy", 200, &NativeRoutes::get_proxy, "Proxy"},
@@ -38,6 +42,10 @@ auto NativeRoutes::routes() -> const std::vector<Route>& {
        "after "
        "count= chunks or the time for=, with its closing line in the trailer Weir-Summary",
        200, &NativeRoutes::get_watch, ""},
+      {"GET", "/proxies/*/report",
+       "Who lost the time of its exchanges, and why, since diagnose was switched on; ?columns= adds it "
+       "as lines of text",
+       200, &NativeRoutes::get_report, "Report"},
       {"GET", "/proxies/*/faults", "The faults in the order of the chain", 200, &NativeRoutes::get_faults, "Faults"},
       {"POST", "/proxies/*/faults", "Add a fault, at the end of the chain unless position or before says where", 201,
        &NativeRoutes::post_faults, "Fault", "NewFault"},

@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "api/later.h"
 #include "api/session_rates.h"
+#include "control/diagnoses.h"
 #include "control/event_log.h"
 #include "control/leases.h"
 #include "control/serve.h"
@@ -24,6 +25,7 @@ class NativeRoutes {
         registry_(parts.registry),
         events_(parts.events),
         leases_(parts.leases),
+        diagnoses_(parts.diagnoses),
         lists_(parts.lists),
         log_(parts.log),
         observer_outputs_(parts.observer_outputs),
@@ -37,6 +39,7 @@ class NativeRoutes {
   // "/a/b" as {"a", "b"}.
   [[nodiscard]] static auto split(std::string_view path) -> std::vector<std::string_view>;
   static constexpr std::size_t most_sessions_listed = 10'000;
+  static constexpr std::size_t most_exchanges_listed = 1000;
 
  private:
   using Parts = std::vector<std::string>;  // the parts of the path that a route leaves open
@@ -68,6 +71,9 @@ class NativeRoutes {
   [[nodiscard]] auto get_events(const http::Request& request, const Parts& parts) -> http::Response;
   [[nodiscard]] auto get_watch(const http::Request& request, const Parts& parts) -> http::Response;
   void get_sessions(const http::Request& request, const Parts& parts, http::Responder responder);
+  [[nodiscard]] auto get_report(const http::Request& request, const Parts& parts) -> http::Response;
+  [[nodiscard]] auto get_verdicts(const http::Request& request, const Parts& parts) -> http::Response;
+  [[nodiscard]] auto get_exchanges(const http::Request& request, const Parts& parts) -> http::Response;
   void get_proxies(const http::Request& request, const Parts& parts, http::Responder responder);
   [[nodiscard]] auto post_proxies(const http::Request& request, const Parts& parts) -> http::Response;
   void get_proxy(const http::Request& request, const Parts& parts, http::Responder responder);
@@ -95,6 +101,7 @@ class NativeRoutes {
   Registry& registry_;
   control::EventLog& events_;
   control::Leases& leases_;
+  control::Diagnoses& diagnoses_;
   control::Turns& lists_;
   const syslog::TargetLog& log_;
   std::function<std::vector<view::OutputStatus>()> observer_outputs_;

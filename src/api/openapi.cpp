@@ -1,6 +1,7 @@
 #include "api/openapi.h"
 
 #include "control/proxy_json.h"
+#include "diagnose/cause.h"
 #include "event/timeout_name.h"
 
 namespace weir::api {
@@ -221,6 +222,91 @@ void add_sessions(Json& all) {
   all["Sessions"] = whole({{"sessions", list_of(schema_ref("Session"))}, {"left_out", count()}, {"partial", flag()}});
 }
 
+// Of a verdict, as `weir why` tells it.
+auto verdict_fields() -> Json {
+  Json names = text();
+  names["enum"] = Json::array();
+  for (const auto* cause : diagnose::causes()) names["enum"].push_back(cause->name);
+  Json evidence{{"type", "object"}, {"additionalProperties", {{"type", "integer"}}}};
+  return {{"session", count(1)},
+          {"exchange", described(count(), "in the session, from 1; 0: before the first")},
+          {"start", described(count(), "of the pause, in nanoseconds of the host's monotonic clock")},
+          {"length_ns", count()},
+          {"cause", described(std::move(names), "docs/causes.md")},
+          {"side", choice({"client", "server", "path.client", "path.server", "weir"})},
+          {"who", text()},
+          {"towards", described(text(), "a client's server, where there may be several; else empty")},
+          {"certainty", choice({"likely", "shown", "proven"})},
+          {"evidence", described(std::move(evidence), "nanoseconds where the name ends in _ns, else counts and bytes")},
+          {"fix", text()}};
+}
+
+void add_diagnosis(Json& all) {
+  Json verdict = verdict_fields();
+  const Json cause = verdict["cause"];
+  const Json side = verdict["side"];
+  const Json certainty = verdict["certainty"];
+  all["WorstPause"] = whole(verdict);
+  verdict["text"] = described(text(), "what was done, without a subject");
+  all["LongestPause"] = whole(verdict);
+  Json kept{{"id", count(1)}, {"proxy", text()}, {"time", described(number(), "when the pause began: seconds, UTC")}};
+  kept.update(verdict);
+  all["Verdict"] = whole(std::move(kept));
+  all["Verdicts"] =
+      whole({{"verdicts", list_of(schema_ref("Verdict"))},
+             {"last", described(count(), "the id of the last verdict that there was, of any proxy")},
+             {"missed", described(count(), "of all proxies: how many behind ?after= are forgotten, as so many came")}});
+  const Json sum = whole({{"cause", cause},
+                          {"side", side},
+                          {"who", text()},
+                          {"towards", text()},
+                          {"certainty", certainty},
+                          {"proof", text()},
+                          {"times", count()},
+                          {"lost_ns", count()},
+                          {"share", number()},
+                          {"p50_ns", count()},
+                          {"p99_ns", count()},
+                          {"text", text()},
+                          {"fix", text()}});
+  // Fields may be added.
+  all["Report"] = {{"type", "object"},
+                   {"required", {"sessions", "exchanges", "span_ns", "causes", "worst", "undecided", "unknown"}},
+                   {"properties",
+                    {{"sessions", count()},
+                     {"exchanges", count()},
+                     {"span_ns", count()},
+                     {"exchange_ns", count()},
+                     {"idle_ns", count()},
+                     {"missed_events", count()},
+                     {"causes", list_of(sum)},
+                     {"worst", list_of(schema_ref("WorstPause"))},
+                     {"undecided", list_of(Json{{"type", "object"}})},
+                     {"unknown", {{"type", "object"}}},
+                     {"lines", described(list_of(text()), "the same for people, where ?columns= was asked for")}}}};
+  all["Exchange"] = whole({{"proxy", text()},
+                           {"session", count(1)},
+                           {"exchange", described(count(), "in the session, from 1; 0: it is not connected yet")},
+                           {"client", or_null(text())},
+                           {"upstream", or_null(text())},
+                           {"start", count()},
+                           {"age_ns", count()},
+                           {"bytes_upstream", count()},
+                           {"bytes_downstream", count()},
+                           {"segment", choice({"connecting", "client_sends", "reads", "passes", "server_answers",
+                                               "server_sends", "client_waits"})},
+                           {"side", described(side, "whose time goes on")},
+                           {"who", text()},
+                           {"held_ns", described(count(), "for so long nothing has come or gone that it waits for")},
+                           {"verdict",
+                            {{"allOf", {schema_ref("LongestPause")}},
+                             {"nullable", true},
+                             {"description", "of its longest pause so far, which may last"}}}});
+  all["Exchanges"] = whole({{"exchanges", list_of(schema_ref("Exchange"))},
+                            {"left_out", count()},
+                            {"proxies", described(list_of(text()), "those that are diagnosed")}});
+}
+
 }  // namespace
 
 auto schema_ref(std::string_view name) -> Json { return {{"$ref", fmt::format("#/components/schemas/{}", name)}}; }
@@ -270,6 +356,7 @@ auto openapi_schemas() -> Json {
   add_proxies(all);
   add_faults(all);
   add_sessions(all);
+  add_diagnosis(all);
   return all;
 }
 

@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <random>
 
+#include "control/diagnoses.h"
+
 namespace weir::control {
 
 auto make_id() -> std::string {
@@ -59,6 +61,17 @@ void Registry::tell(std::string what, ProxyEntry& entry, std::string fault, std:
   on_change_({std::move(what), entry.name, std::move(fault), entry.revision, std::move(why)});
 }
 
+auto Registry::make_ready(const proxy::ProxyRules& rules) -> Outcome<void> {
+  const auto ready = diagnoses_ == nullptr ? Result<void>() : diagnoses_->make_ready(rules);
+  if (!ready) return refuse(RefusalKind::too_many, ready.error().message, "diagnose");
+  return {};
+}
+
+void Registry::put_rules(const ProxyEntry& entry) {
+  if (diagnoses_ != nullptr) diagnoses_->follow(entry.id, entry.rules);
+  engine_.set_rules(entry.id, entry.rules);
+}
+
 auto Registry::open(ProxyEntry& entry) -> Outcome<void> {
   entry.kept_port.release();
   return note_listening(entry, engine_.open_proxy(entry.id));
@@ -69,7 +82,7 @@ auto Registry::note_listening(ProxyEntry& entry, const Result<ListenAddress>& wh
   if (!where) return tl::make_unexpected(cannot_listen(entry.rules.listen, where.error()));
   entry.listen = shown_listen(where->text);
   entry.rules.listen = *where;  // the port that the kernel picked stays its port
-  engine_.set_rules(entry.id, entry.rules);
+  put_rules(entry);
   return {};
 }
 
@@ -86,6 +99,7 @@ auto Registry::create(std::string name, proxy::ProxyRules rules, std::shared_ptr
   if (proxies_.size() >= most_proxies) {
     return refuse(RefusalKind::too_many, fmt::format("there are {} proxies already: remove one first", most_proxies));
   }
+  if (auto ready = make_ready(rules); !ready) return tl::make_unexpected(ready.error());
   ProxyEntry entry;
   entry.name = name;
   entry.rules = std::move(rules);
@@ -97,10 +111,12 @@ auto Registry::create(std::string name, proxy::ProxyRules rules, std::shared_ptr
   entry.mark = std::move(mark);
   entry.id = engine_.create_proxy(make_spec(entry));
   if (names_ != nullptr) names_->add(entry.id, name);
+  if (diagnoses_ != nullptr) diagnoses_->follow(entry.id, entry.rules);
   if (entry.rules.enabled) {
     if (auto opened = open(entry); !opened) {
       engine_.remove_proxy(entry.id);
       if (names_ != nullptr) names_->remove(entry.id);
+      if (diagnoses_ != nullptr) diagnoses_->remove(entry.id);
       return tl::make_unexpected(opened.error());
     }
   }
@@ -131,10 +147,14 @@ auto Registry::change(std::string_view name, proxy::ProxyRules rules) -> Outcome
   ProxyEntry& entry = proxies_.find(name)->second;
   const bool moved = rules.listen != entry.rules.listen;
   const bool wanted = rules.enabled && entry.holds.empty();
+  if (auto ready = make_ready(rules); !ready) return tl::make_unexpected(ready.error());
   std::optional<engine::Listeners> listeners;
   if (wanted && (moved || !entry.listening)) {
     auto bound = bind(entry, rules);
-    if (!bound) return tl::make_unexpected(cannot_listen(rules.listen, bound.error()));
+    if (!bound) {
+      if (diagnoses_ != nullptr) diagnoses_->follow(entry.id, entry.rules);  // as it was
+      return tl::make_unexpected(cannot_listen(rules.listen, bound.error()));
+    }
     listeners = *std::move(bound);
   }
   if (moved && !listeners) {
@@ -143,7 +163,7 @@ auto Registry::change(std::string_view name, proxy::ProxyRules rules) -> Outcome
   }
   if (!wanted || listeners) close(entry, rules.enabled ? moved_text : "its proxy was disabled");
   entry.rules = std::move(rules);
-  engine_.set_rules(entry.id, entry.rules);
+  put_rules(entry);
   Outcome<void> opened;
   if (listeners) opened = note_listening(entry, engine_.open_proxy(entry.id, *std::move(listeners)));
   tell("proxy.changed", entry);
@@ -164,7 +184,7 @@ auto Registry::change_as_toxiproxy(std::string_view name, proxy::ProxyRules rule
     entry.kept_port.release();
   }
   entry.rules = std::move(rules);
-  engine_.set_rules(entry.id, entry.rules);
+  put_rules(entry);
   Outcome<void> opened;
   if (wanted && !entry.listening) opened = open(entry);
   if (!opened) entry.rules.enabled = false;
@@ -187,6 +207,7 @@ void Registry::remove(std::string_view name) {
   engine_.remove_proxy(found->second.id);
   tell("proxy.removed", found->second);
   if (names_ != nullptr) names_->remove(found->second.id);
+  if (diagnoses_ != nullptr) diagnoses_->remove(found->second.id);
   by_id_.erase(found->second.id);
   proxies_.erase(found);
 }

@@ -22,6 +22,8 @@
 
 namespace weir::control {
 
+class Diagnoses;  // diagnoses.h
+
 // 16 random hexadecimal digits.
 [[nodiscard]] auto make_id() -> std::string;
 
@@ -142,11 +144,16 @@ class Registry {
   void set_names(ProxyNames& names) { names_ = &names; }
   // What proxies are called, also those that are gone; it outlives the engine. Null before set_names().
   [[nodiscard]] auto names() const -> const ProxyNames* { return names_; }
+  // Follows what the rules say of diagnosing; it outlives this. Without it they say nothing.
+  void set_diagnoses(Diagnoses& diagnoses) { diagnoses_ = &diagnoses; }
   // What no proxy may dial: our own API.
   void forbid(const Address& api) { forbidden_ = api; }
   [[nodiscard]] auto revision() const -> std::uint64_t { return revision_; }
 
  private:
+  [[nodiscard]] auto make_ready(const proxy::ProxyRules& rules) -> Outcome<void>;
+  // Its rules are in force.
+  void put_rules(const ProxyEntry& entry);
   [[nodiscard]] auto make_spec(const ProxyEntry& entry) const -> engine::ProxySpec;
   [[nodiscard]] auto open(ProxyEntry& entry) -> Outcome<void>;
   [[nodiscard]] auto note_listening(ProxyEntry& entry, const Result<ListenAddress>& where) -> Outcome<void>;
@@ -164,6 +171,7 @@ class Registry {
   std::map<ProxyId, const ProxyEntry*> by_id_;  // the same: every event of a session asks for its proxy
   std::optional<Address> forbidden_;
   ProxyNames* names_ = nullptr;
+  Diagnoses* diagnoses_ = nullptr;
   std::uint64_t revision_ = 0;
   struct FailedLately {
     std::uint64_t change;  // that opened it

@@ -52,6 +52,8 @@ class Server final : private net::Timer {
         loop_(std::move(loop)),
         engine_(std::move(engine)),
         told_(events_, *engine_, *loop_),
+        diagnoses_(*engine_, *loop_,
+                   [this](std::vector<SessionWatch::Item>&& items) { on_sessions(std::move(items)); }),
         registry_(*engine_, [this](const Change& change) { on_change(change); }),
         leases_(*loop_,
                 [this](const std::string& lease, std::function<void()> then) { on_lease_end(lease, std::move(then)); }),
@@ -75,7 +77,9 @@ class Server final : private net::Timer {
             log_),
         signal_watch_(*loop_, [this] { on_signal(); }),
         eof_watch_(*loop_, [this] { on_eof_readable(); }),
-        news_watch_(*loop_, [this] { on_news(); }) {}
+        news_watch_(*loop_, [this] { on_news(); }) {
+    registry_.set_diagnoses(diagnoses_);
+  }
 
   ~Server() override { remove_unix_paths(); }
   Server(const Server&) = delete;
@@ -113,6 +117,7 @@ class Server final : private net::Timer {
   EventLog events_;
   OrderedEvents told_;
   SessionLog session_log_{log_};
+  Diagnoses diagnoses_;
   Registry registry_;
   Leases leases_;
   Turns changes_;
@@ -159,6 +164,7 @@ auto Server::start() -> Result<void> {
                                  .registry = registry_,
                                  .events = events_,
                                  .leases = leases_,
+                                 .diagnoses = diagnoses_,
                                  .changes = changes_,
                                  .lists = lists_,
                                  .log = log_,
@@ -240,7 +246,12 @@ void Server::on_sessions(std::vector<SessionWatch::Item>&& items) {
       told_.add_missed(item.data["events"].get<std::uint64_t>());
       continue;
     }
+    if (item.type == "verdicts.missed") {
+      told_.add_session_event(std::move(item.type), std::move(item.data));
+      continue;
+    }
     const ProxyEntry* proxy = registry_.find(item.proxy);
+    if (proxy == nullptr && item.type == "verdict") continue;  // nobody wants to know any more
     Json data{{"proxy", proxy == nullptr ? Json() : Json(proxy->name)}};
     data.update(item.data);
     session_log_.write(item, data);

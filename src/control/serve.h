@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/listen_address.h"
 #include "base/result.h"
+#include "control/diagnoses.h"
 #include "control/event_log.h"
 #include "control/leases.h"
 #include "control/log_choice.h"
@@ -27,6 +28,7 @@ struct ApiParts {
   Registry& registry;
   EventLog& events;
   Leases& leases;
+  Diagnoses& diagnoses;
   Turns& changes;  // of many proxies: one such change after the other
   Turns& lists;    // of many things, read and put together
   syslog::TargetLog& log;

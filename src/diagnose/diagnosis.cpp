@@ -73,7 +73,7 @@ class Diagnosis::Session final : public TimelineReader {
                         .bytes = open->exchange.bytes,
                         .segment = lasting.segment,
                         .side = side,
-                        .who = who(side),
+                        .who = name_of(side),
                         .held = lasting.length,
                         .verdict = std::move(verdict)};
   }

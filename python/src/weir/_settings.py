@@ -24,7 +24,7 @@ class ProxyMethod(Generic[Made]):
               handshake: Literal["none", "proxy_protocol"] = "none",
               on_connect_failure: Literal["reset", "close"] = "reset",
               max_sessions: Optional[int] = None, fault_queue_limit: Size = "32MiB",
-              keepalive_count: Optional[int] = None,
+              keepalive_count: Optional[int] = None, diagnose: bool = False,
               timeouts: Optional[Mapping[Timeout, Duration]] = None) -> Made:
         """A proxy of this client's. Nothing happens before the result is entered, or created.
 
@@ -41,6 +41,7 @@ class ProxyMethod(Generic[Made]):
             read.
         keepalive_count: Unanswered keepalive probes that end a session (TCP_KEEPCNT, tcp(7)); needs
             tcp.user_timeout=off; off: the system's.
+        diagnose: Whether weir serve says who loses the time of its exchanges, and why (docs/causes.md).
         timeouts: By name, such as {"connect": "500ms", "idle": "off"}.
         """
         wish: Dict[str, Any] = {
@@ -50,6 +51,7 @@ class ProxyMethod(Generic[Made]):
             "handshake": handshake,
             "on_connect_failure": on_connect_failure,
             "fault_queue_limit": fault_queue_limit,
+            "diagnose": diagnose,
         }
         if max_sessions is not None:
             wish["max_sessions"] = max_sessions

@@ -55,6 +55,7 @@ class ApiScene : public testing::Test {
   explicit ApiScene(const Clock& clock = SystemClock::instance())
       : engine_(*engine::Engine::create({.workers = 2, .clock = &clock})) {
     engine_->start();
+    registry_.set_diagnoses(diagnoses_);
   }
 
   // Asks and goes on; the response comes while the loop turns.
@@ -121,6 +122,10 @@ class ApiScene : public testing::Test {
   std::vector<std::string> told_;
   Registry registry_{*engine_,
                      [this](const control::Change& change) { told_.push_back(change.what + " " + change.proxy); }};
+  std::vector<control::SessionWatch::Item> verdict_events_;
+  control::Diagnoses diagnoses_{*engine_, *loop_, [this](std::vector<control::SessionWatch::Item>&& items) {
+                                  for (auto& item : items) verdict_events_.push_back(std::move(item));
+                                }};
   control::Turns changes_{*loop_, log_, control::paced_by(*engine_, *loop_)};
   control::Turns lists_{*loop_, log_, {}, control::Turns::Order::in_turns};
   control::Leases leases_{*loop_, [this](const std::string& lease, std::function<void()> then) {
@@ -135,6 +140,7 @@ class ApiScene : public testing::Test {
                            .registry = registry_,
                            .events = events_,
                            .leases = leases_,
+                           .diagnoses = diagnoses_,
                            .changes = changes_,
                            .lists = lists_,
                            .log = log_,
