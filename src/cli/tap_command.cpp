@@ -7,13 +7,16 @@
 #include <charconv>
 #include <cstdio>
 
+#include "base/duration.h"
 #include "cli/command.h"
 #include "cli/ends.h"
 #include "cli/fault_options.h"
 #include "cli/log_options.h"
 #include "cli/ready_fd.h"
 #include "cli/setting_options.h"
+#include "cli/usage_error.h"
 #include "cli/view_options.h"
+#include "cli/why_view.h"
 #include "engine/engine.h"
 #include "engine/lifecycle.h"
 #include "engine/machine.h"
@@ -34,10 +37,13 @@ struct TapArguments {
   LogArguments log;
   bool once = false;
   bool quiet = false;
+  bool why = false;
+  std::string slow;
   std::optional<int> ready_fd;
 };
 
 struct TapPlan {
+  WhyViewOptions why;
   engine::ProxySpec proxy;
   ViewChoice view;
   syslog::LogSettings log;
@@ -67,6 +73,17 @@ auto make_plan(const TapArguments& arguments) -> Result<TapPlan> {
   auto view = parse_view(arguments.view);
   if (!view) return tl::make_unexpected(view.error());
   plan.view = *std::move(view);
+  plan.why = {.server = ends->upstream.text, .verdicts = arguments.why};
+  const bool prints = plan.view.view.kind != view::ViewKind::none;
+  if (arguments.why && (!prints || plan.view.view.kind == view::ViewKind::raw)) {
+    return failure(fmt::format("--why: --show {} shows no verdict", to_string(plan.view.view.kind)));
+  }
+  if (!arguments.slow.empty()) {
+    if (!prints) return failure("--slow: --show none shows no exchange");
+    const auto slow = in_option("--slow", parse_duration(arguments.slow));
+    if (!slow) return tl::make_unexpected(slow.error());
+    plan.why.slow = *slow;
+  }
   if (auto set = arguments.settings.apply(plan.proxy.rules); !set) return tl::make_unexpected(set.error());
   auto faults = parse_faults(arguments.faults);
   if (!faults) return tl::make_unexpected(faults.error());
@@ -130,6 +147,20 @@ auto end_tap(engine::Engine& engine, const Fd& signals, const TapPlan& plan, con
   return problem ? complain(*problem, exit_failure) : exit_ok;
 }
 
+// The view, and with --why or --slow a diagnosis beside it.
+auto view_spec(TapPlan& plan, view::Output& output, event::FullPolicy when_slow) -> engine::ObserverSpec {
+  engine::ObserverSpec spec;
+  auto view = view::make_view(plan.view.view, output);
+  if (!plan.why.verdicts && !plan.why.slow) {
+    spec.observer = std::move(view);
+    spec.ring = view::ring_options(plan.view.view, when_slow);
+  } else {
+    spec.observer = std::make_unique<WhyView>(std::move(view), std::move(plan.why));
+    spec.ring = WhyView::ring_options(plan.view.view, when_slow);
+  }
+  return spec;
+}
+
 auto run_tap(const TapArguments& arguments) -> int {
   auto plan = make_plan(arguments);
   if (!plan) return complain(plan.error().message + " (see weir tap --help)", exit_usage);
@@ -157,8 +188,7 @@ auto run_tap(const TapArguments& arguments) -> int {
   auto engine = engine::Engine::create({.workers = plan->workers, .seed = plan->seed});
   if (!engine) return complain(engine.error().message, exit_failure);
   if (shows) {
-    auto attached =
-        (*engine)->attach({.observer = view::make_view(view, output), .ring = view::ring_options(view, when_slow)});
+    auto attached = (*engine)->attach(view_spec(*plan, output, when_slow));
     if (!attached) return complain(attached.error().message, exit_failure);
   }
   const auto drain = plan->proxy.rules.timeouts[event::TimeoutName::drain];
@@ -205,6 +235,11 @@ void add_relay_options(Command tap, TapArguments& arguments) {
       .default_as_it_is();
   tap.add_flag("--once", arguments.once, "Accept one session, exit when it ends");
   add_log_options(tap, arguments.log, " (default: stderr); with a file, SIGHUP opens it again");
+  tap.add_flag("--why", arguments.why,
+               "Say of each pause of a millisecond or more who lost the time, and why, behind what ended it; see "
+               "weir why --help");
+  tap.add_option("--slow", arguments.slow, "Show only exchanges that took longer than this, such as 50ms")
+      .type_name("DURATION");
   tap.add_flag("-q,--quiet", arguments.quiet, "Nothing on stderr but errors");
   tap.add_option("--ready-fd", arguments.ready_fd,
                  "Also write the \"listening on\" line to this descriptor, for scripts")
@@ -234,6 +269,7 @@ void add_tap(Command app, int& exit_code) {
       "  weir tap --show dump --limit 64 8888 cache:6379   64 bytes of every chunk\n"
       "  weir tap --show raw --only downstream --once 0 host:80 > body\n"
       "  weir tap --grep SELECT -c 10 --for 1m db:5432     ten queries, on any free port\n"
+      "  weir tap --why --slow 50ms 8888 db:5432           the slow queries, and why they were\n"
       "  weir tap -s json -o log --rotate-size 100MiB 8888 db:5432\n"
       "  weir tap -t idle.server=2s -t connect=500ms :8080 [::1]:80\n"
       "  weir tap --fault 'latency latency=100ms jitter=20ms' 8888 db.internal:5432\n"

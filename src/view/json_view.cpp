@@ -79,6 +79,25 @@ void JsonView::print_closed(const Moment& moment, const event::SessionClosed& cl
   output().append(line + "}\n");
 }
 
+void JsonView::print_verdict(const Moment& moment, const event::Verdict& verdict) {
+  std::string line = begin(moment, "verdict");
+  line += fmt::format(",\"exchange\":{}", verdict.exchange);
+  field(line, "start", verdict.begin.time_since_epoch().count());
+  field(line, "length_ns", verdict.length.count());
+  field(line, "cause", quoted(verdict.cause));
+  field(line, "side", quoted(verdict.side));
+  field(line, "who", quoted(verdict.who));
+  field(line, "certainty", quoted(verdict.certainty));
+  field(line, "text", quoted(verdict.text));
+  std::string evidence;
+  for (const auto& [name, value] : verdict.evidence) {
+    evidence += fmt::format("{}{}:{}", evidence.empty() ? "" : ",", quoted(name), value);
+  }
+  field(line, "evidence", fmt::format("{{{}}}", evidence));
+  if (!verdict.fix.empty()) field(line, "fix", quoted(verdict.fix));
+  output().append(line + "}\n");
+}
+
 void JsonView::print_gap(const Moment& moment, const event::Gap& gap) {
   std::string line = begin(moment, "gap", false);
   line += fmt::format(",\"chunks\":{},\"bytes\":{},\"events\":{}", gap.chunks, gap.bytes, gap.events);

@@ -18,6 +18,7 @@ class JsonView final : public PrintingView {
   void print_chunk(const Moment& moment, const ShownChunk& chunk) override;
   void print_half_closed(const Moment& moment, const event::HalfClosed& half_closed) override;
   void print_closed(const Moment& moment, const event::SessionClosed& closed) override;
+  void print_verdict(const Moment& moment, const event::Verdict& verdict) override;
   void print_gap(const Moment& moment, const event::Gap& gap) override;
 
   void chunk_head(const Moment& moment, const ShownChunk& chunk, Bytes shown, bool text);

@@ -133,6 +133,14 @@ void LinesView::print_closed(const Moment& moment, const event::SessionClosed& c
   session_line(moment, text, is_trouble(closed.cause.reason) ? trouble_color : session_color);
 }
 
+void LinesView::print_verdict(const Moment& moment, const event::Verdict& verdict) {
+  std::string text =
+      fmt::format("lost {} to {}: {} ({}): {}", format_duration(verdict.length), printable(verdict.who, utf8_),
+                  verdict.cause, verdict.certainty, printable(verdict.text, utf8_));
+  if (!verdict.fix.empty()) text += fmt::format("; fix: {}", printable(verdict.fix, utf8_));
+  session_line(moment, text, warning_color);
+}
+
 void LinesView::print_gap(const Moment& moment, const event::Gap& gap) {
   set_time(moment);
   std::string text = fmt::format("{} {} gap: {} ({})", stamp_.time_text(), no_since, noun(gap.chunks, "chunk"),

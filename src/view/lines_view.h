@@ -22,6 +22,7 @@ namespace weir::view {
 //   14:03:07.166201  +41.3ms #3 ← 4096 bytes, 4064 of them cut
 //     HTTP/1.0 200 OK%0d%0a
 //     Server: ngin
+//   14:03:07.166215          #3 lost 41.3ms to server 10.0.0.5:5432: think (likely): took its time to answer
 //   14:03:09.000000          #3 closed by server.fin after 1.88s; lasted 1.88s, → 27 bytes in 1 chunk, ...
 //
 // The columns of a header: local wall time; time since the session's last shown chunk (since it was
@@ -38,6 +39,7 @@ class LinesView final : public PrintingView {
   void print_chunk(const Moment& moment, const ShownChunk& chunk) override;
   void print_half_closed(const Moment& moment, const event::HalfClosed& half_closed) override;
   void print_closed(const Moment& moment, const event::SessionClosed& closed) override;
+  void print_verdict(const Moment& moment, const event::Verdict& verdict) override;
   void print_gap(const Moment& moment, const event::Gap& gap) override;
 
   void set_time(const Moment& moment);  // and the date line, when it is due

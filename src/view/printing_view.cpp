@@ -77,6 +77,22 @@ void PrintingView::on_event(const event::Event& event, Nanos wall_offset) {
   output_.end_record(share);
 }
 
+void PrintingView::on_verdict(const event::Verdict& verdict, Nanos wall_offset) {
+  if (output_.closed() || chunks_left_ == 0) return;
+  const event::Event event{verdict.time, verdict.proxy, verdict.session, std::monostate{}};
+  const Moment moment{event, WallTime{verdict.time.time_since_epoch() + wall_offset}};
+  last_time_ = event.time;
+  last_wall_ = moment.wall;
+  if (output_.is_down()) {
+    const event::Gap more{.events = 1, .error = output_.why_down()};
+    add_lost(event.time, moment.wall, more);
+    return output_.count_lost(more);
+  }
+  if (lost_) tell_lost();
+  print_verdict(moment, verdict);
+  output_.end_record({.events = 1});
+}
+
 auto PrintingView::flush() -> bool {
   bool open = output_.flush();
   // A time of its own would go back behind what has been written since.

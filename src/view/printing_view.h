@@ -19,9 +19,10 @@ namespace weir::view {
 // sessions as far as that or the times need it, and hands the rest to the printer below. What happens while the output
 // is down (a full disk) is left out and counted, and told as a gap once it is written to again. Memory: one map node of
 // some 56 bytes per live session that is shown.
-class PrintingView : public event::Observer {
+class PrintingView : public View {
  public:
   void on_event(const event::Event& event, Nanos wall_offset) final;
+  void on_verdict(const event::Verdict& verdict, Nanos wall_offset) final;
   // False once nothing more is to be shown, too (ViewOptions::chunks).
   [[nodiscard]] auto flush() -> bool final;
   [[nodiscard]] auto flush_due() const -> std::optional<Nanos> final { return output_.due(); }
@@ -62,6 +63,7 @@ class PrintingView : public event::Observer {
   virtual void print_chunk(const Moment& moment, const ShownChunk& chunk) = 0;
   virtual void print_half_closed(const Moment& moment, const event::HalfClosed& half_closed) = 0;
   virtual void print_closed(const Moment& moment, const event::SessionClosed& closed) = 0;
+  virtual void print_verdict(const Moment& moment, const event::Verdict& verdict) = 0;
   virtual void print_gap(const Moment& moment, const event::Gap& gap) = 0;
 
   [[nodiscard]] auto output() -> Output& { return output_; }

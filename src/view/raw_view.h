@@ -15,6 +15,7 @@ class RawView final : public PrintingView {
   void print_chunk(const Moment&, const ShownChunk& chunk) override { output().append(chunk.bytes); }
   void print_half_closed(const Moment&, const event::HalfClosed&) override {}
   void print_closed(const Moment&, const event::SessionClosed&) override {}
+  void print_verdict(const Moment&, const event::Verdict&) override {}
   void print_gap(const Moment&, const event::Gap&) override {}
 };
 

@@ -17,9 +17,10 @@ constexpr std::array<std::pair<std::string_view, ViewKind>, 6> kinds{{{"text", V
                                                                       {"raw", ViewKind::raw},
                                                                       {"none", ViewKind::none}}};
 
-class NoView final : public event::Observer {
+class NoView final : public View {
  public:
   void on_event(const event::Event&, Nanos) override {}
+  void on_verdict(const event::Verdict&, Nanos) override {}
   auto flush() -> bool override { return true; }
 };
 
@@ -67,7 +68,7 @@ auto parse_full_policy(std::string_view text) -> Result<event::FullPolicy> {
   return failure("write drop or block");
 }
 
-auto make_view(const ViewOptions& options, Output& output) -> std::unique_ptr<event::Observer> {
+auto make_view(const ViewOptions& options, Output& output) -> std::unique_ptr<View> {
   switch (options.kind) {
     case ViewKind::text:
     case ViewKind::hex:

@@ -25,6 +25,7 @@
 #include "base/result.h"
 #include "event/event.h"
 #include "event/ring.h"
+#include "event/verdict.h"
 #include "view/output.h"
 #include "view/terminal.h"
 
@@ -71,8 +72,15 @@ struct ViewOptions {
 // "block" or "drop"; the error names them.
 [[nodiscard]] auto parse_full_policy(std::string_view text) -> Result<event::FullPolicy>;
 
+// A printer of events, and of what a diagnosis says of them.
+class View : public event::Observer {
+ public:
+  // A pause that events before it ended; the views for people and json print it. On the observer's thread.
+  virtual void on_verdict(const event::Verdict& verdict, Nanos wall_offset) = 0;
+};
+
 // A printer of events to `output`, which must outlive it. Its flush() is false once the output is
 // closed. What it keeps is bounded by the sessions that live. Never null.
-[[nodiscard]] auto make_view(const ViewOptions& options, Output& output) -> std::unique_ptr<event::Observer>;
+[[nodiscard]] auto make_view(const ViewOptions& options, Output& output) -> std::unique_ptr<View>;
 
 }  // namespace weir::view

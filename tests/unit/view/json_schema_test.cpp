@@ -120,6 +120,16 @@ void say_everything(Scene& scene) {
   scene.tell(1, read);
   scene.half_closed(1, Direction::upstream);
   scene.half_closed(1, Direction::downstream, "cut");
+  scene.verdict(1, {.exchange = 2,
+                    .begin = MonoTime{999s},
+                    .length = 41ms,
+                    .cause = "split_write",
+                    .side = "client",
+                    .certainty = "shown",
+                    .who = "client 127.0.0.1",
+                    .text = "writes \x1b in two",
+                    .fix = "one write",
+                    .evidence = {{"cut", 128}, {"gap_ns", 41'000'000}}});
   scene.closed(4, refused());
   auto end = server_fin();
   end.detail = "why";
@@ -147,7 +157,7 @@ auto everything() -> std::vector<json> {
 TEST(JsonSchema, HoldsForEveryLine) {
   const Schema schema;
   const auto lines = everything();
-  ASSERT_EQ(lines.size(), 28u);
+  ASSERT_EQ(lines.size(), 30u);
   for (const json& line : lines) EXPECT_EQ(schema.problem(line), "");
 }
 

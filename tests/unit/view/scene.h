@@ -66,6 +66,12 @@ class Scene {
   void closed(std::uint64_t session, event::SessionClosed what) {
     tell(session, std::make_shared<event::SessionClosed>(std::move(what)));
   }
+  void verdict(std::uint64_t session, event::Verdict what) {
+    what.time = now_;
+    what.proxy = proxy_;
+    what.session = SessionNumber{session};
+    view_->on_verdict(what, wall_offset_);
+  }
   void gap(event::Gap what) { tell(0, what); }
   void tell(std::uint64_t session, event::What what) {
     view_->on_event({now_, proxy_, SessionNumber{session}, std::move(what)}, wall_offset_);
@@ -88,7 +94,7 @@ class Scene {
   off_t read_ = 0;
   BlockPool pool_;
   ViewOptions options_;
-  std::unique_ptr<event::Observer> view_;
+  std::unique_ptr<View> view_;
   ProxyId proxy_{};
   MonoTime now_{1000s};
   Nanos wall_offset_ = 1'700'000'000s - 1000s;
