@@ -38,6 +38,8 @@ void add_sessions(Command app, int& exit_code);
 void add_session(Command app, int& exit_code);
 void add_events(Command app, int& exit_code);
 void add_watch(Command app, int& exit_code);
+void add_ps(Command app, int& exit_code);
+void add_report(Command app, int& exit_code);
 void add_why(Command app, int& exit_code);
 void add_serve(Command app, int& exit_code);
 void add_syslog(Command app, int& exit_code);

@@ -16,6 +16,8 @@ void add_commands(Command app, const std::string& program, int& exit_code) {
   add_watch(app, exit_code);
   add_sessions(app, exit_code);
   add_session(app, exit_code);
+  add_ps(app, exit_code);
+  add_report(app, exit_code);
   add_events(app, exit_code);
   add_syslog(app, exit_code);
   add_help_json(app, exit_code);

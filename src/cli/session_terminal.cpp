@@ -45,12 +45,12 @@ auto rows_of(const Json& answer) -> SessionRows {
   return sessions;
 }
 
-auto proxy_path(const std::string& proxy) -> std::string { return "/proxies/" + http::percent_encode(proxy); }
+auto path_of_proxy(const std::string& proxy) -> std::string { return "/proxies/" + http::percent_encode(proxy); }
 
 // What became of it, as a sentence for the bottom row.
 auto close_session(const ApiCommand& api, const SessionScreen::Close& close) -> std::string {
   const auto done =
-      api.fetch("DELETE", proxy_path(close.proxy) + "/sessions/" + http::percent_encode(close.number), {});
+      api.fetch("DELETE", path_of_proxy(close.proxy) + "/sessions/" + http::percent_encode(close.number), {});
   return done ? fmt::format("session {} of {} is closing", close.number, close.proxy) : done.error().message;
 }
 
@@ -62,7 +62,7 @@ auto add_fault(const ApiCommand& api, const SessionScreen::AddFault& fault) -> s
   if (auto good = check_fault_words(words); !good) return good.error().message;
   const auto body = parse_pairs(words);
   if (!body) return body.error().message;
-  const auto added = api.fetch("POST", proxy_path(fault.proxy) + "/faults", *body);
+  const auto added = api.fetch("POST", path_of_proxy(fault.proxy) + "/faults", *body);
   if (!added) return added.error().message;
   const std::string name =
       added->json.is_object() && added->json.contains("name") ? bare(added->json["name"]) : words.front();

@@ -14,7 +14,8 @@ constexpr std::string_view whole =
     "`cmake --preset release -DWEIR_SERVE=ON && cmake --build build/release` makes the whole of it";
 
 constexpr const char* missing_commands[] = {"check",   "serve",  "proxy",  "fault", "watch", "sessions",  // NOLINT
-                                            "session", "events", "syslog", "why",   "ls",    "list",     "proxies"};
+                                            "session", "events", "syslog", "why",   "ps",    "report",
+                                            "ls",      "list",   "proxies"};
 
 auto refusal(const std::string& what) -> std::string {
   return fmt::format("{} is not in this small build of Weir, which has tap and demo: {}", what, whole);
