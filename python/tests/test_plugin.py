@@ -93,6 +93,26 @@ def test_a_failed_test_shows_the_events(run: pytest.Pytester) -> None:
     assert result.stdout.str().count("- weir events -") == 1
 
 
+def test_a_failed_test_shows_who_lost_the_time(run: pytest.Pytester) -> None:
+    run.makepyfile("""
+        from conftest import UPSTREAM
+        from peers import round_trip, wait_until
+
+        def test_fails(weir_proxy):
+            weir_proxy(UPSTREAM, "quiet")
+            db = weir_proxy(UPSTREAM, "db", diagnose=True)
+            with db.latency("20ms"):
+                round_trip(db.port)
+            wait_until(lambda: db.report().exchanges == 1, "it is told")
+            assert not "reached"
+        """)
+    result = run.runpytest(*PLUGIN)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*- weir report -*", "db: 1 session, 1 exchange in *", "*fault: delayed it*",
+                                 "*- weir events -*"])
+    assert "quiet:" not in result.stdout.str()
+
+
 def test_a_server_that_was_killed_does_not_spoil_the_report(run: pytest.Pytester) -> None:
     run.makepyfile("""
         from conftest import UPSTREAM

@@ -29,11 +29,12 @@ from ._fault import Fault, Hold
 from ._proxy import Proxy
 from ._server import Server
 from ._session import Session
+from ._verdict import Loss, Report, Verdict
 
 __all__ = [
     "ApiError", "BadRequest", "BinaryNotFound", "Client", "Closed", "Conflict", "Event", "EventStream", "Fault", "Hold",
-    "LeaseLost", "NoAnswerInTime", "NotFound", "Proxy", "Server", "Session", "StartError", "Unauthorized",
-    "Unreachable", "WaitTimeout", "WeirError", "connect",
+    "LeaseLost", "Loss", "NoAnswerInTime", "NotFound", "Proxy", "Report", "Server", "Session", "StartError",
+    "Unauthorized", "Unreachable", "Verdict", "WaitTimeout", "WeirError", "connect",
 ]
 
 __version__ = "0.1.0"

@@ -11,6 +11,7 @@ from ._held import Held
 from ._http import Api, part
 from ._lease import Lease, Leaseholder
 from ._session import Session, live_sessions
+from ._verdict import Report, Verdict, report_of, verdicts_of
 
 
 class Proxy(Held, FaultMethods[Fault]):
@@ -92,6 +93,16 @@ class Proxy(Held, FaultMethods[Fault]):
     def sessions(self, limit: int = 1000) -> Iterator[Session]:
         """Its live sessions, as they stand when the first is asked for."""
         return live_sessions(self.api, limit, self.name)
+
+    def report(self) -> Report:
+        """Who lost the time of its exchanges, and why, since `diagnose` was switched on; print() shows it. Raises
+        Conflict if it is off: make the proxy with diagnose=True, or update(diagnose=True)."""
+        return report_of(self.api, self.name)
+
+    def verdicts(self, after: Optional[int] = None, limit: int = 100) -> List[Verdict]:
+        """The last ones, or those after the id of one, the oldest first; the server remembers 4,096. Raises Conflict
+        if `diagnose` is off."""
+        return verdicts_of(self.api, self.name, after, limit)
 
     def events(self, after: Optional[int] = None, timeout: Optional[float] = None) -> EventStream:
         """Its events from now on, or after that one; see EventStream."""

@@ -23,6 +23,7 @@ from ._faults import FaultMethods
 from ._held import Held, note
 from ._session import Session
 from ._settings import ProxyMethod
+from ._verdict import Report, Verdict
 
 __all__ = ["Client", "Fault", "Hold", "Proxy", "Server", "connect"]
 
@@ -202,6 +203,12 @@ class Proxy(_AsyncHeld[_proxy.Proxy], FaultMethods[Fault], _Observed):
 
     async def faults(self) -> List[Dict[str, Any]]:
         return await _run(self._sync.faults)
+
+    async def report(self) -> Report:
+        return await _run(self._sync.report)
+
+    async def verdicts(self, after: Optional[int] = None, limit: int = 100) -> List[Verdict]:
+        return await _run(lambda: self._sync.verdicts(after, limit))
 
     def sessions(self, limit: int = 1000) -> AsyncIterator[Session]:
         return _sessions(lambda: list(self._sync.sessions(limit)))

@@ -1,4 +1,4 @@
-"""Fixtures `weir_server` and `weir_proxy`, the marker `fault`, and events in the reports of failed tests.
+"""Fixtures `weir_server` and `weir_proxy`, the marker `fault`, and events and diagnoses in the reports of failed tests.
 
 Found by pytest by itself once the package is installed. Nothing is started that no test asks for. Under
 pytest-xdist each worker has a server of its own, on ports of the kernel's choice; with --weir-url all share one,
@@ -15,6 +15,7 @@ from typing import Any, Dict, Generator, List, Optional, Protocol
 import pytest
 
 from ._client import Client, connect
+from ._errors import Conflict
 from ._event import Event
 from ._proxy import Proxy
 from ._server import Server
@@ -64,11 +65,13 @@ class _TestScene:
         self._marks = list(item.iter_markers("fault"))
         self._start = server.last_event()
         self._names: Dict[str, str] = {}
+        self._proxies: List[Proxy] = []
 
     def make(self, upstream: str, name: Optional[str] = None, **options: Any) -> Proxy:
         short = name or f"proxy{len(self._names) + 1}"
         proxy = self._stack.enter_context(self._server.proxy(f"{self._prefix}{short}", upstream, **options))
         self._names[proxy.name] = short
+        self._proxies.append(proxy)
         for mark in reversed(self._marks):  # the marker nearest to the test comes first in iter_markers
             attributes = dict(mark.kwargs)
             wanted = attributes.pop("proxy", None)
@@ -78,6 +81,16 @@ class _TestScene:
 
     def events(self) -> List[Event]:
         return [each for each in self._server.past_events(self._start) if each.proxy in self._names]
+
+    def diagnoses(self) -> List[str]:
+        """The report of each proxy that is diagnosed."""
+        reports = []
+        for proxy in self._proxies:
+            try:
+                reports.append(f"{self._names[proxy.name]}: {proxy.report()}")
+            except Conflict:
+                pass  # its `diagnose` is off
+        return reports
 
     def seed(self) -> int:
         return int(self._server.version()["seed"])
@@ -115,11 +128,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.when != "call" or not report.failed or scene is None:
         return
     try:
-        seed, events = scene.seed(), scene.events()
+        seed, events, diagnoses = scene.seed(), scene.events(), scene.diagnoses()
     except Exception as problem:
         lines = [f"the events cannot be had: {problem}"]
     else:
         left_out = len(events) - MOST_EVENTS
         lines = [f"seed {seed}"] + ([f"{left_out} earlier ones are left out"] if left_out > 0 else [])
         lines += map(str, events[-MOST_EVENTS:])
+        if diagnoses:
+            report.sections.append(("weir report", "\n".join(diagnoses)))
     report.sections.append(("weir events", "\n".join(lines)))
