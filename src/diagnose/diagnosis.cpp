@@ -55,14 +55,17 @@ class Diagnosis::Session final : public TimelineReader {
     if (!open) return std::nullopt;
     const Pause& lasting = open->lasting;
     const bool is_held_by_sink = lasting.segment == Segment::passes && lasting.faults.empty();
+    Side side = side_of(is_held_by_sink ? lasting.sink_leg() : lasting.source_leg());
     std::optional<ToldVerdict> verdict;
-    if (lasting.length >= least_pause) verdict = told(lasting, judge(lasting));
-    // Whether Weir is late, or who takes the bytes is, the kernel tells behind the pause.
-    if (verdict && is_held_by_sink && verdict->side == Side::weir) verdict.reset();
-    if (verdict) verdict->certainty = Certainty::likely;
-    const Side side = verdict           ? verdict->side
-                      : is_held_by_sink ? side_of(lasting.sink_leg())
-                                        : side_of(lasting.source_leg());
+    if (lasting.length >= least_pause) {
+      ToldVerdict so_far = told(lasting, judge(lasting));
+      // Whether Weir is late, or who takes the bytes is, the kernel tells behind the pause.
+      if (!is_held_by_sink || so_far.side != Side::weir) {
+        side = so_far.side;
+        so_far.certainty = Certainty::likely;
+        verdict = std::move(so_far);
+      }
+    }
     if (longest_ && (!verdict || longest_->length > verdict->length)) verdict = *longest_;
     return HeldExchange{.proxy = lasting.proxy,
                         .session = lasting.session,

@@ -37,8 +37,8 @@ auto refused(std::string_view name, const Written& value) -> std::string {
 TEST(SettingCatalog, HasARowForEveryFieldOfTheRules) {
   // A new field does not compile here before it is named; then the catalog must have it.
   [[maybe_unused]] const auto& [listen, upstream, enabled, handshake, on_connect_failure, max_sessions,
-                                fault_queue_limit, keepalive_count, timeouts] = ProxyRules{};
-  constexpr std::size_t fields = 8;
+                                fault_queue_limit, keepalive_count, diagnose, timeouts] = ProxyRules{};
+  constexpr std::size_t fields = 9;
   EXPECT_EQ(setting_catalog().size(), fields + event::timeout_count - 1) << "all timeouts but drain";
 }
 
