@@ -38,7 +38,10 @@ auto WhyView::options() -> diagnose::DiagnosisOptions {
       told_.push_back(std::move(told));
     };
   }
-  made.on_exchange = [this](const diagnose::Exchange& exchange) { ended_ = exchange.end - exchange.begin; };
+  made.on_exchange = [this](const diagnose::Exchange& exchange) {
+    // One that was never answered ends with its session: how long it took, that tells.
+    if (exchange.answered) ended_ = exchange.end - exchange.begin;
+  };
   made.acknowledge_at_once = options_.acknowledge_at_once;
   return made;
 }

@@ -17,7 +17,7 @@ auto another(const SettingInfo& setting) -> std::string {
   switch (setting.kind) {
     case SettingKind::listen: return "8888";
     case SettingKind::upstream: return "db.test:5432";
-    case SettingKind::flag: return "false";
+    case SettingKind::flag: return format(setting, ProxyRules{}) == "true" ? "false" : "true";
     case SettingKind::word: return std::string(setting.words.back());
     case SettingKind::count: return std::to_string(setting.least + 1);
     case SettingKind::size: return "1MiB";
