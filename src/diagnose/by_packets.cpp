@@ -25,6 +25,25 @@ auto leaves_with_ack(const event::PacketEvidence& packets, LegName sender) -> bo
   return packets.left_after <= way + way / 2 + microseconds{300};
 }
 
+struct Again {
+  Direction direction{};
+  std::uint32_t segments = 0;
+  Nanos after{};  // from the pause's begin
+  bool twice = false;
+};
+// The bytes that the pause waited for - the next ones of its own direction, or the other's that had to come before - if
+// they came again, in its second half: what came again soon and was answered late was not why.
+auto bytes_again(const Pause& pause) -> std::optional<Again> {
+  if (pause.segment == Segment::connecting) return std::nullopt;
+  const bool waits_for_other = pause.segment == Segment::server_answers || pause.segment == Segment::client_waits;
+  const Direction direction = waits_for_other ? other(pause.direction) : pause.direction;
+  const event::PacketEvidence& packets = *pause.packets;
+  const Again again{direction, packets.again.at(index(direction)), packets.again_after.at(index(direction)),
+                    packets.twice.at(index(direction)) > 0};
+  if (again.segments == 0 || 2 * again.after < pause.length) return std::nullopt;
+  return again;
+}
+
 }  // namespace
 
 auto split_write_by_packets(const Pause& pause) -> std::optional<Finding> {
@@ -54,20 +73,27 @@ auto split_write_by_packets(const Pause& pause) -> std::optional<Finding> {
 }
 
 auto loss_by_packets(const Pause& pause) -> std::optional<Finding> {
-  // Which bytes the pause waited for: the next ones of its own direction, or the other's that had to come before.
-  const bool waits_for_other = pause.segment == Segment::server_answers || pause.segment == Segment::client_waits;
-  const Direction lost = waits_for_other ? other(pause.direction) : pause.direction;
-  const event::PacketEvidence& packets = *pause.packets;
-  const std::uint32_t again = packets.again.at(index(lost));
-  const Nanos after = packets.again_after.at(index(lost));
-  if (again == 0 || packets.twice.at(index(lost)) > 0 || 2 * after < pause.length) return std::nullopt;
-  const LegName to = sink_of(lost);
+  const auto again = bytes_again(pause);
+  if (!again || again->twice) return std::nullopt;
+  const LegName to = sink_of(again->direction);
   return Finding{.side = path_of(to),
                  .certainty = Certainty::proven,
                  .text = fmt::format("lost a packet to the {} or its ACK; it was sent again after {}", to_string(to),
-                                     format_duration(after)),
+                                     format_duration(again->after)),
                  .fix = "look at the path's losses",
-                 .evidence = {{"retransmits", again}, {"again_after_ns", after.count()}}};
+                 .evidence = {{"retransmits", again->segments}, {"again_after_ns", again->after.count()}}};
+}
+
+auto reply_lost_by_packets(const Pause& pause) -> std::optional<Finding> {
+  const auto again = bytes_again(pause);
+  if (!again || !again->twice) return std::nullopt;
+  const LegName to = sink_of(again->direction);
+  return Finding{.side = path_of(to),
+                 .certainty = Certainty::proven,
+                 .text = fmt::format("lost what the {} answered; it had the bytes, which were sent again after {}",
+                                     to_string(to), format_duration(again->after)),
+                 .fix = "look at the path's losses",
+                 .evidence = {{"retransmits", again->segments}, {"again_after_ns", again->after.count()}}};
 }
 
 auto peer_loss_by_packets(const Pause& pause) -> std::optional<Finding> {

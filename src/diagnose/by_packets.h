@@ -12,6 +12,8 @@ namespace weir::diagnose {
 [[nodiscard]] auto split_write_by_packets(const Pause& pause) -> std::optional<Finding>;
 // Bytes that passed the capture point, were lost behind it and came again. None: no such.
 [[nodiscard]] auto loss_by_packets(const Pause& pause) -> std::optional<Finding>;
+// The same, but the receiver said that it had them already: its answer was lost, or its ACK.
+[[nodiscard]] auto reply_lost_by_packets(const Pause& pause) -> std::optional<Finding>;
 // Bytes that came late, after others that stand behind them.
 [[nodiscard]] auto peer_loss_by_packets(const Pause& pause) -> std::optional<Finding>;
 // The receiver's window was 0 for half of the pause.

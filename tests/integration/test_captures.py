@@ -1,5 +1,6 @@
 """`weir why FILE`: captures made packet by packet, and of real connections on loopback."""
 import contextlib
+import fcntl
 import gzip
 import json
 import os
@@ -9,6 +10,7 @@ import signal
 import socket
 import struct
 import subprocess
+import termios
 import threading
 import time
 
@@ -177,6 +179,11 @@ def test_a_damaged_file_is_read_as_far_as_it_goes(tmp_path, talk):
     assert ran.returncode == 1 and ran.stdout == "" and "behind packet 0" in ran.stderr
 
 
+def why_stdin(stdin):
+    return subprocess.run([str(BINARY), "why", "-"], stdin=stdin, capture_output=True, text=True, timeout=10 * PATIENCE,
+                          check=False)
+
+
 def test_what_is_no_capture_gets_one_sentence(tmp_path):
     (tmp_path / "empty.pcap").touch()
     (tmp_path / "text").write_text("a capture? no\n" * 10)
@@ -184,23 +191,45 @@ def test_what_is_no_capture_gets_one_sentence(tmp_path):
     wlan = Pcap(tmp_path / "wlan.pcap", link=105)
     wlan.write()
     for name, complaint in [("empty.pcap", "empty.pcap: it is empty"), ("text", "text: it is no capture"),
-                            ("packed.gz", "unpack it: zcat"), (".", "it is a directory"), ("gone.pcap", "No such file or directory"),
-                            ("wlan.pcap", "link type IEEE802_11")]:
+                            ("packed.gz", "unpack it: zcat"), (".", "it is a directory"),
+                            ("gone.pcap", "No such file or directory"), ("wlan.pcap", "link type IEEE802_11")]:
         ran = run_weir("why", str(tmp_path / name))
         assert ran.returncode == 1 and complaint in ran.stderr and ran.stderr.count("\n") == 1, ran.stderr
-    ran = subprocess.run([str(BINARY), "why", "-"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10 * PATIENCE)
+    ran = why_stdin(subprocess.DEVNULL)
     assert ran.returncode == 1 and "-: it is empty" in ran.stderr
 
 
 def test_stdin_and_a_fifo_are_read_to_their_end(tmp_path):
     path = story(tmp_path / "story.pcap")
     with path.open("rb") as file:
-        ran = subprocess.run([str(BINARY), "why", "-"], stdin=file, capture_output=True, text=True, timeout=10 * PATIENCE)
+        ran = why_stdin(file)
     assert ran.returncode == 0 and "split_write" in ran.stdout
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     threading.Thread(target=lambda: fifo.write_bytes(path.read_bytes()), daemon=True).start()
     assert causes(report_of(fifo))["split_write"]["times"] == 1
+
+
+def test_a_signal_ends_the_reading_of_a_pipe_and_the_report_comes(tmp_path):
+    path = story(tmp_path / "story.pcap")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([str(BINARY), "why", "-"], **pipes) as process:
+        process.stdin.write(path.read_bytes())
+        process.stdin.flush()
+        deadline = time.monotonic() + 20 * PATIENCE
+        while unread(process.stdin.fileno()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        out = process.stdout.read().decode()  # its stdin is still open
+        process.stdin.close()
+        assert process.wait(20 * PATIENCE) == 0 and "split_write" in out
+
+
+def unread(pipe):
+    """Bytes in a pipe that its reader has not taken."""
+    size = bytearray(4)
+    fcntl.ioctl(pipe, termios.FIONREAD, size)
+    return int.from_bytes(size, "little")
 
 
 def test_scripts_see_how_slow_it_was_and_what_does_not_fit(tmp_path):
@@ -209,8 +238,9 @@ def test_scripts_see_how_slow_it_was_and_what_does_not_fit(tmp_path):
     assert run_weir("why", "--fail-over", "50ms", path).returncode == 0
     for words, complaint in [(["--fault", "latency latency=1ms", path], "--fault is for a live service"),
                              (["--once", path], "--once is for a live service"), (["--for", "1s", path], "--for is for"),
-                             (["--max-sessions", "3", path], "--max-sessions is for"), (["--fail-over", "5", path], "--fail-over"),
-                             (["8888", path], "8888 is no capture"), (["8888", "db:1", path], "8888 is no capture"), (["-", "-"], "once only")]:
+                             (["--max-sessions", "3", path], "--max-sessions is for"),
+                             (["--fail-over", "5", path], "--fail-over"), (["8888", path], "8888 is no capture"),
+                             (["8888", "db:1", path], "8888 is no capture"), (["-", "-"], "once only")]:
         ran = run_weir("why", *words)
         assert ran.returncode == 2 and complaint in ran.stderr, ran.stderr
 
