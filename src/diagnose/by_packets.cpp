@@ -22,6 +22,7 @@ auto message_of(const Pause& pause) -> std::string_view {
 // way there and back passes too.
 auto leaves_with_ack(const event::PacketEvidence& packets, LegName sender) -> bool {
   const Nanos way = packets.round_trip.at(index(sender));
+  // mutant: any-ack-explains-a-late-piece
   return packets.left_after <= way + way / 2 + microseconds{300};
 }
 

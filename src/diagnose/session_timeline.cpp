@@ -252,7 +252,7 @@ auto SessionTimeline::spend_own(Segment segment, Direction direction, MonoTime u
   Pause* before = spend(segment, direction, begin);
   if (before != nullptr) before->packets.reset();  // they tell of the whole wait
   if (exchange_) exchange_->relayed += end - begin;
-  cursor_ = end;
+  cursor_ = end;  // mutant: relay-told-twice
   if (end - begin >= least_pause) packets_.reset();
   Pause* behind = spend(segment, direction, until);
   return behind != nullptr ? behind : before;

@@ -79,7 +79,7 @@ void Connection::take_fin(unsigned side, const TcpPacket& packet) {
 }
 
 auto Connection::is_copy(End& from, const TcpPacket& packet) const -> bool {
-  for (const auto& [fingerprint, time] : from.last) {
+  for (const auto& [fingerprint, time] : from.last) {  // mutant: copies-taken-for-retransmissions
     if (fingerprint == packet.fingerprint && packet.time - time < copies_come_within && time <= packet.time &&
         time != MonoTime{}) {
       return true;

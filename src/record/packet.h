@@ -19,6 +19,7 @@ struct Endpoint {
   std::uint16_t port = 0;             // host order
   bool v6 = false;
   auto operator==(const Endpoint&) const -> bool = default;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the 0 that this compares with for a pointer
   auto operator<=>(const Endpoint&) const = default;
   [[nodiscard]] auto address() const -> Address;
 };
