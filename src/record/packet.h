@@ -55,8 +55,8 @@ enum class NotTcp : std::uint8_t {
 enum class Link : std::uint8_t { ethernet, raw, null, sll, sll2, ppp };
 [[nodiscard]] auto link_of(int dlt) -> std::optional<Link>;  // a DLT_ value; none: it is not known here
 
-// `bytes`: what was captured of it; wire_length: what it had, at least as much. Its time is the caller's to set.
-[[nodiscard]] auto read_packet(Link link, std::span<const std::byte> bytes, std::size_t wire_length)
+// held: what was captured of it; wire_length: what it had, at least as much. Its time is the caller's to set.
+[[nodiscard]] auto read_packet(Link link, std::span<const std::byte> held, std::size_t wire_length)
     -> tl::expected<TcpPacket, NotTcp>;
 
 }  // namespace weir::record
