@@ -45,11 +45,14 @@ auto verdict_json(const diagnose::ToldVerdict& verdict) -> Json {
 auto report_json(const diagnose::Report& report) -> Json {
   constexpr std::size_t most_worst = 10;
   Json causes = Json::array();
+  Json undecided = Json::array();
   Json unknown = {{"times", 0}, {"lost_ns", 0}};
   for (const auto& sum : report.causes) {
     if (sum.cause == &diagnose::unknown_cause) {
       unknown["times"] = unknown["times"].get<std::uint64_t>() + sum.times;
       unknown["lost_ns"] = unknown["lost_ns"].get<std::int64_t>() + sum.lost.count();
+    } else if (sum.cause == &diagnose::undecided_cause) {
+      undecided.push_back(sum_json(sum, report.exchange_time));
     } else {
       causes.push_back(sum_json(sum, report.exchange_time));
     }
@@ -68,7 +71,7 @@ auto report_json(const diagnose::Report& report) -> Json {
           {"missed_events", report.missed},
           {"causes", std::move(causes)},
           {"worst", std::move(worst)},
-          {"undecided", Json::array()},
+          {"undecided", std::move(undecided)},
           {"unknown", std::move(unknown)}};
 }
 

@@ -32,6 +32,7 @@ auto find_cause(std::string_view name) -> const CauseInfo* {
 
 auto judge(const Pause& pause) -> Verdict {
   for (const CauseInfo* cause : all) {
+    if (cause->judge == nullptr) continue;
     auto finding = cause->judge(pause);
     if (!finding) continue;
     const bool is_clients = finding->side == Side::client || finding->side == Side::client_path;
@@ -42,10 +43,22 @@ auto judge(const Pause& pause) -> Verdict {
   return {&unknown_cause, {}};  // the last rule claims all
 }
 
-auto is_delayed_ack(Nanos length) -> bool {
+auto judge_unanswered(const Pause& pause) -> std::optional<Verdict> {
+  for (const CauseInfo* cause : all) {
+    if (cause->judge_unanswered == nullptr) continue;
+    if (auto finding = cause->judge_unanswered(pause)) return Verdict{cause, *std::move(finding)};
+  }
+  return std::nullopt;
+}
+
+auto says_only_who(const CauseInfo& cause) -> bool {
+  return &cause == &think_cause || &cause == &client_think_cause || &cause == &unknown_cause;
+}
+
+auto is_delayed_ack(Nanos length, Nanos round_trip) -> bool {
   using std::chrono::milliseconds;
-  const auto within = [length](int least, int most) {
-    return length >= milliseconds{least} && length <= milliseconds{most};
+  const auto within = [alone = length - round_trip](int least, int most) {
+    return alone >= milliseconds{least} && alone <= milliseconds{most};
   };
   return within(36, 60) || within(190, 230);
 }

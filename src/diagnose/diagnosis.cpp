@@ -7,6 +7,7 @@
 
 #include "base/duration.h"
 #include "diagnose/ack_proof.h"
+#include "diagnose/attribution.h"
 
 namespace weir::diagnose {
 
@@ -14,8 +15,8 @@ auto required_events() -> event::EventMask {
   using event::EventKind;
   return EventKind::session_accepted | EventKind::upstream_resolved | EventKind::connect_tried |
          EventKind::session_opened | EventKind::chunk_read | EventKind::chunk_written | EventKind::session_closed |
-         EventKind::legs_connected | EventKind::fault_began | EventKind::leg_counters | EventKind::receive_times |
-         EventKind::bulk_counts;
+         EventKind::half_closed | EventKind::legs_connected | EventKind::fault_began | EventKind::leg_counters |
+         EventKind::receive_times | EventKind::bulk_counts;
 }
 
 // One session that lives: its pauses are judged and told.
@@ -25,12 +26,20 @@ class Diagnosis::Session final : public TimelineReader {
 
   void on_event(const event::Event& event) {
     is_doubtful_ = false;
-    if (!timeline_) timeline_.emplace(event.proxy, event.session, event.time, *this);
+    if (!timeline_) {
+      timeline_.emplace(event.proxy, event.session, event.time, *this);
+      begin_attribution(event.session);
+    }
     const bool is_of_bytes =
         std::holds_alternative<event::ChunkRead>(event.what) || std::holds_alternative<event::ChunkWritten>(event.what);
     if (!is_of_bytes) names_ = {};  // it may say who the ends are
     if (owner_.options_.eyes) prepare_looks(event);
     timeline_->on_event(event);
+    if (std::holds_alternative<std::shared_ptr<const event::SessionOpened>>(event.what)) {
+      attribution_->on_connected(timeline_->connecting());
+    } else if (std::holds_alternative<std::shared_ptr<const event::SessionClosed>>(event.what)) {
+      attribution_->end();
+    }
     if (owner_.options_.eyes && !looks_.is_waiting) wait_for_look({event.proxy, event.session});
   }
   // The time for which it waited has come.
@@ -44,7 +53,7 @@ class Diagnosis::Session final : public TimelineReader {
   // Events were missed: what follows is measured anew.
   void forget() {
     if (timeline_) timeline_->forget();
-    claimed_ = {};
+    if (attribution_) attribution_->forget();
     stalled_ = {};
     longest_.reset();
   }
@@ -83,34 +92,53 @@ class Diagnosis::Session final : public TimelineReader {
 
   void on_pause(const Pause& pause) override {
     Verdict verdict = judge(pause);
-    // A request that its sender's kernel held back was no idleness.
-    const bool held = pause.segment == Segment::client_waits && verdict.cause != &client_think_cause;
-    if (pause.segment == Segment::connecting || held) owner_.ledger_.add_connecting(pause.length);
-    if (pause.segment == Segment::server_answers && verdict.cause != &think_cause) claimed_ += pause.length;
+    if (pause.segment == Segment::connecting) owner_.ledger_.add_connecting(pause.length);
     if (verdict.cause == &split_write_cause) stalled_.at(index(pause.source_leg())) = true;
     ToldVerdict told = this->told(pause, std::move(verdict));
-    owner_.ledger_.add(told);
+    attribution_->on_pause(pause, told);
     if (told.cause == &client_think_cause) return;
-    if (owner_.options_.on_verdict) owner_.options_.on_verdict(told);
     if (!longest_ || told.length > longest_->length) longest_ = std::make_unique<const ToldVerdict>(std::move(told));
+  }
+  void on_unanswered(const Pause& pause) override {
+    auto verdict = judge_unanswered(pause);
+    if (!verdict) return;
+    owner_.ledger_.add_waiting(pause.length);
+    attribution_->on_unanswered(pause, told(pause, *std::move(verdict)));
   }
   void on_exchange(const Exchange& exchange) override {
     owner_.ledger_.add_exchange(exchange);
     if (owner_.options_.on_exchange) owner_.options_.on_exchange(exchange);
-    if (!exchange.answered) {
-      claimed_ = {};
-      stalled_ = {};
-      longest_.reset();
-      return;
+    attribution_->on_protocol(timeline_->setup().protocol());
+    attribution_->on_exchange(exchange);
+    if (exchange.answered) {
+      for (const LegName leg : {LegName::client, LegName::server}) prove(leg, exchange.end - exchange.begin);
     }
-    const Nanos answers = exchange.time.at(static_cast<std::size_t>(Segment::server_answers));
-    owner_.ledger_.add_think(who(Side::server), answers - std::exchange(claimed_, Nanos{}));
-    for (const LegName leg : {LegName::client, LegName::server}) prove(leg, exchange.end - exchange.begin);
     stalled_ = {};
     longest_.reset();
   }
 
  private:
+  void begin_attribution(SessionNumber session) {
+    attribution_.emplace(
+        Attribution::Owner{.ledger = owner_.ledger_,
+                           .who = [this](Side side) -> const std::string& { return who(side); },
+                           .towards = [this](Side side) { return side == Side::client ? towards() : std::string(); },
+                           .tell = [this](const ToldVerdict& told) { tell(told); },
+                           .on_end = [this](bool single) { return count_single(single); }},
+        session);
+  }
+  void tell(const ToldVerdict& told) {
+    owner_.ledger_.add(told);
+    if (owner_.options_.on_verdict && told.cause != &client_think_cause) owner_.options_.on_verdict(told);
+  }
+  // Another session of this client has ended: how many before it, in a row, had a single request?
+  [[nodiscard]] auto count_single(bool single) -> unsigned {
+    constexpr std::size_t most_clients = 1024;
+    auto& singles = owner_.singles_;
+    if (singles.size() >= most_clients) singles.clear();
+    unsigned& count = singles[who(Side::client)];
+    return single ? count++ : std::exchange(count, 0U);
+  }
   void prepare_looks(const event::Event& event) {
     if (const auto* legs = std::get_if<std::shared_ptr<const event::LegsConnected>>(&event.what)) {
       looks_.on_legs(**legs);
@@ -144,6 +172,7 @@ class Diagnosis::Session final : public TimelineReader {
             .fix = std::move(verdict.finding.fix),
             .evidence = std::move(verdict.finding.evidence),
             .proof = std::move(verdict.finding.proof),
+            .earlier = verdict.finding.earlier,
             .text_before = pause.before > 0 ? pause.text_before : "",
             .text_behind = pause.before > 0 ? pause.text_behind : ""};
   }
@@ -190,13 +219,13 @@ class Diagnosis::Session final : public TimelineReader {
   Diagnosis& owner_;
   std::string server_;
   std::optional<SessionTimeline> timeline_;
+  std::optional<Attribution> attribution_;
   SessionLooks looks_;
   std::unique_ptr<const ToldVerdict> longest_;  // of the open exchange; or null
   bool is_doubtful_ = false;
   std::array<AckProof, 2> proofs_;  // by LegName
   std::array<bool, 2> stalled_{};   // the open exchange, on this leg
   std::array<std::string, side_count> names_{};
-  Nanos claimed_{};  // of the open exchange's server_answers, by other causes than think
 };
 
 Diagnosis::Diagnosis(DiagnosisOptions options) : options_(std::move(options)) {}

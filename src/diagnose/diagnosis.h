@@ -84,6 +84,7 @@ class Diagnosis final : public event::Observer {
   mutable std::mutex mutex_;
   Ledger ledger_;
   std::unordered_map<Key, std::unique_ptr<Session>, KeyHash> sessions_;  // those that live
+  std::unordered_map<std::string, unsigned> singles_;  // by client: sessions in a row that had a single request
 };
 
 }  // namespace weir::diagnose

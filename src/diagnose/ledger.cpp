@@ -58,6 +58,25 @@ void Ledger::add_exchange(const Exchange& exchange) {
 }
 
 void Ledger::add_connecting(Nanos length) { add_to(exchange_time_, length); }
+void Ledger::take_back(const CauseInfo& cause, Side side, const std::string& who, std::uint64_t times, Nanos lost) {
+  CauseSum& sum = row(cause, side, who);
+  sum.times -= std::min(sum.times, times);
+  sum.lost -= std::min(sum.lost, lost);
+}
+
+void Ledger::retell(const ToldVerdict& told, const Earlier& earlier, const std::string& server) {
+  if (earlier.times == 0) return;
+  CauseSum& sum = row(*told.cause, told.side, told.who, told.towards);
+  sum.times += earlier.times;
+  add_to(sum.lost, earlier.lost());
+  const Nanos each = earlier.lost() / static_cast<Nanos::rep>(earlier.times);
+  for (std::uint64_t i = 0; i < earlier.times; ++i) sum.lengths.add(each);
+  if (earlier.answers > Nanos{}) take_back(think_cause, Side::server, server, 0, earlier.answers);
+  if (earlier.sends > Nanos{}) take_back(unknown_cause, told.side, told.who, earlier.times, earlier.sends);
+  const Nanos waits = std::min(earlier.waits, idle_);
+  idle_ -= waits;
+  add_to(exchange_time_, waits);
+}
 
 void Ledger::prove(const CauseInfo& cause, Side side, const std::string& who, const std::string& proof) {
   CauseSum& sum = row(cause, side, who);

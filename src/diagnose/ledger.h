@@ -28,6 +28,7 @@ struct ToldVerdict {
   std::string fix;
   std::vector<Evidence> evidence;
   std::string proof;        // what proves it, a clause; empty where nothing does
+  Earlier earlier{};        // exchanges before it, of which the same is known now
   std::string text_before;  // the stream at the cut; empty unless the pause is inside a message
   std::string text_behind;
 };
@@ -91,6 +92,10 @@ class Ledger {
   // The time that a server took to answer an exchange, where no other cause claimed it.
   void add_think(const std::string& who, Nanos length);
   void add_exchange(const Exchange& exchange);
+  // Time before exchanges that was lost after all, and is a part of what the shares are shares of.
+  void add_waiting(Nanos length) { add_connecting(length); }
+  // What was told of earlier exchanges is this cause's. `server`: who was told to think; told.who: who sent in pieces.
+  void retell(const ToldVerdict& told, const Earlier& earlier, const std::string& server);
   // What was judged so of this side is proven.
   void prove(const CauseInfo& cause, Side side, const std::string& who, const std::string& proof);
   void add_connecting(Nanos length);
@@ -110,6 +115,7 @@ class Ledger {
 
  private:
   using Key = std::tuple<const CauseInfo*, Side, std::string, std::string>;
+  void take_back(const CauseInfo& cause, Side side, const std::string& who, std::uint64_t times, Nanos lost);
   auto row(const CauseInfo& cause, Side side, const std::string& who, const std::string& towards = {}) -> CauseSum&;
   void keep_if_worst(const ToldVerdict& verdict);
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -17,6 +18,8 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "diagnose/peer_state.h"
+#include "diagnose/session_setup.h"
+#include "diagnose/tls_records.h"
 #include "event/event.h"
 
 namespace weir::diagnose {
@@ -77,6 +80,22 @@ struct ConnectEvidence {
   Nanos last_attempt{};  // how long the last address took
 };
 
+// How long one segment took in the exchanges of a session that have ended.
+struct Habit {
+  static constexpr std::size_t kept = 8;
+  std::uint64_t count = 0;
+  Nanos first{};
+  std::array<Nanos, kept> ring{};
+  void add(Nanos length) {
+    if (count == 0) first = length;
+    ring.at(count++ % kept) = length;
+  }
+  // The newest, in no order; at most `kept`.
+  [[nodiscard]] auto recent() const -> std::span<const Nanos> {
+    return std::span(ring).first(static_cast<std::size_t>(std::min<std::uint64_t>(count, kept)));
+  }
+};
+
 // Shorter stretches of time are added up and not judged: at this scale a scheduler decides.
 inline constexpr Nanos least_pause = std::chrono::milliseconds{1};
 
@@ -108,6 +127,12 @@ struct Pause {
   std::uint64_t asked = 0;        // bytes of the exchange's request that had come before it
   std::vector<PeerLook> looks{};  // at the sockets of both peers while it lasted, if they are on this host
   std::optional<PeerProcess> server_process{};  // at its end, if a look found it before
+  Purpose purpose{};                            // of the exchange, as far as is known
+  TlsMoment tls{};                              // before the bytes that ended it
+  Habit habit{};                                // of this segment; of client_waits, the time before each request
+  Nanos idle_before{};                          // before the exchange
+  std::optional<Nanos> finished_before{};       // the server ended its stream so long before the exchange began
+  Nanos finished_idle{};                        // and nothing had come or gone for so long then
 
   [[nodiscard]] auto source_leg() const -> LegName { return source_of(direction); }
   [[nodiscard]] auto sink_leg() const -> LegName { return sink_of(direction); }

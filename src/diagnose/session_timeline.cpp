@@ -49,6 +49,8 @@ void SessionTimeline::on_event(const event::Event& event) {
     on_read(*chunk, event.time);
   } else if (const auto* written = std::get_if<event::ChunkWritten>(&event.what)) {
     on_written(*written, event.time);
+  } else if (const auto* half = std::get_if<event::HalfClosed>(&event.what)) {
+    on_half_closed(*half, event.time);
   } else if (const auto* closed = std::get_if<std::shared_ptr<const event::SessionClosed>>(&event.what)) {
     on_closed(**closed, event.time);
   }
@@ -72,6 +74,7 @@ void SessionTimeline::on_opened(const event::SessionOpened& opened, MonoTime now
   upstream_ = opened.upstream;
   handle_ = opened.handle;
   connected_ = true;
+  connecting_ = now - began_;
   if (Pause* pause = spend(Segment::connecting, Direction::upstream, now)) pause->connect = connect_;
   packets_.reset();
   // It is the first that is told of a session that lives already, with the time at which it happened.
@@ -87,6 +90,12 @@ void SessionTimeline::forget() {
   process_.reset();
   packets_.reset();
   is_joined_ = true;
+  is_whole_ = false;
+  seen_bytes_ = true;
+  tls_.restart();
+  setup_ = {};
+  habits_ = {};
+  server_finished_.reset();
 }
 
 auto SessionTimeline::open(MonoTime now) const -> std::optional<OpenExchange> {
@@ -145,12 +154,16 @@ void SessionTimeline::on_read(const event::ChunkRead& chunk, MonoTime now) {
   const bool is_request = direction == Direction::upstream;
   ++counters_.at(index(source_of(direction))).reads;
   const MonoTime arrived = std::clamp(chunk.kernel_time.value_or(now), cursor_, std::max(cursor_, now));
+  const std::string_view text = text_of(chunk.bytes.bytes());
+  look_at_first(chunk);
   Stream& stream = this->stream(direction);
   Pause* pause = nullptr;
   if (is_request && (!exchange_ || answered_)) {
     end_exchange();
+    const Nanos gap = std::max(arrived - cursor_, Nanos{});
     pause = spend_own(Segment::client_waits, direction, arrived);
-    begin_exchange(arrived);
+    begin_exchange(arrived, gap);
+    if (is_whole_) setup_.on_request(text);
     if (pause != nullptr) pause->exchange = exchanges_;
     stream.begin_message();
   } else if (is_request) {
@@ -158,12 +171,15 @@ void SessionTimeline::on_read(const event::ChunkRead& chunk, MonoTime now) {
   } else if (exchange_ && !answered_) {
     pause = spend_own(Segment::server_answers, direction, arrived);
     stream.begin_message();
+    if (is_whole_) setup_.on_answer(text);
     answered_ = true;
   } else {
     pause = spend_own(Segment::server_sends, direction, arrived);
   }
-  const std::string_view text = text_of(chunk.bytes.bytes());
   if (pause != nullptr) {
+    pause->purpose = setup_.purpose();
+    pause->tls = tls_.moment(direction, exchanges_);
+    pause->idle_before = exchange_ ? exchange_->gap : Nanos{};
     pause->offset = chunk.offset;
     pause->before = stream.message;
     pause->piece = std::exchange(stream.piece, 0);
@@ -172,11 +188,25 @@ void SessionTimeline::on_read(const event::ChunkRead& chunk, MonoTime now) {
     pause->text_behind = text.substr(0, cut_text);
   }
   stream.add(text);
+  look_at(direction, text);
   stream.skip(chunk.uncopied);
   packets_.reset();
+  tls_.skip(direction, chunk.uncopied);
   if (exchange_) exchange_->bytes.at(index(direction)) += chunk.size();
   stream.read = chunk.offset + chunk.size();
   spend(Segment::reads, direction, now);
+}
+
+void SessionTimeline::look_at_first(const event::ChunkRead& chunk) {
+  if (std::exchange(seen_bytes_, true)) return;
+  is_whole_ = chunk.offset == 0;
+  if (is_whole_ && chunk.direction == Direction::downstream) setup_.on_greeting(text_of(chunk.bytes.bytes()));
+}
+
+void SessionTimeline::look_at(Direction direction, std::string_view text) {
+  if (is_whole_) tls_.add(direction, text, exchanges_);
+  if (setup_.take_tls_begins()) tls_.restart();
+  if (direction == Direction::upstream) shape_.add(text);
 }
 
 void SessionTimeline::on_written(const event::ChunkWritten& written, MonoTime now) {
@@ -194,6 +224,12 @@ void SessionTimeline::on_counters(const std::shared_ptr<const event::LegCounters
   if (std::ranges::all_of(pauses_, knows_both)) give_pauses();
 }
 
+void SessionTimeline::on_half_closed(const event::HalfClosed& closed, MonoTime now) {
+  if (closed.direction != Direction::downstream || closed.fault) return;
+  server_finished_ = now;
+  finished_idle_ = std::max(now - cursor_, Nanos{});
+}
+
 void SessionTimeline::on_closed(const event::SessionClosed& closed, MonoTime now) {
   client_ = closed.client;
   if (closed.upstream) upstream_ = closed.upstream;
@@ -207,15 +243,46 @@ void SessionTimeline::on_closed(const event::SessionClosed& closed, MonoTime now
     return;
   }
   // Of what was not answered, the time until its last byte counts: how long the rest would have taken, nobody knows.
+  if (exchange_) tell_unanswered(now);
   end_exchange();
   give_pauses();
 }
 
+void SessionTimeline::tell_unanswered(MonoTime now) {
+  give_pauses();
+  const MonoTime begin = std::min(cursor_, now);
+  // Answered, it may be that the client never got it.
+  const Segment segment = answered_ ? Segment::passes : Segment::server_answers;
+  const MonoTime cursor = std::exchange(cursor_, std::max(cursor_, now));
+  Pause& pause = add_pause(segment, Direction::downstream, begin);
+  cursor_ = cursor;
+  pause.source = {.before = {}, .after = counters_.at(index(LegName::server)).what};
+  pause.sink = {.before = {}, .after = counters_.at(index(LegName::client)).what};
+  if (server_finished_ && *server_finished_ <= exchange_->begin) {
+    pause.finished_before = exchange_->begin - *server_finished_;
+    pause.finished_idle = finished_idle_;
+  }
+  reader_.on_unanswered(pause);
+  pauses_.clear();
+}
+
 // --- time ---
 
-void SessionTimeline::begin_exchange(MonoTime now) {
-  exchange_ = Exchange{.number = ++exchanges_, .begin = now, .end = now};
+void SessionTimeline::begin_exchange(MonoTime now, Nanos gap) {
+  exchange_ = Exchange{.number = ++exchanges_, .begin = now, .end = now, .gap = gap};
   answered_ = false;
+  shape_.begin();
+  for (const Direction direction : {Direction::upstream, Direction::downstream}) tls_.begin_message(direction);
+}
+
+void SessionTimeline::describe(Exchange& exchange) const {
+  const TlsMoment tls = tls_.moment(Direction::upstream, exchanges_);
+  exchange.purpose = tls.is_tls && !tls.client_data ? Purpose::tls_handshake : setup_.purpose();
+  exchange.shape = shape_.hash();
+  for (const LegName leg : {LegName::client, LegName::server}) {
+    const auto& counters = counters_.at(index(leg)).what;
+    if (counters) exchange.round_trip.at(index(leg)) = counters->least_round_trip;
+  }
 }
 
 void SessionTimeline::end_exchange() {
@@ -223,7 +290,12 @@ void SessionTimeline::end_exchange() {
   give_pauses();
   exchange_->end = cursor_;
   exchange_->answered = answered_;
+  describe(*exchange_);
   reader_.on_exchange(*exchange_);
+  for (std::size_t segment = 0; answered_ && segment < segment_count; ++segment) {
+    const bool waits = segment == static_cast<std::size_t>(Segment::client_waits);
+    habits_.at(segment).add(waits ? exchange_->gap : exchange_->time.at(segment));
+  }
   exchange_.reset();
 }
 
@@ -271,7 +343,8 @@ auto SessionTimeline::add_pause(Segment segment, Direction direction, MonoTime b
                                     .sink = evidence_before(sink_of(direction), begin),
                                     .packets = packets_,
                                     .faults = faults_,
-                                    .asked = exchange_ ? exchange_->bytes.at(index(Direction::upstream)) : 0});
+                                    .asked = exchange_ ? exchange_->bytes.at(index(Direction::upstream)) : 0,
+                                    .habit = habits_.at(static_cast<std::size_t>(segment))});
 }
 
 // --- looks ---

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "diagnose/pause.h"
+#include "diagnose/request_shape.h"
 
 namespace weir::diagnose {
 
@@ -22,6 +23,10 @@ struct Exchange {
   std::array<std::uint64_t, 2> bytes{};     // by Direction
   std::array<Nanos, segment_count> time{};  // by Segment; they add up to end - begin - relayed
   std::array<Nanos, segment_count> told{};  // of this, as pauses
+  Nanos gap{};                              // client_waits before it, or since the session was opened
+  Purpose purpose{};
+  std::uint64_t shape = 0;            // of the request; the same for requests that differ in their literals alone
+  std::array<Nanos, 2> round_trip{};  // the least of each leg, by LegName; 0: the kernel did not say
 };
 
 // What a session waits for now, since its last event.
@@ -50,11 +55,15 @@ class TimelineReader {
   virtual void on_pause(const Pause& pause) = 0;
   // Behind its pauses.
   virtual void on_exchange(const Exchange& exchange) = 0;
+  // From the last byte of a request that was never answered to the end of the session, in place of its exchange; or
+  // from the last byte of the last answer, as a pause in passing it on, since nobody knows whether it arrived. Of the
+  // kernel's counters it has `after`, the last that were read.
+  virtual void on_unanswered(const Pause& /*pause*/) {}
 };
 
 // Makes pauses and exchanges of one session's events. It keeps nothing of the past but the exchange that is open and
-// at most two pauses, which wait for what the kernel says behind them: some 700 bytes, whatever the session sends; and
-// a few looks at its peers' sockets while it is slow.
+// at most two pauses, which wait for what the kernel says behind them: some 1,200 bytes, whatever the session sends;
+// and a few looks at its peers' sockets while it is slow.
 class SessionTimeline {
  public:
   SessionTimeline(ProxyId proxy, SessionNumber session, MonoTime began, TimelineReader& reader);
@@ -80,6 +89,9 @@ class SessionTimeline {
   [[nodiscard]] auto client() const -> const std::optional<Address>& { return client_; }
   [[nodiscard]] auto handle() const -> const std::optional<SessionHandle>& { return handle_; }
   [[nodiscard]] auto upstream() const -> const std::optional<Address>& { return upstream_; }
+  [[nodiscard]] auto setup() const -> const SetupWatch& { return setup_; }
+  // From accept to both legs connected; 0: not seen, or not reached.
+  [[nodiscard]] auto connecting() const -> Nanos { return connecting_; }
 
  private:
   // One direction's stream.
@@ -102,10 +114,15 @@ class SessionTimeline {
   void on_read(const event::ChunkRead& chunk, MonoTime now);
   void on_written(const event::ChunkWritten& written, MonoTime now);
   void on_counters(const std::shared_ptr<const event::LegCounters>& counters, MonoTime now);
+  void on_half_closed(const event::HalfClosed& closed, MonoTime now);
+  void tell_unanswered(MonoTime now);
+  void look_at_first(const event::ChunkRead& chunk);
+  void look_at(Direction direction, std::string_view text);
   void on_closed(const event::SessionClosed& closed, MonoTime now);
 
-  void begin_exchange(MonoTime now);
+  void begin_exchange(MonoTime now, Nanos gap);
   void end_exchange();
+  void describe(Exchange& exchange) const;
   // As spend(), but for what a relay's other connection tells of it. The pause is the last of those it made.
   auto spend_own(Segment segment, Direction direction, MonoTime until) -> Pause*;
   // The time since the last call is this segment's. A pause, if it was long enough: the rest of it is the caller's to
@@ -141,7 +158,16 @@ class SessionTimeline {
   bool answered_ = false;  // the exchange that is open has bytes of a response
   bool connected_ = false;
   bool is_joined_ = false;  // it was seen from its middle, or anew: its time begins with what comes next
+  bool is_whole_ = false;   // its streams were seen from their first bytes on
+  bool seen_bytes_ = false;
+  Nanos connecting_{};
   ConnectEvidence connect_;
+  TlsSession tls_;
+  SetupWatch setup_;
+  RequestShape shape_;
+  std::array<Habit, segment_count> habits_{};
+  std::optional<MonoTime> server_finished_;
+  Nanos finished_idle_{};
   std::vector<std::string> faults_;
   std::vector<Pause> pauses_;    // wait for their counters
   std::vector<PeerLook> looks_;  // of the open stretch

@@ -36,13 +36,15 @@ class ProbeBudget {
   MonoTime used_until_{};  // so far ahead of `now - burst * interval` as was taken
 };
 
+// held_up: by observers, until now.
 template <Endpoint E>
-[[gnu::noinline]] void tell_counters(const E& end, LegName leg, event::ProbePoint point,
+[[gnu::noinline]] void tell_counters(const E& end, LegName leg, event::ProbePoint point, Nanos held_up,
                                      const event::SessionEvents& events, const Clock& clock) {
   auto counters = end.counters();
   if (!counters) return;
   counters->leg = leg;
   counters->point = point;
+  counters->held_up = held_up;
   events.push(clock.mono(), event::EventKind::leg_counters,
               std::make_shared<const event::LegCounters>(*std::move(counters)));
 }

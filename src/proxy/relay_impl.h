@@ -38,8 +38,8 @@ template <Endpoint C, Endpoint S>
 void Relay<C, S>::tell_counters(event::ProbePoint point) {
   if (!relaying_started_ || phase_ == RelayPhase::closed || !events_.wants(event::EventKind::leg_counters)) return;
   counters_told_ = short_age(context_.clock.mono());
-  proxy::tell_counters(client_.end, LegName::client, point, events_, context_.clock);
-  proxy::tell_counters(server_.end, LegName::server, point, events_, context_.clock);
+  proxy::tell_counters(client_.end, LegName::client, point, waited_for_observers(), events_, context_.clock);
+  proxy::tell_counters(server_.end, LegName::server, point, waited_for_observers(), events_, context_.clock);
 }
 
 // Are the counters to be told, as bytes move now that ended such a silence?

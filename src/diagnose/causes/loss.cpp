@@ -5,6 +5,7 @@
 #include "base/duration.h"
 #include "diagnose/by_packets.h"
 #include "diagnose/cause.h"
+#include "diagnose/transport.h"
 
 namespace weir::diagnose {
 
@@ -15,15 +16,16 @@ const CauseInfo loss_cause{
     .look_alikes = "An answer that was lost (reply_lost): the peer then tells that it had the request twice (DSACK)",
     .judge = [](const Pause& pause) -> std::optional<Finding> {
       if (pause.packets) return loss_by_packets(pause);
-      if (pause.segment != Segment::server_answers && pause.segment != Segment::client_waits) return std::nullopt;
-      const auto again = pause.source.grown(&event::LegCounters::total_retransmits).value_or(0);
+      const auto sent = sending(pause);
+      if (!sent) return std::nullopt;
+      const auto again = sent->grown(&event::LegCounters::total_retransmits);
       if (again == 0) return std::nullopt;
-      return Finding{.side = path_of(pause.source_leg()),
-                     .certainty = Certainty::shown,
-                     .text = fmt::format("lost a packet to the {}; it was sent again after a timeout",
-                                         to_string(pause.source_leg())),
-                     .fix = "look at the path's losses",
-                     .evidence = {{"retransmits", again}}};
+      return Finding{
+          .side = path_of(sent->leg),
+          .certainty = Certainty::shown,
+          .text = fmt::format("lost a packet to the {}; it was sent again after a timeout", to_string(sent->leg)),
+          .fix = "look at the path's losses",
+          .evidence = {{"retransmits", again}}};
     }};
 
 }  // namespace weir::diagnose

@@ -5,6 +5,7 @@
 #include "base/duration.h"
 #include "diagnose/by_packets.h"
 #include "diagnose/peer_evidence.h"
+#include "diagnose/transport.h"
 
 namespace weir::diagnose {
 
@@ -19,13 +20,17 @@ const CauseInfo not_reading_cause{
         "window / round trip",
     .judge = [](const Pause& pause) -> std::optional<Finding> {
       if (pause.packets) return not_reading_by_packets(pause);
-      if (pause.segment != Segment::passes) return std::nullopt;
-      const Nanos full = pause.sink.grown_inside(&event::LegCounters::window_limited);
-      const Nanos unread = lasted_from_begin(pause, pause.sink_leg(), is_unread);
+      const auto sent = sending(pause);
+      if (!sent) return std::nullopt;
+      const bool passes = pause.segment == Segment::passes;
+      const Nanos full = sent->evidence->grown_inside(&event::LegCounters::window_limited);
+      const Nanos unread = passes ? lasted_from_begin(pause, sent->leg, is_unread) : Nanos{};
       if (!is_most(full, pause) && !is_most(unread, pause)) return std::nullopt;
-      const std::uint32_t unsent = pause.sink.after ? pause.sink.after->unsent_bytes : 0;
-      const PeerLook* look = last_look(pause, pause.sink_leg());
-      return Finding{.side = side_of(pause.sink_leg()),
+      const auto share = sent->share_of_window();
+      if (unread == Nanos{} && share && *share > 0.3) return std::nullopt;
+      const std::uint32_t unsent = sent->evidence->after ? sent->after().unsent_bytes : 0;
+      const PeerLook* look = last_look(pause, sent->leg);
+      return Finding{.side = side_of(sent->leg),
                      .certainty = unread > Nanos{} ? Certainty::proven : Certainty::shown,
                      .text = "does not read what it is sent: its receive window is full",
                      .fix = "read on: the application is busy or blocked",
@@ -33,7 +38,7 @@ const CauseInfo not_reading_cause{
                      .proof = unread == Nanos{} ? ""
                                                 : fmt::format("{} into it {} bytes lay unread in the {}'s own socket",
                                                               format_duration(unread), look->state.receive_queue,
-                                                              to_string(pause.sink_leg()))};
+                                                              to_string(sent->leg))};
     }};
 
 }  // namespace weir::diagnose

@@ -4,6 +4,7 @@
 
 #include "base/duration.h"
 #include "diagnose/peer_evidence.h"
+#include "diagnose/transport.h"
 
 namespace weir::diagnose {
 
@@ -22,9 +23,13 @@ const CauseInfo own_lag_cause{
       const Nanos full = pause.sink.grown(&event::LegCounters::window_limited).value_or(Nanos{});
       const Nanos unread = lasted_from_begin(pause, pause.sink_leg(), is_unread);
       if (pause.segment == Segment::passes && (is_most(full, pause) || is_most(unread, pause))) return std::nullopt;
+      if (pause.segment == Segment::passes) {
+        const auto sent = sending(pause);
+        if (sent->is_busy() || sent->grown(&event::LegCounters::total_retransmits) > 0) return std::nullopt;
+      }
       return Finding{.side = Side::weir,
                      .certainty = Certainty::shown,
-                     .text = "was late itself: its host is busy, or a view holds it up",
+                     .text = "was late itself: its host is busy",
                      .fix = "give Weir a CPU of its own, or more workers",
                      .evidence = {{"late_ns", pause.length.count()}}};
     }};

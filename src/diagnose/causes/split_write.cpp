@@ -80,7 +80,8 @@ const CauseInfo split_write_cause{
         return finding;
       }
       if (pause.segment != Segment::client_sends && pause.segment != Segment::server_sends) return std::nullopt;
-      if (!is_delayed_ack(pause.length) || pause.before == 0) return std::nullopt;
+      const Nanos round_trip = pause.source.before ? pause.source.before->least_round_trip : Nanos{};
+      if (!is_delayed_ack(pause.length, round_trip) || pause.before == 0) return std::nullopt;
       const std::uint32_t mss =
           std::max(least_mss, pause.source.before ? pause.source.before->receive_mss : std::uint32_t{0});
       if (pause.piece == 0 || pause.piece >= mss) return std::nullopt;

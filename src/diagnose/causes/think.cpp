@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/duration.h"
+#include "diagnose/known_constant.h"
 #include "diagnose/peer_evidence.h"
 
 namespace weir::diagnose {
@@ -22,7 +23,7 @@ const CauseInfo think_cause{
       Finding finding{.side = Side::server,
                       .certainty = Certainty::likely,
                       .text = "took its time to answer",
-                      .fix = "",
+                      .fix = std::string(known_constant_hint(pause)),
                       .evidence = {{"think_ns", std::max(pause.length - round_trip, Nanos{}).count()},
                                    {"round_trip_ns", round_trip.count()}}};
       const Nanos at_work = lasted_to_end(pause, LegName::server, is_at_work);

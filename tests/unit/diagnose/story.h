@@ -81,6 +81,11 @@ class Story {
   auto fault(const std::string& name) -> Story& {
     return tell(std::make_shared<const event::FaultBegan>(event::FaultBegan{name, "latency"}));
   }
+  // A side ends its stream; by itself, or by a fault.
+  auto half_closes(LegName from, const std::string& fault = "") -> Story& {
+    return tell(
+        event::HalfClosed{direction_from(from), fault.empty() ? nullptr : std::make_shared<const std::string>(fault)});
+  }
   auto closes(event::CloseReason reason = event::CloseReason::client_fin) -> Story& {
     event::SessionClosed closed;
     closed.cause = {.reason = reason};

@@ -1,0 +1,30 @@
+#include <fmt/format.h>
+
+#include "base/duration.h"
+#include "diagnose/cause.h"
+#include "diagnose/transport.h"
+
+namespace weir::diagnose {
+
+const CauseInfo reply_lost_cause{
+    .name = "reply_lost",
+    .doc = "The peer had what was sent to it; its answer was lost on the way back",
+    .signals =
+        "The leg's count of retransmitted segments grew while its answer was waited for, and the peer said that it had "
+        "such a segment before (DSACK)",
+    .look_alikes = "A request that was lost (loss): the peer has it once then",
+    .judge = [](const Pause& pause) -> std::optional<Finding> {
+      const auto sent = sending(pause);
+      if (!sent || pause.segment == Segment::passes) return std::nullopt;
+      const auto again = sent->grown(&event::LegCounters::total_retransmits);
+      const auto needless = sent->grown(&event::LegCounters::needless);
+      if (again == 0 || needless < again) return std::nullopt;
+      return Finding{
+          .side = path_of(sent->leg),
+          .certainty = Certainty::shown,
+          .text = fmt::format("lost the answer of the {}, which had what was sent to it", to_string(sent->leg)),
+          .fix = "look at the path's losses, on the way back",
+          .evidence = {{"retransmits", again}, {"needless", needless}}};
+    }};
+
+}  // namespace weir::diagnose
