@@ -121,7 +121,7 @@ class Scene:
         """`link`: None, "client" or "server", the leg that it is on. Moves this process into a network of its own if it
         may, so make one scene per process."""
         self.binary, self.folder, self.link_leg = str(binary), Path(folder), link
-        self.far = self.link = self.weir = None
+        self.far = self.link = self.weir = self.view = None
         self.processes = []
         if os.geteuid() == 0:
             namespaces.move_into_new_network()
@@ -175,13 +175,33 @@ class Scene:
     def start_weir(self, upstream, *options, resolver=None):
         """In front of `upstream`: a listening socket, or an address as a user types it. `resolver`: a file that it sees
         as /etc/resolv.conf."""
+        with open(self.folder / "report", "wb") as out:
+            self._start_weir(["why", "--json"], out, upstream, options, resolver)
+
+    def start_tap(self, upstream, take):
+        """`weir tap --why`: its view is read by `take(descriptor, file)`, in a process of its own, which writes all of it
+        to the file."""
+        read_end, write_end = os.pipe()
+
+        def read_view():
+            os.close(write_end)
+            with open(self.folder / "view", "wb") as file:
+                take(read_end, file)
+        self.view = self.start("near", read_view)
+        os.close(read_end)
+        try:
+            self._start_weir(["tap", "--show", "json", "--why"], write_end, upstream, (), None)
+        finally:
+            os.close(write_end)
+
+    def _start_weir(self, command, out, upstream, options, resolver):
         if isinstance(upstream, socket.socket):
             upstream = "%s:%d" % upstream.getsockname()
         host = NEAR if self.link_leg == "client" else "127.0.0.1"
         read_end, write_end = os.pipe()
-        with open(self.folder / "report", "wb") as out, open(self.folder / "stderr", "wb") as err:
+        with open(self.folder / "stderr", "wb") as err:
             self.weir = subprocess.Popen(
-                [self.binary, "why", "--json", "--ready-fd", str(write_end), *options, f"{host}:0", upstream],
+                [self.binary, *command, "--ready-fd", str(write_end), *options, f"{host}:0", upstream],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err, pass_fds=[write_end],
                 preexec_fn=(lambda: namespaces.show_file_as("/etc/resolv.conf", resolver)) if resolver else None)
         os.close(write_end)
@@ -225,6 +245,9 @@ class Scene:
         except subprocess.TimeoutExpired:
             self.weir.send_signal(signal.SIGINT)  # sessions hold it up
             self.weir.wait(10.0)
+        if self.view is not None:
+            self.view.result()
+            return sums_of(json.loads(line) for line in (self.folder / "view").read_text().splitlines())
         words = (self.folder / "report").read_text()
         if not words:
             raise RuntimeError(f"no report, exit code {self.weir.returncode}: {(self.folder / 'stderr').read_text()}")
@@ -239,6 +262,19 @@ class Scene:
         if self.link is not None:
             self.link.end()
             os.close(self.far)
+
+
+def sums_of(events):
+    """The verdicts of a view, as `weir why` reports them."""
+    sums, exchanges = {}, 0
+    for each in events:
+        if each["event"] == "verdict":
+            row = sums.setdefault((each["cause"], each["side"], each["certainty"]), {"times": 0, "lost_ns": 0})
+            row["times"] += 1
+            row["lost_ns"] += each["length_ns"]
+            exchanges = max(exchanges, each["exchange"])
+    causes = [{"cause": cause, "side": side, "certainty": certainty, **row} for (cause, side, certainty), row in sums.items()]
+    return {"exchanges": exchanges, "idle_ns": 0, "undecided": [], "causes": causes}
 
 
 def _state(task):

@@ -120,6 +120,32 @@ def own_lag(scene, draw):
     return Truth(sum(stopped), len(stopped))
 
 
+@scenario("view_blocked", side="weir", certainty="shown", quick=True, also=("think",), tolerance=(0.5, 1.4))
+def view_blocked(scene, draw):
+    """A view that is not read for a while: what Weir shows must wait, and with it what it relays."""
+    pause, rounds = draw.uniform(0.2, 0.5), draw.randint(2, 3)
+    exchanges = plan(draw, rounds, reply=(8_000_000, 12_000_000))
+
+    def take(descriptor, file):
+        for _ in range(rounds):
+            while part := os.read(descriptor, 1 << 16):
+                file.write(part)
+                if b'"downstream"' in part:
+                    break
+            time.sleep(pause)
+            taken = 0
+            while taken < 6_000_000 and (part := os.read(descriptor, 1 << 16)):
+                taken += len(part)
+                file.write(part)
+        while part := os.read(descriptor, 1 << 16):
+            file.write(part)
+    listener = scene.listen()
+    scene.start("server", serve, listener, exchanges, plain_answer)
+    scene.start_tap(listener, take)
+    times = scene.start("client", ask, scene, exchanges).result()
+    return Truth(pause * rounds, len(times))
+
+
 @scenario("fault", side="weir", certainty="shown", quick=True)
 def fault(scene, draw):
     latency = draw.randint(10, 80)
