@@ -61,6 +61,9 @@ const CauseInfo cork_cause{
       const bool inside = pause.segment == Segment::server_sends || pause.segment == Segment::client_sends;
       if (!between && !inside) return std::nullopt;
       if (auto seen = by_look(pause)) return seen;
+      if (const PeerLook* look = last_look(pause, pause.source_leg()); look != nullptr && !is_corked(look->state)) {
+        return std::nullopt;  // its own socket says that it is not
+      }
       const Nanos round_trip = pause.source.before ? pause.source.before->least_round_trip : Nanos{};
       if (!may_be_cork(pause.length, round_trip)) return std::nullopt;
       const std::uint32_t mss = pause.source.before ? pause.source.before->receive_mss : 0;

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/duration.h"
-#include "diagnose/cause.h"
+#include "diagnose/peer_evidence.h"
 
 namespace weir::diagnose {
 
@@ -22,6 +22,9 @@ const CauseInfo tls_tickets_cause{
       if (pause.segment != Segment::server_sends || !pause.tls.is_13 || !pause.tls.first_answer) return std::nullopt;
       if (pause.tls.data_before == 0 || pause.tls.data_before > most_tickets) return std::nullopt;
       if (!pause.tls.equal_lengths || pause.before != pause.piece) return std::nullopt;
+      if (const PeerLook* look = last_look(pause, LegName::server); look != nullptr && !is_held_by_nagle(look->state)) {
+        return std::nullopt;  // its own socket holds nothing back
+      }
       const Nanos round_trip = pause.source.before ? pause.source.before->least_round_trip : Nanos{};
       if (!is_delayed_ack(pause.length, round_trip)) return std::nullopt;
       const std::uint64_t mss = pause.source.before ? pause.source.before->receive_mss : 0;

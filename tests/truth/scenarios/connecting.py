@@ -48,7 +48,8 @@ def syn_lost(scene, draw):
     return Truth(want(scene.start("client", try_it).result(), 0.9, 2), 2 * len(exchanges), 2 * delay)
 
 
-@scenario("syn_lost.full_queue", side=UPSTREAM_PATH, certainty="shown", also=("think", "not_accepted"), tolerance=(0.4, 1.4))
+@scenario("syn_lost.full_queue", ("syn_lost", "accept_queue_full"), UPSTREAM_PATH, certainty="shown",
+          also=("think", "not_accepted", "loss"), tolerance=(0.4, 1.4))
 def syn_lost_full_queue(scene, draw):
     """A server that accepts nothing for a while; connections come one behind the other."""
     exchanges = plan(draw, 2)

@@ -264,6 +264,16 @@ TEST_F(LooksTest, WhatIsHeldBackWithNothingOnTheWayIsCorked) {
   EXPECT_GE(diagnosis.report().exchange_time - before, 205ms) << "a share is a share of it";
 }
 
+TEST_F(LooksTest, AServerThatThinksAsLongAsACorkHoldsIsSeenToThink) {
+  begins();
+  for (int i = 0; i < 7; ++i) {
+    story.client_sends("q");
+    waits(206ms).server_sends("r").after(50us);
+  }
+  story.closes();
+  EXPECT_THAT(told(), testing::Each("think server shown 206"));
+}
+
 TEST_F(LooksTest, AClientWhoseReceiveQueueIsFullDoesNotRead) {
   sockets[LegName::client]->receive_queue = 1'000'000;
   begins().client_sends("q").after(1us);
