@@ -63,18 +63,10 @@ class Diagnosis::Session final : public TimelineReader {
     const auto open = timeline_ ? timeline_->open(now) : std::nullopt;
     if (!open) return std::nullopt;
     const Pause& lasting = open->lasting;
-    const bool is_held_by_sink = lasting.segment == Segment::passes && lasting.faults.empty();
-    Side side = side_of(is_held_by_sink ? lasting.sink_leg() : lasting.source_leg());
-    std::optional<ToldVerdict> verdict;
-    if (lasting.length >= least_pause) {
-      ToldVerdict so_far = told(lasting, judge(lasting));
-      // Whether Weir is late, or who takes the bytes is, the kernel tells behind the pause.
-      if (!is_held_by_sink || so_far.side != Side::weir) {
-        side = so_far.side;
-        so_far.certainty = Certainty::likely;
-        verdict = std::move(so_far);
-      }
-    }
+    auto verdict = judge_lasting(lasting);
+    const bool is_sinks = lasting.segment == Segment::passes || lasting.segment == Segment::connecting;
+    Side side = side_of(is_sinks ? lasting.sink_leg() : lasting.source_leg());
+    if (verdict) side = verdict->side;
     if (longest_ && (!verdict || longest_->length > verdict->length)) verdict = *longest_;
     return HeldExchange{.proxy = lasting.proxy,
                         .session = lasting.session,
@@ -157,6 +149,15 @@ class Diagnosis::Session final : public TimelineReader {
     if (!due) return;
     looks_.is_waiting = true;
     owner_.watch_.add(key, *due);
+  }
+  [[nodiscard]] auto judge_lasting(const Pause& lasting) const -> std::optional<ToldVerdict> {
+    if (lasting.length < least_pause) return std::nullopt;
+    ToldVerdict verdict = told(lasting, judge(lasting));
+    // Whether Weir is late, or who takes the bytes is, the kernel tells behind the pause.
+    const bool is_late = lasting.segment == Segment::passes && lasting.faults.empty() && verdict.side == Side::weir;
+    if (is_late) return std::nullopt;
+    verdict.certainty = Certainty::likely;
+    return verdict;
   }
   [[nodiscard]] auto told(const Pause& pause, Verdict verdict) const -> ToldVerdict {
     return {.session = pause.session,

@@ -31,7 +31,9 @@ void SessionTimeline::on_event(const event::Event& event) {
   if (const auto* counters = std::get_if<std::shared_ptr<const event::LegCounters>>(&event.what)) {
     return on_counters(*counters, event.time);
   }
-  if (std::exchange(is_joined_, false)) cursor_ = event.time;
+  // Who comes later is told of both legs with the time at which they were connected.
+  const bool is_past = std::holds_alternative<std::shared_ptr<const event::LegsConnected>>(event.what);
+  if (!is_past && std::exchange(is_joined_, false)) cursor_ = event.time;
   if (!is_same_step(event)) give_pauses();
   if (const auto* packets = std::get_if<std::shared_ptr<const event::PacketEvidence>>(&event.what)) {
     packets_ = *packets;

@@ -100,7 +100,8 @@ TEST_F(DiagnosisTest, WhatWasNotSeenIsCountedAndMeasuredAnew) {
 
 TEST_F(DiagnosisTest, ASessionSeenFromItsMiddleIsMeasuredFromThere) {
   Story page = story(1);
-  page.opened().after(10s);  // told with the time at which it was opened
+  page.opened();  // told with the time at which it was opened, as is who it connects
+  page.tell(std::make_shared<const event::LegsConnected>()).after(10s);
   page.server_sends("the rest of an answer").after(1s).client_sends("q").after(2ms).server_sends("r").closes();
   const Report report = diagnosis.report();
   EXPECT_EQ(report.exchanges, 1u);
