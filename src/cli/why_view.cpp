@@ -39,7 +39,6 @@ auto WhyView::options() -> diagnose::DiagnosisOptions {
     };
   }
   made.on_exchange = [this](const diagnose::Exchange& exchange) {
-    // One that was never answered ends with its session: how long it took, that tells.
     if (exchange.answered) ended_ = exchange.end - exchange.begin;
   };
   made.acknowledge_at_once = options_.acknowledge_at_once;

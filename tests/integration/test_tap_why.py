@@ -10,17 +10,17 @@ from deadline import wait_until
 from weir_process import one_sentence, run_weir
 
 STALL = 0.06
+LATE = 0.7
 
 
 @pytest.fixture
 def thinker():
-    """A server that answers "slow" after 60 ms, and all else at once."""
+    """A server that answers "slow" after 60 ms, "late" after 700 ms, and all else at once."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         def talk(client):
             with client:
                 while request := client.recv(64):
-                    if request == b"slow":
-                        time.sleep(STALL)  # the stall that is to be told
+                    time.sleep({b"slow": STALL, b"late": LATE}.get(request, 0.0))  # the stall that is to be told
                     client.sendall(b"answer to " + request)
 
         def serve():
@@ -73,12 +73,12 @@ def test_text_has_a_line_for_it(start_weir, thinker):
 
 
 def test_slow_shows_only_exchanges_that_took_longer(start_weir, thinker):
-    weir = start_weir(thinker, "--slow", "50ms", view="json")
+    weir = start_weir(thinker, "--slow", "500ms", view="json")
     talk_to(weir, b"quick1", b"quick2")
-    talk_to(weir, b"quick3", b"slow", b"quick4")
+    talk_to(weir, b"quick3", b"late", b"quick4")
     wait_until(lambda: any(each["event"] == "closed" for each in weir.events()), "the slow session is over")
     shown = [(each["session"], each["event"], each.get("text")) for each in weir.events() if "quick" not in each.get("text", "")]
-    assert shown == [(2, "opened", None), (2, "chunk", "slow"), (2, "chunk", "answer to slow"), (2, "closed", None)]
+    assert shown == [(2, "opened", None), (2, "chunk", "late"), (2, "chunk", "answer to late"), (2, "closed", None)]
 
 
 @pytest.mark.parametrize(("options", "words"), [
