@@ -50,7 +50,7 @@ auto NativeRoutes::get_report(const http::Request& request, const Parts& parts) 
 
 auto NativeRoutes::get_verdicts(const http::Request& request, const Parts&) -> http::Response {
   constexpr std::size_t limit = 100;
-  auto query = read_list_query(request, registry_, limit, control::Diagnoses::remembered, {"after"});
+  auto query = read_list_query(request, registry_, limit, control::KeptVerdicts::remembered, {"after"});
   if (!query) return std::move(query.error());
   if (const auto* entry = query->proxy ? registry_.find(*query->proxy) : nullptr; entry && !entry->rules.diagnose) {
     return not_diagnosed(*entry);

@@ -1,7 +1,6 @@
 #include "control/diagnoses.h"
 
 #include <algorithm>
-#include <deque>
 #include <map>
 #include <mutex>
 #include <tuple>
@@ -25,17 +24,15 @@ class Diagnoses::Shared {
   // One whose verdicts are numbered on behind those of another, which has no proxy.
   Shared(const Shared& before, net::EventLoop& loop, SessionWatch::Deliver deliver) : Shared(loop, std::move(deliver)) {
     const std::lock_guard lock(before.mutex_);
-    last_id_ = before.last_id_;
-    forgotten_ = before.forgotten_;
+    kept_ = before.kept_;
   }
 
   // --- the control thread ---
   void begin(ProxyId proxy, const std::string& server) {
+    if (const auto known = find(proxy)) return known->set_server(server);
     const std::lock_guard lock(mutex_);
-    auto& diagnosis = proxies_[proxy];
-    if (diagnosis != nullptr) return diagnosis->set_server(server);
     if (!eyes_) eyes_ = engine::open_peer_eyes();
-    diagnosis = std::make_shared<diagnose::Diagnosis>(diagnose::DiagnosisOptions{
+    proxies_[proxy] = std::make_shared<diagnose::Diagnosis>(diagnose::DiagnosisOptions{
         .server = server,
         .exchanges = {},
         .on_verdict = [this, proxy](const diagnose::ToldVerdict& verdict) { keep(proxy, verdict); },
@@ -45,7 +42,7 @@ class Diagnoses::Shared {
   void end(ProxyId proxy) {
     const std::lock_guard lock(mutex_);
     if (proxies_.erase(proxy) == 0) return;
-    std::erase_if(kept_, [proxy](const KeptVerdict& each) { return each.proxy == proxy; });
+    kept_.forget(proxy);
     if (proxies_.empty()) eyes_ = {};
   }
   [[nodiscard]] auto find(ProxyId proxy) const -> std::shared_ptr<diagnose::Diagnosis> {
@@ -64,7 +61,10 @@ class Diagnoses::Shared {
     return proxies_.empty();
   }
   [[nodiscard]] auto verdicts(std::optional<ProxyId> proxy, std::optional<std::uint64_t> after, std::size_t most) const
-      -> Verdicts;
+      -> KeptVerdicts::Answer {
+    const std::lock_guard lock(mutex_);
+    return kept_.read(proxy, after, most);
+  }
 
   // --- the observer's thread ---
   void on_event(const event::Event& event, Nanos wall_offset);
@@ -97,9 +97,7 @@ class Diagnoses::Shared {
   mutable std::mutex mutex_;
   diagnose::PeerEyes eyes_;  // of them all: they are used on one thread
   std::map<ProxyId, std::shared_ptr<diagnose::Diagnosis>> proxies_;
-  std::deque<KeptVerdict> kept_;
-  std::uint64_t last_id_ = 0;
-  std::uint64_t forgotten_ = 0;  // up to which id
+  KeptVerdicts kept_;
 
   net::EventLoop& loop_;
   const SessionWatch::Deliver deliver_;
@@ -113,8 +111,8 @@ class Diagnoses::Shared {
 
 void Diagnoses::Shared::on_event(const event::Event& event, Nanos wall_offset) {
   wall_offset_ = wall_offset;
-  const double since = std::max(0.0, seconds(event.time - std::exchange(counted_at_, event.time)));
-  may_tell_ = std::min(events_at_once, may_tell_ + since * events_a_second);
+  const MonoTime now = std::max(counted_at_, event.time);
+  may_tell_ = std::min(events_at_once, may_tell_ + seconds(now - std::exchange(counted_at_, now)) * events_a_second);
   if (std::holds_alternative<event::Gap>(event.what)) {
     for (const auto& diagnosis : all()) diagnosis->on_event(event, wall_offset);
   } else if (const auto diagnosis = find(event.proxy)) {
@@ -127,12 +125,8 @@ void Diagnoses::Shared::keep(ProxyId proxy, const diagnose::ToldVerdict& verdict
       .proxy = proxy, .time = WallTime{verdict.begin.time_since_epoch() + wall_offset_}, .verdict = verdict};
   const std::lock_guard lock(mutex_);
   if (!proxies_.contains(proxy)) return;  // its last events, behind its end
-  kept.id = ++last_id_;
+  kept.id = kept_.add(kept);
   tell_event(kept);
-  kept_.push_back(std::move(kept));
-  if (kept_.size() <= remembered) return;
-  forgotten_ = kept_.front().id;
-  kept_.pop_front();
 }
 
 void Diagnoses::Shared::tell_event(const KeptVerdict& kept) {
@@ -154,27 +148,6 @@ void Diagnoses::Shared::tell() {
   if (untold_.empty()) return;
   loop_.post([deliver = deliver_, batch = std::make_shared<std::vector<SessionWatch::Item>>(
                                       std::exchange(untold_, {}))] { deliver(std::move(*batch)); });
-}
-
-auto Diagnoses::Shared::verdicts(std::optional<ProxyId> proxy, std::optional<std::uint64_t> after,
-                                 std::size_t most) const -> Verdicts {
-  const std::lock_guard lock(mutex_);
-  Verdicts answer{.verdicts = {}, .last = last_id_};
-  if (after) answer.missed = forgotten_ > *after ? forgotten_ - *after : 0;
-  const auto is_wanted = [&](const KeptVerdict& each) {
-    return (!proxy || each.proxy == *proxy) && each.id > after.value_or(0);
-  };
-  if (after) {
-    for (auto at = kept_.begin(); at != kept_.end() && answer.verdicts.size() < most; ++at) {
-      if (is_wanted(*at)) answer.verdicts.push_back(*at);
-    }
-    return answer;
-  }
-  for (auto at = kept_.rbegin(); at != kept_.rend() && answer.verdicts.size() < most; ++at) {
-    if (is_wanted(*at)) answer.verdicts.push_back(*at);
-  }
-  std::ranges::reverse(answer.verdicts);
-  return answer;
 }
 
 // The observer; it goes with the engine's observer thread.
@@ -260,7 +233,7 @@ auto Diagnoses::open_exchanges(std::optional<ProxyId> proxy, std::size_t most) c
 }
 
 auto Diagnoses::verdicts(std::optional<ProxyId> proxy, std::optional<std::uint64_t> after, std::size_t most) const
-    -> Verdicts {
+    -> KeptVerdicts::Answer {
   thread_.check("control::Diagnoses");
   return shared_->verdicts(proxy, after, most);
 }

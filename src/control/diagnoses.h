@@ -10,19 +10,12 @@
 
 #include "base/home_thread.h"
 #include "control/json.h"
+#include "control/kept_verdicts.h"
 #include "control/session_watch.h"
 #include "diagnose/diagnosis.h"
 #include "engine/engine.h"
 
 namespace weir::control {
-
-// A verdict as it is kept for who asks later.
-struct KeptVerdict {
-  std::uint64_t id = 0;  // from 1, without a gap, over all proxies
-  ProxyId proxy{};
-  WallTime time{};  // when the pause began
-  diagnose::ToldVerdict verdict;
-};
 
 // One observer, on a thread of its own, which is there while a proxy is diagnosed: where none is, nothing is observed
 // for it. The registry follows the proxies' rules with it. The control thread only; it may go before the engine.
@@ -57,15 +50,9 @@ class Diagnoses {
   };
   [[nodiscard]] auto open_exchanges(std::optional<ProxyId> proxy, std::size_t most) const -> Open;
 
-  // The last verdicts of the proxies that are diagnosed now, the oldest first: those after `after`, or the last ones.
-  struct Verdicts {
-    std::vector<KeptVerdict> verdicts;
-    std::uint64_t last = 0;    // the id of the last one that there was
-    std::uint64_t missed = 0;  // of all proxies, how many after `after` are forgotten, as so many came
-  };
+  // The last verdicts of the proxies that are diagnosed now; see KeptVerdicts::read.
   [[nodiscard]] auto verdicts(std::optional<ProxyId> proxy, std::optional<std::uint64_t> after, std::size_t most) const
-      -> Verdicts;
-  static constexpr std::size_t remembered = 4096;
+      -> KeptVerdicts::Answer;
 
   // As events are told at most so many at once, and on average in a second; the others are counted and told as missed.
   static constexpr double events_at_once = 1000;

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from deadline import PATIENCE, wait_until
+from weir_process import run_weir
 
 REQUEST, ANSWER = b"q" * 16, b"r" * 16
 STALL = 0.03  # what the server takes, on purpose
@@ -69,6 +70,10 @@ def ask(client, times=1):
             got = client.recv(left)
             assert got, "the server has gone"
             left -= len(got)
+
+
+def weir(serve, *words):
+    return run_weir(*words, "--url", f"http://127.0.0.1:{serve.port}")
 
 
 def report(serve, name="db"):
@@ -158,7 +163,7 @@ def test_what_is_open_now_says_who_holds_it(serve, server):
         assert (found["segment"], found["side"]) == ("server_answers", "server")
         assert (found["bytes_upstream"], found["bytes_downstream"]) == (len(REQUEST), 0)
         assert found["age_ns"] >= found["held_ns"]
-        assert found["verdict"]["cause"] == "think" and found["verdict"]["certainty"] == "likely"
+        assert (found["verdict"]["side"], found["verdict"]["certainty"]) == ("server", "likely"), "of one that lasts"
         assert serve.get("/api/v1/exchanges").json["proxies"] == ["db"]
         server.goes_on.set()
         assert client.recv(len(ANSWER))
@@ -217,3 +222,36 @@ def test_nobody_is_observed_while_it_is_off(serve, server):
     assert len(list(tasks.iterdir())) == threads + 1
     assert serve.delete("/api/v1/proxies/db").status == 204
     wait_until(lambda: len(list(tasks.iterdir())) == threads, "the observer has gone with the last proxy that wanted it")
+
+
+def test_ps_says_which_request_hangs_and_who_holds_it(serve, server):
+    address = add_proxy(serve, server, diagnose=True)
+    server.goes_on.clear()
+    with connect(address) as client:
+        client.sendall(REQUEST)
+        wait_until(lambda: any(each["held_ns"] > 10_000_000 for each in serve.get("/api/v1/exchanges").json["exchanges"]),
+                   "it hangs")
+        shown = weir(serve, "ps")
+        row, = shown.stdout.splitlines()
+        cells = row.split("\t")  # age, proxy, session, client, sent, answered, held by, for, verdict
+        assert (cells[1:3], cells[3]) == (["db", "1"], f"127.0.0.1:{client.getsockname()[1]}")
+        assert cells[6] == "server" and "likely" in cells[8], row
+        assert json.loads(weir(serve, "ps", "--proxy", "db", "--json").stdout)["exchanges"][0]["session"] == 1
+
+
+def test_ps_says_how_to_begin_where_nothing_is_diagnosed(serve, server):
+    add_proxy(serve, server)
+    assert "weir proxy set NAME diagnose=true" in weir(serve, "ps").stdout
+    refused = weir(serve, "ps", "--proxy", "db")
+    assert refused.returncode == 1 and "is not diagnosed" in refused.stderr
+
+
+def test_report_prints_what_weir_why_would(serve, server):
+    address = add_proxy(serve, server, diagnose=True)
+    with connect(address) as client:
+        ask(client, 5)
+    found = report_of(serve, 5)
+    text = weir(serve, "report", "db").stdout
+    assert text.startswith("1 session, 5 exchanges in ") and f"server {server.address}" in text and "think: took" in text, text
+    assert json.loads(weir(serve, "report", "db", "--json").stdout)["causes"] == found["causes"]
+    assert weir(serve, "report", "gone").returncode == 1

@@ -21,7 +21,7 @@ from serve_process import Serve
 
 CYCLES = int(os.environ.get("WEIR_SOAK_CYCLES", "1000"))
 CONNECTIONS = int(os.environ.get("WEIR_SOAK_CONNECTIONS", "10000"))
-ALL_PAIRS = "proxy,fault,lease,watch,events,session"
+ALL_PAIRS = "proxy,fault,lease,watch,events,session,diagnose"
 PAIRS = os.environ.get("WEIR_SOAK_PAIRS", ALL_PAIRS).split(",")
 SAMPLES = 30
 # A leak of 400 bytes a cycle, or of 40 a connection, is beyond the noise in a run of the default length.
@@ -29,7 +29,7 @@ NOISE_BYTES = 256 * 1024
 # A leak grows in each round; an allocator that settles, as on a machine where threads wait long for their turn, does not.
 ROUNDS = 3
 EVENTS_REMEMBERED = 4096
-EVENTS_PER_PAIR = {"proxy": 2, "fault": 2, "lease": 2, "watch": 0, "events": 0, "session": 2}
+EVENTS_PER_PAIR = {"proxy": 2, "fault": 2, "lease": 2, "watch": 0, "events": 0, "session": 2, "diagnose": 4}
 
 
 class Resident:
@@ -95,6 +95,7 @@ class Cycles:
     """Each pair of calls, as a method that does both; `number` tells one time from another."""
 
     def __init__(self, serve, listener):
+        self.serve = serve
         self.api = Caller(serve)
         self.listener = listener
         host, port = listener.getsockname()
@@ -127,6 +128,21 @@ class Cycles:
     def events(self, _number):
         with self.api.stream("GET", "/events") as answer:
             assert answer.readline() == b"retry: 1000\n"
+
+    def diagnose(self, number):
+        """A diagnosed proxy with an exchange, a report and verdicts of it; then it goes, with all that was known."""
+        self.api("POST", "/proxies", 201, f'{{"name":"why{number}","upstream":"{self.upstream}","diagnose":true}}')
+        where = self.serve.get(f"/api/v1/proxies/why{number}").json["listen"]
+        with socket.create_connection(("127.0.0.1", int(where.rpartition(":")[2])), timeout=20 * PATIENCE) as client:
+            server = self.listener.accept()[0]
+            with server:
+                client.sendall(b"ask")
+                assert server.recv(64) == b"ask"
+                server.sendall(b"answer")
+                assert client.recv(64) == b"answer"
+        self.api("GET", f"/proxies/why{number}/report?columns=80", 200)
+        self.api("GET", "/exchanges", 200)
+        self.api("DELETE", f"/proxies/why{number}", 204)
 
     def session(self, number):
         with socket.create_connection(self.address, timeout=20 * PATIENCE) as client:

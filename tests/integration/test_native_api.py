@@ -190,7 +190,8 @@ def test_a_target_with_scheme_and_host_is_understood(start):
 
 def test_openapi_lists_what_answers(start):
     serve = start()
-    serve.post("/api/v1/proxies", {"name": "p", "upstream": "x:1", "faults": [{"type": "stall", "name": "f"}]})
+    serve.post("/api/v1/proxies", {"name": "p", "upstream": "x:1", "diagnose": True,
+                                    "faults": [{"type": "stall", "name": "f"}]})
     paths = serve.get("/api/v1/openapi.json").json["paths"]
     assert set(paths["/api/v1/leases"]) == {"get", "post"} and "requestBody" not in paths["/api/v1/leases"]["post"]
     assert set(paths["/api/v1/proxies/{proxy}/holds/{hold}"]) == {"delete"}

@@ -45,7 +45,7 @@ PROXY = "/api/v1/proxies/{proxy}"
 
 def test_every_answer_fits(serve, document, listener):
     upstream = f"127.0.0.1:{listener.address[1]}"
-    made = ask(serve, document, "post", "/api/v1/proxies", {"name": "p", "upstream": upstream, "max_sessions": 9,
+    made = ask(serve, document, "post", "/api/v1/proxies", {"name": "p", "upstream": upstream, "max_sessions": 9, "diagnose": True,
                                                             "fault_queue_limit": "1MiB",
                                                             "faults": [{"type": "latency", "latency": "1ms", "name": "f"}]})
     assert (made.status, made.json["fault_queue_limit"]) == (201, "1048576")

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <array>
 #include <thread>
 
@@ -18,6 +17,32 @@ namespace {
 
 using net::test::wait_until;
 using namespace std::chrono_literals;
+
+auto ids(const KeptVerdicts::Answer& answer) -> std::vector<std::uint64_t> {
+  std::vector<std::uint64_t> all;
+  for (const auto& each : answer.verdicts) all.push_back(each.id);
+  return all;
+}
+
+TEST(KeptVerdicts, TheOldestGoAndWhoAsksForThemIsToldHowMany) {
+  KeptVerdicts kept;
+  const auto add = [&](std::uint32_t proxy) { return kept.add({.proxy = ProxyId{proxy}, .time = {}, .verdict = {}}); };
+  for (std::size_t i = 0; i < KeptVerdicts::remembered + 10; ++i) (void)add(i % 2 == 0 ? 1 : 2);
+  const std::uint64_t last = KeptVerdicts::remembered + 10;
+  const auto from_start = kept.read(std::nullopt, 0, 3);
+  EXPECT_EQ(from_start.missed, 10u);
+  EXPECT_THAT(ids(from_start), testing::ElementsAre(11, 12, 13));
+  EXPECT_EQ(kept.read(std::nullopt, 7, 1).missed, 3u);
+  EXPECT_EQ(kept.read(std::nullopt, 10, 1).missed, 0u);
+  EXPECT_THAT(ids(kept.read(ProxyId{2}, 12, 2)), testing::ElementsAre(14, 16));
+  EXPECT_THAT(ids(kept.read(std::nullopt, last - 1, 9)), testing::ElementsAre(last));
+  EXPECT_TRUE(kept.read(std::nullopt, ~std::uint64_t{0}, 9).verdicts.empty());
+  EXPECT_THAT(ids(kept.read(ProxyId{1}, std::nullopt, 2)), testing::ElementsAre(last - 3, last - 1));
+  kept.forget(ProxyId{2});
+  EXPECT_EQ(kept.read(std::nullopt, std::nullopt, 9999).verdicts.size(), KeptVerdicts::remembered / 2);
+  EXPECT_EQ(kept.read(std::nullopt, 10, 1).missed, 0u) << "nobody misses what was to be forgotten";
+  EXPECT_EQ(add(1), last + 1);
+}
 
 class DiagnosesTest : public testing::Test {
  protected:
@@ -61,8 +86,8 @@ class DiagnosesTest : public testing::Test {
       say(talk.server, talk.client, "r");
     }
   }
-  auto kept(std::size_t least) -> Diagnoses::Verdicts {
-    Diagnoses::Verdicts now;
+  auto kept(std::size_t least) -> KeptVerdicts::Answer {
+    KeptVerdicts::Answer now;
     EXPECT_TRUE(wait_until([&] {
       now = diagnoses_.verdicts(std::nullopt, std::nullopt, 100);
       return now.verdicts.size() >= least;
@@ -103,10 +128,11 @@ TEST_F(DiagnosesTest, VerdictsAreNumberedKeptAndToldAsEvents) {
       << "without a number, the last ones";
   EXPECT_TRUE(wait_until([&] {
     loop_->run_once(5ms);
-    return told_.size() >= 3;  // whatever a busy machine makes of them
+    return told_.size() >= 3;
   }));
   EXPECT_EQ(told_[0].type, "verdict");
   EXPECT_EQ(told_[0].proxy, db);
+  EXPECT_EQ(told_[0].data["cause"], all.verdicts.front().verdict.cause->name);
   EXPECT_FALSE(told_[0].data.contains("proxy")) << "who tells it knows the name";
 }
 
