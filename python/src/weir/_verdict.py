@@ -20,6 +20,7 @@ class Verdict:
     side: str  # "client", "server", "path.client", "path.server" or "weir"
     who: str
     certainty: str  # "likely", "shown" or "proven"
+    towards: str = ""  # a client's server, where there may be several
     evidence: Mapping[str, int] = field(default_factory=dict)
     fix: str = ""
     text: str = ""
@@ -44,6 +45,7 @@ class Loss:
     cause: str
     side: str
     who: str
+    towards: str  # a client's server, where there may be several; else empty
     certainty: str
     proof: str
     times: int
