@@ -9,7 +9,7 @@ auto KeptVerdicts::add(KeptVerdict verdict) -> std::uint64_t {
   verdict.id = ++last_id_;
   kept_.push_back(std::move(verdict));
   if (kept_.size() > remembered) {
-    forgotten_ = kept_.front().id;
+    forgotten_ = kept_.front().id;  // mutant: forgotten-verdicts-are-not-missed
     kept_.pop_front();
   }
   return last_id_;

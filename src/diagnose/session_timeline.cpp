@@ -33,7 +33,7 @@ void SessionTimeline::on_event(const event::Event& event) {
   }
   // Who comes later is told of both legs with the time at which they were connected.
   const bool is_past = std::holds_alternative<std::shared_ptr<const event::LegsConnected>>(event.what);
-  if (!is_past && std::exchange(is_joined_, false)) cursor_ = event.time;
+  if (!is_past && std::exchange(is_joined_, false)) cursor_ = event.time;  // mutant: who-came-late-is-blamed
   if (!is_same_step(event)) give_pauses();
   if (const auto* packets = std::get_if<std::shared_ptr<const event::PacketEvidence>>(&event.what)) {
     packets_ = *packets;
