@@ -35,12 +35,15 @@ NOT_YET_TOLD = {
 
 # Scenarios whose cause has a rule that does not tell them yet, and why.
 NOT_YET_RIGHT = {
-    "think.first_over_tls": "the wait behind the tickets is taken for one of a delayed ACK",
-    "not_reading.small_window.client": "what waits for the client behind the last write is not told",
-    "not_reading.small_window.server": "the wait for an answer is told as think while the request is still being sent",
-    "healthy.plain": "a probe that was not needed, on a loaded machine, is told as loss",
-    "peer_loss.client": "own_lag and unknown claim the wait for the lost packet",
-    "loss.client": "a part of the time only is told",
+    "healthy.plain": "a probe that was not needed, on a loaded machine, is told as reply_lost",
+    "keepalive_race": "not if the server resets",
+    "known_constant": "the same time again and again is told as think",
+    "mtu_black_hole.client": "told as path_gone",
+    "mtu_black_hole.server": "told as path_gone",
+    "reply_lost": "told as undecided or loss now and then",
+    "think.first_over_tls": "the wait behind the tickets is taken for one of a delayed ACK where nobody looked",
+    "undecided": "told as think now and then",
+    "view_blocked": "nothing is told of a view that is not read",
 }
 
 

@@ -4,6 +4,7 @@ import collections
 
 from scenario import SCENARIOS
 
+MISSES = 2  # of a scenario that the page shows
 LIMITS = {"proven and shown": 0.99, "all": 0.95}
 
 
@@ -97,8 +98,15 @@ def describe(judgements, about):
     lines += healthy(judgements)
     lines += ["", "## Confusion matrix", "", "Runs by what was done (rows) and what was told (columns, by the rows' numbers).",
               "", "```", *matrix(judgements), "```", "", "## By scenario", "", *by_scenario(judgements)]
-    misses = [each for each in judgements if each.note]
-    lines += ["", "## Misses", ""]
-    lines += [f"- `{each.scenario}` #{each.run}{' busy' if each.busy else ''}: "
-              + (each.told if each.state == "played" else each.state) + f"; {each.note.strip().splitlines()[-1]}" for each in misses]
+    misses = collections.defaultdict(list)
+    for each in sorted(judgements, key=lambda each: (list(SCENARIOS).index(each.scenario), each.run)):
+        if each.note:
+            misses[each.scenario].append(each)
+    lines += ["", "## Misses", "", f"The first {MISSES} of each scenario; the runner prints them all.", ""]
+    for name, found in misses.items():
+        lines += [f"- `{name}` #{each.run}{' busy' if each.busy else ''}: "
+                  + (each.told if each.state == "played" else each.state) + f"; {each.note.strip().splitlines()[-1]}"
+                  for each in found[:MISSES]]
+        if len(found) > MISSES:
+            lines.append(f"- `{name}`: {len(found) - MISSES} more")
     return "\n".join(lines if misses else lines + ["None."]) + "\n"

@@ -39,13 +39,17 @@ def split_by_a_relay(scene, draw, side):
     return Truth(want(times, 0.03, 4), len(times))
 
 
+class NginxThatCorks(Nginx):
+    def launch(self, command, **options):
+        conf = self.folder / "nginx.conf"
+        conf.write_text(conf.read_text().replace("sendfile on;", "sendfile on; tcp_nopush on;"))
+        super().launch(command, **options)
+
+
 @scenario("healthy.nginx", (), needs="nginx")
 def nginx_with_nopush(scene, draw):
     """sendfile and tcp_nopush, which corks and uncorks: no answer waits for it."""
-    with Nginx() as server:
-        conf = server.folder / "nginx.conf"
-        conf.write_text(conf.read_text().replace("sendfile on;", "sendfile on; tcp_nopush on;"))
-        subprocess.run(["nginx", "-p", server.folder, "-c", conf, "-s", "reload"], check=True, capture_output=True)
+    with NginxThatCorks() as server:
         sizes = [draw.choice((0, 10, 1000, 1460, 9000, 100_000)) for _ in range(60)]
         for size in set(sizes):
             (server.root / str(size)).write_bytes(b"x" * size)
