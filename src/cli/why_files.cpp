@@ -76,6 +76,7 @@ auto run_why_files(const WhyFiles& files) -> int {
   }
   ::alarm(0);
   reader.end();
+  diagnosis.on_end();
   const CaptureNotes notes = notes_of(*captures, reader);
   bool is_damaged = false;
   for (const CaptureNotes::File& file : notes.files) {

@@ -18,6 +18,7 @@ auto WhyView::ring_options(const view::ViewOptions& options, event::FullPolicy w
 
 auto WhyView::options() -> diagnose::DiagnosisOptions {
   diagnose::DiagnosisOptions made;
+  made.patterns = false;  // a verdict is shown where it happened
   made.server = options_.server;
   if (options_.verdicts) {
     made.on_verdict = [this](const diagnose::ToldVerdict& verdict) {

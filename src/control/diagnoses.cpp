@@ -81,6 +81,10 @@ class Diagnoses::Shared {
     }
     return due;
   }
+  void end_all() {
+    for (const auto& diagnosis : all()) diagnosis->on_end();
+    tell();
+  }
   void tell();
 
  private:
@@ -160,7 +164,7 @@ class Diagnoses::Feed final : public event::Observer {
     return true;
   }
   [[nodiscard]] auto flush_due() const -> std::optional<Nanos> override { return shared_->flush_due(); }
-  void on_end() override { shared_->tell(); }
+  void on_end() override { shared_->end_all(); }
 
  private:
   std::shared_ptr<Shared> shared_;

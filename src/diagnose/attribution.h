@@ -33,6 +33,8 @@ class Attribution {
 
   void on_pause(const Pause& pause, const ToldVerdict& told);
   void on_exchange(const Exchange& exchange);
+  // A pattern of many sessions claims so much of the exchange that is open.
+  void own(Segment segment, Nanos length) { owned_.at(static_cast<std::size_t>(segment)) += length; }
   void on_unanswered(const Pause& pause, const ToldVerdict& told);
   // connecting: how long that took, whether or not it was a pause.
   void on_connected(Nanos connecting);

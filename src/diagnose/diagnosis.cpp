@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -27,6 +28,7 @@ class Diagnosis::Session final : public TimelineReader {
   void on_event(const event::Event& event) {
     is_doubtful_ = false;
     if (!timeline_) {
+      proxy_ = event.proxy;
       timeline_.emplace(event.proxy, event.session, event.time, *this);
       begin_attribution(event.session);
     }
@@ -35,12 +37,21 @@ class Diagnosis::Session final : public TimelineReader {
     if (!is_of_bytes) names_ = {};  // it may say who the ends are
     if (owner_.options_.eyes) prepare_looks(event);
     timeline_->on_event(event);
+    if (const auto* chunk = std::get_if<event::ChunkRead>(&event.what)) note_answer(event, *chunk);
     if (std::holds_alternative<std::shared_ptr<const event::SessionOpened>>(event.what)) {
       attribution_->on_connected(timeline_->connecting());
     } else if (std::holds_alternative<std::shared_ptr<const event::SessionClosed>>(event.what)) {
       attribution_->end();
     }
     if (owner_.options_.eyes && !looks_.is_waiting) wait_for_look({event.proxy, event.session});
+  }
+  // Of its upstream; null: no byte came yet, or there are too many of them.
+  [[nodiscard]] auto window() const -> UpstreamWindow* { return window_; }
+  // A pattern claims so much of an exchange's answer. False: that exchange has ended.
+  auto claim_answer(std::uint64_t exchange, Nanos length) -> bool {
+    if (exchange <= ended_) return false;
+    attribution_->own(Segment::server_answers, length);
+    return true;
   }
   // The time for which it waited has come.
   void look(const Key& key, MonoTime now) {
@@ -102,6 +113,7 @@ class Diagnosis::Session final : public TimelineReader {
     if (owner_.options_.on_exchange) owner_.options_.on_exchange(exchange);
     attribution_->on_protocol(timeline_->setup().protocol());
     attribution_->on_exchange(exchange);
+    ended_ = exchange.number;
     if (exchange.answered) {
       for (const LegName leg : {LegName::client, LegName::server}) prove(leg, exchange.end - exchange.begin);
     }
@@ -119,9 +131,22 @@ class Diagnosis::Session final : public TimelineReader {
                            .on_end = [this](bool single) { return count_single(single); }},
         session);
   }
+  // It says what the server did with one request, and not why: a pattern of many may.
+  static auto may_have_a_pattern(const ToldVerdict& told) -> bool {
+    return told.exchange != 0 &&
+           (told.cause == &think_cause || told.cause == &not_read_cause || told.cause == &not_accepted_cause);
+  }
   void tell(const ToldVerdict& told) {
-    owner_.ledger_.add(told);
-    if (owner_.options_.on_verdict && told.cause != &client_think_cause) owner_.options_.on_verdict(told);
+    if (window_ != nullptr && may_have_a_pattern(told)) {
+      window_->hold({{proxy_, told.session}, told.begin, told.begin + told.length}, told);
+      return;
+    }
+    owner_.tell(told);
+  }
+  void note_answer(const event::Event& event, const event::ChunkRead& chunk) {
+    if (window_ == nullptr && owner_.options_.patterns) window_ = owner_.window_of(event.proxy, who(Side::server));
+    const bool is_answer = window_ != nullptr && chunk.direction == Direction::downstream;
+    if (is_answer) window_->on_bytes(chunk.kernel_time.value_or(event.time));
   }
   // Another session of this client has ended: how many before it, in a row, had a single request?
   [[nodiscard]] auto count_single(bool single) -> unsigned {
@@ -224,6 +249,9 @@ class Diagnosis::Session final : public TimelineReader {
   SessionLooks looks_;
   std::unique_ptr<const ToldVerdict> longest_;  // of the open exchange; or null
   bool is_doubtful_ = false;
+  ProxyId proxy_{};
+  UpstreamWindow* window_ = nullptr;
+  std::uint64_t ended_ = 0;         // the number of the last exchange that has
   std::array<AckProof, 2> proofs_;  // by LegName
   std::array<bool, 2> stalled_{};   // the open exchange, on this leg
   std::array<std::string, side_count> names_{};
@@ -247,13 +275,39 @@ void Diagnosis::on_event(const event::Event& event, Nanos /*wall_offset*/) {
     ledger_.count_session();
   }
   session->on_event(event);
+  if (session->window() != nullptr) settle(*session->window(), event.time);
   if (std::holds_alternative<std::shared_ptr<const event::SessionClosed>>(event.what)) {
     sessions_.erase({event.proxy, event.session});
   }
 }
 
-void Diagnosis::look_at_slow() {
-  const MonoTime now = options_.eyes.now();
+void Diagnosis::tell(const ToldVerdict& told) {
+  ledger_.add(told);
+  if (options_.on_verdict && told.cause != &client_think_cause) options_.on_verdict(told);
+}
+
+auto Diagnosis::window_of(ProxyId proxy, const std::string& upstream) -> UpstreamWindow* {
+  constexpr std::size_t most_upstreams = 1024;
+  const std::pair key{proxy, upstream};
+  if (windows_.size() >= most_upstreams && !windows_.contains(key)) return nullptr;
+  auto& window = windows_[key];
+  if (!window) window = std::make_unique<UpstreamWindow>();
+  return window.get();
+}
+
+void Diagnosis::settle(UpstreamWindow& window, MonoTime now) {
+  window.settle(now, [this](const HeldVerdict& held, const Pattern* pattern) {
+    const ToldVerdict told = as_pattern(held.verdict, pattern);
+    if (pattern != nullptr && held.verdict.cause == &think_cause) {
+      const auto session = sessions_.find(held.answer.session);
+      const bool is_open = session != sessions_.end() && session->second->claim_answer(told.exchange, told.length);
+      if (!is_open) ledger_.take_think_back(told.who, told.length);
+    }
+    tell(told);
+  });
+}
+
+void Diagnosis::look_at_slow(MonoTime now) {
   while (const auto due = watch_.take_due(now)) {
     const auto session = sessions_.find(*due);
     if (session != sessions_.end()) session->second->look(*due, now);
@@ -262,20 +316,45 @@ void Diagnosis::look_at_slow() {
 }
 
 auto Diagnosis::flush_due() const -> std::optional<Nanos> {
-  const auto next = watch_.next();
+  if (!options_.eyes.now) return std::nullopt;
+  std::optional<MonoTime> next = watch_.next();
+  for (const auto& [key, window] : windows_) {
+    const auto due = window->due();
+    if (due && (!next || *due < *next)) next = due;
+  }
   return next ? std::optional(*next - options_.eyes.now()) : std::nullopt;
+}
+
+void Diagnosis::on_end() {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, window] : windows_) settle(*window, MonoTime::max());
 }
 
 auto Diagnosis::flush() -> bool {
   const std::lock_guard lock(mutex_);
-  if (watch_.next()) look_at_slow();
+  if (options_.eyes.now) {
+    const MonoTime now = options_.eyes.now();
+    look_at_slow(now);
+    for (const auto& [key, window] : windows_) settle(*window, now);
+  }
   if (options_.flush && !options_.flush()) return false;
   return !options_.exchanges || ledger_.exchanges() < *options_.exchanges;
 }
 
 auto Diagnosis::report() const -> Report {
   const std::lock_guard lock(mutex_);
-  return ledger_.report();
+  if (std::ranges::none_of(windows_, [](const auto& each) { return each.second->due().has_value(); })) {
+    return ledger_.report();
+  }
+  Ledger ledger = ledger_;
+  for (const auto& [key, window] : windows_) {
+    window->show([&ledger](const HeldVerdict& held, const Pattern* pattern) {
+      const ToldVerdict told = as_pattern(held.verdict, pattern);
+      if (pattern != nullptr && held.verdict.cause == &think_cause) ledger.take_think_back(told.who, told.length);
+      ledger.add(told);
+    });
+  }
+  return ledger.report();
 }
 
 auto Diagnosis::open_exchanges(MonoTime now) const -> std::vector<HeldExchange> {

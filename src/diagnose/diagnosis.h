@@ -3,16 +3,19 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "diagnose/ledger.h"
 #include "diagnose/peer_watch.h"
 #include "diagnose/session_timeline.h"
+#include "diagnose/upstream_window.h"
 #include "event/session_key.h"
 
 namespace weir::diagnose {
@@ -20,14 +23,18 @@ namespace weir::diagnose {
 struct DiagnosisOptions {
   std::string server;                        // how the upstream is called in the report; empty: each by its address
   std::optional<std::uint64_t> exchanges{};  // flush() is false once so many have ended; none: no limit. Not 0
-  // For each pause but the client's own; on the observer's thread.
+  // For each pause but the client's own; on the observer's thread. Of a pause that a pattern of several sessions may
+  // explain (think, not_read, not_accepted) up to a second later, or at the end.
   std::function<void(const ToldVerdict&)> on_verdict{};
-  std::function<void(const Exchange&)> on_exchange{};  // that has ended, behind its verdicts; on the observer's thread
+  std::function<void(const Exchange&)>
+      on_exchange{};  // that has ended, behind its verdicts but those that wait; on the observer's thread
   // When all verdicts that are due have been told; false: no more are wanted. On the observer's thread.
   std::function<bool()> flush{};
   // Has a session acknowledge at once what the next so many reads of this leg take, for a proof; none: nothing is
   // proven that way. On the observer's thread.
   std::function<void(const SessionHandle&, LegName, unsigned reads)> acknowledge_at_once{};
+  // Seeks patterns of several sessions, for which verdicts wait; false: each is told at once.
+  bool patterns = true;
   // How it looks at the sockets of peers that are on this host, while their exchanges are slow.
   PeerEyes eyes{};
 };
@@ -61,6 +68,7 @@ class Diagnosis final : public event::Observer {
   void on_event(const event::Event& event, Nanos wall_offset) override;
   [[nodiscard]] auto flush() -> bool override;
   [[nodiscard]] auto flush_due() const -> std::optional<Nanos> override;
+  void on_end() override;
 
   [[nodiscard]] auto report() const -> Report;
   // Those that are open at `now`, in no order. Any thread, as the two below.
@@ -75,12 +83,16 @@ class Diagnosis final : public event::Observer {
   using Key = event::SessionKey;
   using KeyHash = event::SessionKeyHash;
 
-  void look_at_slow();
+  void look_at_slow(MonoTime now);
+  auto window_of(ProxyId proxy, const std::string& upstream) -> UpstreamWindow*;
+  void settle(UpstreamWindow& window, MonoTime now);
+  void tell(const ToldVerdict& told);
 
   DiagnosisOptions options_;
   PeerWatch watch_;  // of the observer's thread alone, as is what follows
   LookBudget look_budget_;
-  std::unordered_map<ProxyId, Address> upstreams_;  // that were reached last
+  std::unordered_map<ProxyId, Address> upstreams_;                                      // that were reached last
+  std::map<std::pair<ProxyId, std::string>, std::unique_ptr<UpstreamWindow>> windows_;  // a capture has many upstreams
   mutable std::mutex mutex_;
   Ledger ledger_;
   std::unordered_map<Key, std::unique_ptr<Session>, KeyHash> sessions_;  // those that live

@@ -95,6 +95,9 @@ class Ledger {
   // Time before exchanges that was lost after all, and is a part of what the shares are shares of.
   void add_waiting(Nanos length) { add_connecting(length); }
   // What was told of earlier exchanges is this cause's. `server`: who was told to think; told.who: who sent in pieces.
+  void take_think_back(const std::string& server, Nanos length) {
+    take_back(think_cause, Side::server, server, 1, length);
+  }
   void retell(const ToldVerdict& told, const Earlier& earlier, const std::string& server);
   // What was judged so of this side is proven.
   void prove(const CauseInfo& cause, Side side, const std::string& who, const std::string& proof);

@@ -107,9 +107,12 @@ def test_verdicts_are_kept_and_asked_for_from_one_on(serve, server):
     with connect(address) as client:
         ask(client, 5)
     report_of(serve, 5)
-    answer = serve.get("/api/v1/verdicts?proxy=db").json
-    thoughts = [each for each in answer["verdicts"] if each["cause"] == "think"]
-    assert len(thoughts) == 5, answer
+
+    def settled():  # a verdict may wait a second for what other sessions show
+        answer = serve.get("/api/v1/verdicts?proxy=db").json
+        thoughts = [each for each in answer["verdicts"] if each["cause"] == "think"]
+        return len(thoughts) == 5 and (answer, thoughts)
+    answer, thoughts = wait_until(settled, "five verdicts are kept")
     assert [each["id"] for each in thoughts] == sorted({each["id"] for each in thoughts})
     assert answer["last"] >= thoughts[-1]["id"] and answer["missed"] == 0
     first = thoughts[0]
@@ -140,9 +143,12 @@ def test_metrics_add_up_what_was_lost(serve, server):
     with connect(address) as client:
         ask(client, 5)
     report_of(serve, 5)
-    text = serve.get("/metrics").text
-    found = re.search(r'^weir_lost_seconds_total\{proxy="db",side="server",cause="think"\} (\S+)$', text, re.M)
-    assert float(found[1]) >= 5 * STALL
+
+    def told():
+        text = serve.get("/metrics").text
+        found = re.search(r'^weir_lost_seconds_total\{proxy="db",side="server",cause="think"\} (\S+)$', text, re.M)
+        return found and float(found[1]) >= 5 * STALL and text
+    text = wait_until(told, "what was lost is in the metrics")
     assert 'weir_exchange_seconds_count{proxy="db"} 5\n' in text
     assert 'weir_exchange_seconds_bucket{proxy="db",le="0.025"} 0\n' in text, "each took longer"
     assert 'weir_exchange_seconds_bucket{proxy="db",le="+Inf"} 5\n' in text

@@ -1,3 +1,5 @@
+#include <deque>
+
 #include "diagnose/ack_proof.h"
 #include "diagnose/report.h"
 #include "diagnose/story.h"
@@ -11,7 +13,11 @@ using testing::HasSubstr;
 
 class DiagnosisTest : public testing::Test {
  protected:
-  Diagnosis diagnosis{{.server = "db:5432", .exchanges = 1000, .on_verdict = {}, .acknowledge_at_once = {}}};
+  int verdicts = 0;
+  Diagnosis diagnosis{{.server = "db:5432",
+                       .exchanges = 1000,
+                       .on_verdict = [this](const ToldVerdict&) { ++verdicts; },
+                       .acknowledge_at_once = {}}};
   auto story(std::uint64_t session) -> Story {
     return Story([this](const event::Event& event) { diagnosis.on_event(event, Nanos{}); }, session);
   }
@@ -161,6 +167,7 @@ TEST_F(DiagnosisTest, AConnectionThatIsNotMadeYetIsOpen) {
 TEST_F(DiagnosisTest, SumsByCauseAndSideAndCountsExchanges) {
   split_page(1, 10);
   story(2).begins().client_sends("q").after(60ms).server_sends("r").closes();
+  diagnosis.on_end();  // none waits for what other sessions will show
   const auto losses = diagnosis.losses();
   ASSERT_EQ(losses.size(), 2u);
   for (const Loss& loss : losses) {
@@ -237,6 +244,56 @@ TEST(AckProof, ProvesNothingIfTheStallsStay) {
   for (unsigned i = 0; i < AckProof::exchanges_tried; ++i) (void)proof.on_exchange(true, 42ms);
   EXPECT_EQ(proof.on_exchange(true, 42ms), AckProof::Step::put_it_back);
   EXPECT_FALSE(proof.proven());
+}
+
+// Eight sessions ask at once, and a lock lets one after another have its 20 ms, three times over.
+class ConvoyTest : public DiagnosisTest {
+ protected:
+  void convoy() {
+    for (std::uint64_t i = 0; i < 8; ++i) sessions.emplace_back(tell, i + 1).begins().client_sends("q");
+    for (int round = 0; round < 3; ++round) {
+      for (Story& session : sessions) {
+        now += 20ms;
+        session.after(now - session.now()).server_sends("r");
+        if (round < 2) session.client_sends("q");
+      }
+    }
+  }
+  std::function<void(const event::Event&)> tell = [this](const event::Event& event) {
+    diagnosis.on_event(event, Nanos{});
+  };
+  MonoTime now = start + 100us;
+  std::deque<Story> sessions;
+};
+
+TEST_F(ConvoyTest, WhatAPatternClaimsIsNoThought) {
+  convoy();
+  const Report open = diagnosis.report();
+  for (Story& session : sessions) session.after(now - session.now()).closes();
+  diagnosis.on_end();
+  const Report report = diagnosis.report();
+  ASSERT_EQ(report.causes.size(), 2u);
+  EXPECT_EQ(report.causes[0].cause->name, "lock_convoy");
+  EXPECT_EQ(report.causes[0].times, 23u);
+  EXPECT_THAT(report.causes[0].longest.text, HasSubstr("serves one request at a time, 20.0ms each"));
+  EXPECT_EQ(report.causes[1].cause->name, "think");
+  EXPECT_EQ(report.causes[1].times, 1u) << "the first had the lock at once";
+  EXPECT_EQ(report.causes[1].lost, 20ms);
+  Nanos lost{};
+  for (const CauseSum& sum : report.causes) lost += sum.lost;
+  EXPECT_EQ(lost, report.exchange_time) << "nothing is counted twice, nothing is left out";
+  ASSERT_FALSE(open.causes.empty());
+  EXPECT_EQ(open.causes[0].cause->name, "lock_convoy") << "while verdicts still wait, too";
+}
+
+TEST_F(ConvoyTest, AVerdictWaitsASecondForItsPattern) {
+  story(9).begins().client_sends("q").after(30ms).server_sends("r").closes();
+  EXPECT_EQ(diagnosis.report().causes[0].cause->name, "think") << "a report does not wait";
+  EXPECT_EQ(verdicts, 0);
+  story(10).after(900ms).begins().client_sends("q");
+  EXPECT_EQ(verdicts, 0);
+  story(11).after(1100ms).begins().client_sends("q");
+  EXPECT_EQ(verdicts, 1);
 }
 
 TEST_F(DiagnosisTest, NothingSeenIsToldToo) {

@@ -15,12 +15,17 @@ class CausesTest : public testing::Test {
  protected:
   auto told() -> std::vector<std::string> { return std::exchange(told_, {}); }
 
-  Diagnosis diagnosis{{.server = "db:5432", .exchanges = {}, .on_verdict = [this](const ToldVerdict& verdict) {
-                         told_.push_back(fmt::format(
-                             "{} {} {} {}", verdict.cause->name, to_string(verdict.side), to_string(verdict.certainty),
-                             std::chrono::duration_cast<std::chrono::milliseconds>(verdict.length).count()));
-                         last = verdict;
-                       }}};
+  Diagnosis diagnosis{{.server = "db:5432",
+                       .exchanges = {},
+                       .on_verdict =
+                           [this](const ToldVerdict& verdict) {
+                             told_.push_back(fmt::format(
+                                 "{} {} {} {}", verdict.cause->name, to_string(verdict.side),
+                                 to_string(verdict.certainty),
+                                 std::chrono::duration_cast<std::chrono::milliseconds>(verdict.length).count()));
+                             last = verdict;
+                           },
+                       .patterns = false}};
   // A further session of the same diagnosis.
   auto another(std::uint64_t session) -> Story {
     return Story([this](const event::Event& event) { diagnosis.on_event(event, Nanos{}); }, session);
