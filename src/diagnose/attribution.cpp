@@ -38,6 +38,10 @@ void Attribution::on_pause(const Pause& pause, const ToldVerdict& told) {
     held_.push_back({told, pause.segment});
     return;
   }
+  if (is_soft && pause.segment == Segment::server_sends && !held_.empty() && held_.back().segment == pause.segment) {
+    held_.back().told.length += pause.length;  // there may be thousands, of one answer
+    return;
+  }
   if (pause.exchange != 0 && told.cause != &think_cause) owned_.at(at(pause.segment)) += pause.length;
   owner_.tell(told);
   owner_.ledger.retell(told, told.earlier, owner_.who(Side::server));
@@ -74,7 +78,11 @@ void Attribution::on_exchange(const Exchange& exchange) {
 
 void Attribution::judge_exchange(const Exchange& exchange) {
   count_run(exchange);
-  ExchangeView view{.exchange = exchange, .free = free_of(exchange), .alike = run_.count, .earlier = run_.earlier};
+  ExchangeView view{.exchange = exchange,
+                    .free = free_of(exchange),
+                    .alike = run_.count,
+                    .earlier = run_.earlier,
+                    .same_answers = count_same(exchange)};
   for (const CauseInfo* cause : causes()) {
     if (cause->judge_exchange == nullptr) continue;
     const auto claimed = cause->judge_exchange(view);
@@ -105,6 +113,17 @@ void Attribution::judge_exchange(const Exchange& exchange) {
 void Attribution::tell_held() {
   for (const Held& held : held_) owner_.tell(held.told);
   held_.clear();
+}
+
+auto Attribution::count_same(const Exchange& exchange) -> std::uint64_t {
+  constexpr std::uint64_t large = 65'536;
+  const std::uint64_t bytes = exchange.bytes.at(index(Direction::downstream));
+  if (bytes < large) return 1;
+  for (Answer& each : answers_) {
+    if (each.hash == exchange.answer && each.bytes == bytes) return ++each.times;
+  }
+  answers_.at(next_answer_++ % answers_.size()) = {.hash = exchange.answer, .bytes = bytes, .times = 1};
+  return 1;
 }
 
 void Attribution::count_run(const Exchange& exchange) {

@@ -69,6 +69,7 @@ class Attribution {
   void settle();
   void settle(Stretch stretch, const CauseInfo* cause, const Finding& finding);
   void tell_held();
+  [[nodiscard]] auto count_same(const Exchange& exchange) -> std::uint64_t;
   void count_run(const Exchange& exchange);
   [[nodiscard]] auto free_of(const Exchange& exchange) const -> std::array<Nanos, segment_count>;
   [[nodiscard]] auto told_of(const CauseInfo& cause, const Finding& finding) const -> ToldVerdict;
@@ -79,6 +80,13 @@ class Attribution {
   std::array<Nanos, segment_count> owned_{};  // of the open exchange, by rules of a pause; of client_waits, before it
   std::vector<Held> held_;                    // of the open exchange
   Run run_;
+  struct Answer {
+    std::uint64_t hash = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t times = 0;
+  };
+  std::array<Answer, 8> answers_{};  // large ones, the newest kinds
+  std::size_t next_answer_ = 0;
   Opening opening_;
   SessionView session_view_;
   bool is_settled_ = false;

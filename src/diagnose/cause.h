@@ -58,6 +58,7 @@ struct ExchangeView {
   // 0 where no round trip is worth speaking of. `earlier`: what their round trips took.
   std::uint64_t alike = 0;
   Earlier earlier{};
+  std::uint64_t same_answers = 1;  // of its session that were the same, with this one
 
   [[nodiscard]] auto free_in(Segment segment) const -> Nanos { return free.at(static_cast<std::size_t>(segment)); }
 };

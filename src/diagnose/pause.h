@@ -17,6 +17,7 @@
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "diagnose/bursts.h"
 #include "diagnose/peer_state.h"
 #include "diagnose/session_setup.h"
 #include "diagnose/tls_records.h"
@@ -129,6 +130,7 @@ struct Pause {
   std::optional<PeerProcess> server_process{};  // at its end, if a look found it before
   Purpose purpose{};                            // of the exchange, as far as is known
   TlsMoment tls{};                              // before the bytes that ended it
+  Bursts bursts{};                              // of the message until then, with the one that it ended
   Habit habit{};                                // of this segment; of client_waits, the time before each request
   Nanos idle_before{};                          // before the exchange
   std::optional<Nanos> finished_before{};       // the server ended its stream so long before the exchange began

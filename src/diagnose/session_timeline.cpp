@@ -178,17 +178,8 @@ void SessionTimeline::on_read(const event::ChunkRead& chunk, MonoTime now) {
   } else {
     pause = spend_own(Segment::server_sends, direction, arrived);
   }
-  if (pause != nullptr) {
-    pause->purpose = setup_.purpose();
-    pause->tls = tls_.moment(direction, exchanges_);
-    pause->idle_before = exchange_ ? exchange_->gap : Nanos{};
-    pause->offset = chunk.offset;
-    pause->before = stream.message;
-    pause->piece = std::exchange(stream.piece, 0);
-    pause->behind = chunk.size();
-    pause->text_before = stream.last();
-    pause->text_behind = text.substr(0, cut_text);
-  }
+  if (pause != nullptr) fill(*pause, stream, chunk);
+  is_request ? look_at_request(text) : look_at_answer(chunk, text, arrived);
   stream.add(text);
   look_at(direction, text);
   stream.skip(chunk.uncopied);
@@ -197,6 +188,62 @@ void SessionTimeline::on_read(const event::ChunkRead& chunk, MonoTime now) {
   if (exchange_) exchange_->bytes.at(index(direction)) += chunk.size();
   stream.read = chunk.offset + chunk.size();
   spend(Segment::reads, direction, now);
+}
+
+// The rest of a pause that these bytes end.
+void SessionTimeline::fill(Pause& pause, Stream& stream, const event::ChunkRead& chunk) {
+  const std::string_view text = text_of(chunk.bytes.bytes());
+  pause.purpose = setup_.purpose();
+  pause.tls = tls_.moment(chunk.direction, exchanges_);
+  pause.idle_before = pause.segment == Segment::client_waits ? gap_before_ : last_gap_;
+  pause.offset = chunk.offset;
+  pause.before = stream.message;
+  pause.piece = std::exchange(stream.piece, 0);
+  pause.behind = chunk.size();
+  pause.text_before = stream.last();
+  pause.text_behind = text.substr(0, cut_text);
+  if (pause.before > 0) {
+    const auto& counters = counters_.at(index(source_of(chunk.direction))).what;
+    stream.bursts.add(pause.piece, pause.length, counters ? counters->least_round_trip : Nanos{});
+  }
+  pause.bursts = stream.bursts;
+}
+
+namespace {
+
+// The beginning of a request of HTTP/1 or Redis, by which another one is known; zeros: neither.
+auto beginning_of(std::string_view text) -> std::array<char, 3> {
+  constexpr std::array<std::string_view, 6> known{"GET", "POS", "PUT", "HEA", "DEL", "PAT"};
+  const std::string_view begin = text.substr(0, 3);
+  const bool is_redis = begin.size() == 3 && begin[0] == '*' && begin[1] >= '1' && begin[1] <= '9';
+  if (!is_redis && std::ranges::find(known, begin) == known.end()) return {};
+  return {begin[0], is_redis ? '\0' : begin[1], is_redis ? '\0' : begin[2]};
+}
+
+}  // namespace
+
+// Before it is added to its stream.
+void SessionTimeline::look_at_request(std::string_view text) {
+  const Stream& requests = stream(Direction::upstream);
+  const std::array<char, 3> begin = beginning_of(text);
+  if (requests.message == 0) {
+    request_begins_ = begin;
+  } else if (exchange_ && !answered_ && begin[0] != 0 && begin[0] == request_begins_[0] &&
+             requests.last().ends_with("\r\n")) {
+    ++exchange_->pipelined;
+  }
+}
+
+void SessionTimeline::look_at_answer(const event::ChunkRead& chunk, std::string_view text, MonoTime arrived) {
+  if (!exchange_) return;
+  constexpr std::uint64_t hashed = 65'536;
+  const Stream& answer = stream(Direction::downstream);
+  if (answer.message == 0) exchange_->curve.begin(arrived);
+  exchange_->curve.add(arrived, chunk.size());
+  if (answer.message >= hashed) return;
+  for (const char c : text.substr(0, static_cast<std::size_t>(hashed - answer.message))) {
+    exchange_->answer = exchange_->answer * 31 + static_cast<std::uint8_t>(c);
+  }
 }
 
 void SessionTimeline::look_at_first(const event::ChunkRead& chunk) {
@@ -273,6 +320,7 @@ void SessionTimeline::tell_unanswered(MonoTime now) {
 void SessionTimeline::begin_exchange(MonoTime now, Nanos gap) {
   exchange_ = Exchange{.number = ++exchanges_, .begin = now, .end = now, .gap = gap};
   answered_ = false;
+  gap_before_ = std::exchange(last_gap_, gap);
   shape_.begin();
   for (const Direction direction : {Direction::upstream, Direction::downstream}) tls_.begin_message(direction);
 }
@@ -281,6 +329,8 @@ void SessionTimeline::describe(Exchange& exchange) const {
   const TlsMoment tls = tls_.moment(Direction::upstream, exchanges_);
   exchange.purpose = tls.is_tls && !tls.client_data ? Purpose::tls_handshake : setup_.purpose();
   exchange.shape = shape_.hash();
+  exchange.bursts = streams_.at(index(Direction::downstream)).bursts;
+  if (const auto& counters = counters_.at(index(LegName::server)).what) exchange.own_window = counters->own_window;
   for (const LegName leg : {LegName::client, LegName::server}) {
     const auto& counters = counters_.at(index(leg)).what;
     if (counters) exchange.round_trip.at(index(leg)) = counters->least_round_trip;

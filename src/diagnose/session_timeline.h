@@ -25,7 +25,12 @@ struct Exchange {
   std::array<Nanos, segment_count> told{};  // of this, as pauses
   Nanos gap{};                              // client_waits before it, or since the session was opened
   Purpose purpose{};
-  std::uint64_t shape = 0;            // of the request; the same for requests that differ in their literals alone
+  Bursts bursts{};               // of the response
+  RateCurve curve{};             // of the response
+  std::uint64_t own_window = 0;  // what Weir may be sent at once on the server leg, bytes; 0: the kernel did not say
+  std::uint32_t pipelined = 0;   // requests that came behind a whole one, before the answer
+  std::uint64_t answer = 0;      // a hash of the response's beginning
+  std::uint64_t shape = 0;       // of the request; the same for requests that differ in their literals alone
   std::array<Nanos, 2> round_trip{};  // the least of each leg, by LegName; 0: the kernel did not say
 };
 
@@ -62,7 +67,7 @@ class TimelineReader {
 };
 
 // Makes pauses and exchanges of one session's events. It keeps nothing of the past but the exchange that is open and
-// at most two pauses, which wait for what the kernel says behind them: some 1,200 bytes, whatever the session sends;
+// at most two pauses, which wait for what the kernel says behind them: some 2,300 bytes, whatever the session sends;
 // and a few looks at its peers' sockets while it is slow.
 class SessionTimeline {
  public:
@@ -102,7 +107,12 @@ class SessionTimeline {
     std::size_t seen = 0;               // of these
     std::uint64_t read = 0;             // bytes of the stream that were read, and passed on
     std::uint64_t written = 0;
-    void begin_message() { message = piece = seen = 0; }
+    Bursts bursts{};
+    void begin_message() {
+      bursts.most = std::max(bursts.most, piece);
+      bursts.begin_message();
+      message = piece = seen = 0;
+    }
     void add(std::string_view text);
     void skip(std::uint64_t bytes);  // that nobody has seen
     [[nodiscard]] auto last() const -> std::string_view;
@@ -117,6 +127,9 @@ class SessionTimeline {
   void on_half_closed(const event::HalfClosed& closed, MonoTime now);
   void tell_unanswered(MonoTime now);
   void look_at_first(const event::ChunkRead& chunk);
+  void fill(Pause& pause, Stream& stream, const event::ChunkRead& chunk);
+  void look_at_request(std::string_view text);
+  void look_at_answer(const event::ChunkRead& chunk, std::string_view text, MonoTime arrived);
   void look_at(Direction direction, std::string_view text);
   void on_closed(const event::SessionClosed& closed, MonoTime now);
 
@@ -155,6 +168,8 @@ class SessionTimeline {
   [[nodiscard]] auto evidence_before(LegName leg, MonoTime begin) const -> LegEvidence;
   std::optional<Exchange> exchange_;
   std::uint64_t exchanges_ = 0;
+  Nanos last_gap_{};       // before the exchange that is open, and
+  Nanos gap_before_{};     // before the one before it
   bool answered_ = false;  // the exchange that is open has bytes of a response
   bool connected_ = false;
   bool is_joined_ = false;  // it was seen from its middle, or anew: its time begins with what comes next
@@ -165,6 +180,7 @@ class SessionTimeline {
   TlsSession tls_;
   SetupWatch setup_;
   RequestShape shape_;
+  std::array<char, 3> request_begins_{};  // with these; 0: not with a request of HTTP or Redis
   std::array<Habit, segment_count> habits_{};
   std::optional<MonoTime> server_finished_;
   Nanos finished_idle_{};
