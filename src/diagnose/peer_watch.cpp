@@ -54,7 +54,7 @@ void SessionLooks::look(SessionTimeline& timeline, MonoTime now, const PeerEyes&
     auto seen = look_at(leg, now, eyes, budget, is_urgent);
     if (!seen) continue;
     is_telling = is_telling || seen->state.send_queue > 0 || is_not_accepted(seen->state);
-    timeline.add_look(*std::move(seen));
+    timeline.add_look(*seen);
   }
   // What is slow may be looked at again later than planned; each look doubles the age of the next.
   while (looks_ < most_looks && stretch.begin + first_age * (std::int64_t{1} << looks_) <= now) ++looks_;
@@ -76,7 +76,7 @@ auto SessionLooks::look_at(LegName leg, MonoTime now, const PeerEyes& eyes, Look
   if (!state) return std::nullopt;
   const MonoTime seen = eyes.now();
   if (leg == LegName::server && eyes.owner && state->owner != 0) state->process = eyes.owner(state->owner);
-  return PeerLook{.time = seen, .leg = leg, .state = *std::move(state)};
+  return PeerLook{.time = seen, .leg = leg, .state = *state};
 }
 
 }  // namespace weir::diagnose

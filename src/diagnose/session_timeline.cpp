@@ -415,8 +415,8 @@ auto SessionTimeline::open_stretch() const -> OpenStretch {
   return open;
 }
 
-void SessionTimeline::add_look(PeerLook look) {
-  if (looks_.size() < most_looks && look.time >= cursor_) looks_.push_back(std::move(look));
+void SessionTimeline::add_look(const PeerLook& look) {
+  if (looks_.size() < most_looks && look.time >= cursor_) looks_.push_back(look);
 }
 
 auto SessionTimeline::seen_process() const -> std::optional<std::uint32_t> {

@@ -78,7 +78,7 @@ class SessionTimeline {
 
   [[nodiscard]] auto open_stretch() const -> OpenStretch;
   // A look that was made in it, for the pause that comes of it.
-  void add_look(PeerLook look);
+  void add_look(const PeerLook& look);
   static constexpr std::size_t most_looks = 32;
   // The server's process that the last look found; none: no look of the open stretch did.
   [[nodiscard]] auto seen_process() const -> std::optional<std::uint32_t>;
