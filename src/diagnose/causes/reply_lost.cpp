@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "base/duration.h"
+#include "diagnose/by_packets.h"
 #include "diagnose/cause.h"
 #include "diagnose/transport.h"
 
@@ -14,6 +15,7 @@ const CauseInfo reply_lost_cause{
         "such a segment before (DSACK)",
     .look_alikes = "A request that was lost (loss): the peer has it once then",
     .judge = [](const Pause& pause) -> std::optional<Finding> {
+      if (pause.packets) return reply_lost_by_packets(pause);
       const auto sent = sending(pause);
       if (!sent || pause.segment == Segment::passes) return std::nullopt;
       const auto again = sent->grown(&event::LegCounters::total_retransmits);

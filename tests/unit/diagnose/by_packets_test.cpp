@@ -87,6 +87,16 @@ TEST_F(ByPacketsTest, ARequestThatCameAgainWasLostBehindTheCapture) {
   EXPECT_THAT(told(), ElementsAre("think server likely 224")) << "most of it came after that";
 }
 
+TEST_F(ByPacketsTest, ARequestThatCameAgainAndHadArrivedLostItsAnswer) {
+  story.begins();
+  event::PacketEvidence packets{.direction = Direction::downstream, .answers = true};
+  packets.again = {1, 0};
+  packets.again_after = {203ms, 0ms};
+  packets.twice = {1, 0};
+  story.client_sends("q").after(224ms).packets(packets).server_sends("r").closes();
+  EXPECT_THAT(told(), ElementsAre("reply_lost path.server proven 224"));
+}
+
 TEST_F(ByPacketsTest, BytesBehindAHoleWaited) {
   story.begins();
   event::PacketEvidence packets{.direction = Direction::downstream, .answers = true};
