@@ -304,5 +304,6 @@ def test_a_real_split_write_is_proven_and_one_that_thinks_as_long_is_none(captur
     report = report_of(stop(20))
     found = causes(report)
     assert report["sessions"] == 1 and report["exchanges"] == 20
-    assert found["split_write"]["certainty"] == "proven" and 5 <= found["split_write"]["times"] <= 10
+    # The kernel may acknowledge the first ones at once, or put both pieces into one segment.
+    assert found["split_write"]["certainty"] == "proven" and 1 <= found["split_write"]["times"] <= 10
     assert found["think"]["lost_ns"] >= 10 * 40_000_000

@@ -110,7 +110,6 @@ def test_one_word_that_is_no_upstream_is_a_sentence(words):
     (["prxoy", "list"], 'did you mean "proxy"?'),
     (["sesions"], 'did you mean "session'),
     (["start"], 'did you mean "serve"?'),
-    (["ps"], 'did you mean "sessions"?'),
     (["version"], 'did you mean "--version"?'),
 ])
 def test_what_was_meant_is_named(words, mentioned):

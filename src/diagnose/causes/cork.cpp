@@ -13,6 +13,8 @@ namespace {
 constexpr Nanos shortest = std::chrono::microseconds{204'200};
 constexpr Nanos longest = std::chrono::milliseconds{220};
 constexpr std::uint64_t in_a_row = 5;
+// Beyond, what the timer adds to it is too wide to tell anything.
+constexpr Nanos most_round_trip = std::chrono::milliseconds{50};
 
 auto is_cork(Nanos length, Nanos round_trip) -> bool {
   return length >= shortest && length <= longest + 3 * round_trip;
@@ -64,7 +66,10 @@ const CauseInfo cork_cause{
       if (const PeerLook* look = last_look(pause, pause.source_leg()); look != nullptr && !is_corked(look->state)) {
         return std::nullopt;  // its own socket says that it is not
       }
+      // A client that asks five times a second does so for reasons of its own, as far as it can be seen from here.
+      if (pause.segment == Segment::client_waits) return std::nullopt;
       const Nanos round_trip = pause.source.before ? pause.source.before->least_round_trip : Nanos{};
+      if (round_trip > most_round_trip) return std::nullopt;
       if (!may_be_cork(pause.length, round_trip)) return std::nullopt;
       const std::uint32_t mss = pause.source.before ? pause.source.before->receive_mss : 0;
       if (inside && (mss == 0 || pause.piece < mss)) return std::nullopt;
@@ -76,7 +81,7 @@ const CauseInfo cork_cause{
       for (const Nanos each : habit.recent()) {
         if (!may_be_cork(each, round_trip)) return std::nullopt;
         alike += is_cork(each, round_trip) ? 1 : 0;
-        (inside ? earlier.sends : pause.segment == Segment::client_waits ? earlier.waits : earlier.answers) += each;
+        (inside ? earlier.sends : earlier.answers) += each;
       }
       if (4 * alike < 3 * habit.recent().size()) return std::nullopt;
       earlier.times = habit.count;
