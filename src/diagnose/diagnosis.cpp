@@ -68,6 +68,9 @@ class Diagnosis::Session final : public TimelineReader {
     stalled_ = {};
     longest_.reset();
   }
+  [[nodiscard]] auto open_time() const -> std::optional<Nanos> {
+    return timeline_ ? timeline_->open_time() : std::nullopt;
+  }
   // Its end may have been missed: true if nothing has come since it was asked this before.
   auto doubt() -> bool { return std::exchange(is_doubtful_, true); }
   [[nodiscard]] auto open(MonoTime now) const -> std::optional<HeldExchange> {
@@ -343,6 +346,18 @@ auto Diagnosis::flush() -> bool {
 
 auto Diagnosis::report() const -> Report {
   const std::lock_guard lock(mutex_);
+  Report report = report_of_ended();
+  // An answer has ended when the next request comes: what was told of the last one counts now.
+  for (const auto& [key, session] : sessions_) {
+    const auto open = session->open_time();
+    if (!open) continue;
+    ++report.exchanges;
+    report.exchange_time += *open;
+  }
+  return report;
+}
+
+auto Diagnosis::report_of_ended() const -> Report {
   if (std::ranges::none_of(windows_, [](const auto& each) { return each.second->due().has_value(); })) {
     return ledger_.report();
   }

@@ -87,6 +87,7 @@ class Diagnosis final : public event::Observer {
   auto window_of(ProxyId proxy, const std::string& upstream) -> UpstreamWindow*;
   void settle(UpstreamWindow& window, MonoTime now);
   void tell(const ToldVerdict& told);
+  [[nodiscard]] auto report_of_ended() const -> Report;
 
   DiagnosisOptions options_;
   PeerWatch watch_;  // of the observer's thread alone, as is what follows

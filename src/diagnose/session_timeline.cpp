@@ -80,7 +80,7 @@ void SessionTimeline::forget() {
   exchange_.reset();
   answered_ = false;
   pauses_.clear();
-  counters_ = {};
+  counters_ = counters_before_ = {};
   looks_.clear();
   process_.reset();
   packets_.reset();
@@ -131,7 +131,8 @@ void SessionTimeline::on_counters(const std::shared_ptr<const event::LegCounters
     LegEvidence& evidence = counters->leg == pause.source_leg() ? pause.source : pause.sink;
     if (!evidence.after) evidence.after = counters;
   }
-  counters_.at(index(counters->leg)) = {.what = counters, .time = now, .reads = 0};
+  LastCounters& last = counters_.at(index(counters->leg));
+  counters_before_.at(index(counters->leg)) = std::exchange(last, {.what = counters, .time = now, .reads = 0});
   const auto knows_both = [](const Pause& pause) { return pause.source.after && pause.sink.after; };
   if (std::ranges::all_of(pauses_, knows_both)) give_pauses();
 }
@@ -291,6 +292,14 @@ auto SessionTimeline::seen_process() const -> std::optional<std::uint32_t> {
 
 auto SessionTimeline::evidence_before(LegName leg, MonoTime begin) const -> LegEvidence {
   const LastCounters& last = counters_.at(index(leg));
+  // Those that were told in its midst, before what ended it was read, have counted a part of it.
+  const LastCounters& earlier = counters_before_.at(index(leg));
+  if (last.time > begin + least_pause && earlier.what) {
+    return {.before = earlier.what,
+            .after = {},
+            .before_age = std::max(Nanos{0}, begin - earlier.time),
+            .reads = earlier.reads + last.reads};
+  }
   return {.before = last.what, .after = {}, .before_age = std::max(Nanos{0}, begin - last.time), .reads = last.reads};
 }
 
@@ -299,6 +308,11 @@ auto SessionTimeline::is_same_step(const event::Event& event) const -> bool {
   if (std::holds_alternative<event::ChunkWritten>(event.what)) return true;
   if (pauses_.empty() || !std::holds_alternative<event::ChunkRead>(event.what)) return false;
   return event.time - (pauses_.back().begin + pauses_.back().length) < least_pause;
+}
+
+auto SessionTimeline::open_time() const -> std::optional<Nanos> {
+  if (!exchange_ || !answered_) return std::nullopt;
+  return cursor_ - exchange_->begin - exchange_->relayed;
 }
 
 void SessionTimeline::give_pauses() {

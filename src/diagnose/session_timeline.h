@@ -91,6 +91,10 @@ class SessionTimeline {
   [[nodiscard]] auto open(MonoTime now) const -> std::optional<OpenExchange>;
   static constexpr Nanos answer_ends = std::chrono::seconds{1};
 
+  // Of the exchange that is open, what somebody has spent of it so far; none: none is, or no byte of a response has
+  // come.
+  [[nodiscard]] auto open_time() const -> std::optional<Nanos>;
+
   [[nodiscard]] auto client() const -> const std::optional<Address>& { return client_; }
   [[nodiscard]] auto handle() const -> const std::optional<SessionHandle>& { return handle_; }
   [[nodiscard]] auto upstream() const -> const std::optional<Address>& { return upstream_; }
@@ -165,6 +169,7 @@ class SessionTimeline {
     std::uint32_t reads = 0;  // of the leg since
   };
   std::array<LastCounters, 2> counters_{};
+  std::array<LastCounters, 2> counters_before_{};  // those before them; their reads are those until then
   [[nodiscard]] auto evidence_before(LegName leg, MonoTime begin) const -> LegEvidence;
   std::optional<Exchange> exchange_;
   std::uint64_t exchanges_ = 0;

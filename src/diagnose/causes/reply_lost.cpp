@@ -6,6 +6,12 @@
 #include "diagnose/transport.h"
 
 namespace weir::diagnose {
+namespace {
+
+// Linux sends again what was not acknowledged after 200 ms at the soonest, give or take a tick of 4 ms.
+constexpr Nanos least_timeout = std::chrono::milliseconds{190};
+
+}  // namespace
 
 const CauseInfo reply_lost_cause{
     .name = "reply_lost",
@@ -21,6 +27,8 @@ const CauseInfo reply_lost_cause{
       const auto again = sent->grown(&event::LegCounters::total_retransmits);
       const auto needless = sent->grown(&event::LegCounters::needless);
       if (again == 0 || needless < again) return std::nullopt;
+      // A probe that was needless says nothing of an answer that came before a timeout could have asked for it again.
+      if (pause.length < least_timeout) return std::nullopt;
       return Finding{
           .side = path_of(sent->leg),
           .certainty = Certainty::shown,

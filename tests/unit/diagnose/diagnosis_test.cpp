@@ -60,6 +60,18 @@ TEST_F(DiagnosisTest, TellsWhoWhyAndWhatToChange) {
   for (const std::string& line : report_lines(diagnosis.report(), 80)) EXPECT_LE(line.size(), 80u) << line;
 }
 
+TEST_F(DiagnosisTest, AnExchangeOfWhichNobodyKnowsYetThatItHasEndedCounts) {
+  Story page = story(1);
+  page.begins().client_sends("a").after(40ms).client_sends("b").after(1ms).server_sends("r");
+  page.counters(LegName::client).counters(LegName::server);
+  const Report report = diagnosis.report();
+  EXPECT_EQ(report.exchanges, 1u);
+  EXPECT_EQ(report.exchange_time, 41ms) << "no share is more than the whole";
+  page.closes();
+  EXPECT_EQ(diagnosis.report().exchanges, 1u);
+  EXPECT_EQ(diagnosis.report().exchange_time, 41ms);
+}
+
 TEST_F(DiagnosisTest, EachClientHasARowOfItsOwn) {
   split_page(1, 10);
   Story other = story(2);
@@ -68,6 +80,21 @@ TEST_F(DiagnosisTest, EachClientHasARowOfItsOwn) {
   EXPECT_EQ(diagnosis.report().sessions, 2u);
   EXPECT_EQ(diagnosis.report().causes[0].who, "client 10.0.0.7");
   EXPECT_EQ(diagnosis.report().causes[1].who, "client 10.0.0.8");
+}
+
+TEST_F(DiagnosisTest, CountersToldInTheMidstOfAPauseAreNotThoseBeforeIt) {
+  BlockPool blocks;
+  Story page = story(1);
+  page.begins().client_sends("q").counters(LegName::client).counters(LegName::server);
+  // Two segments came behind a hole, and the kernel has counted them before the hole is filled.
+  page.counts(LegName::server).out_of_order_in += 2;
+  page.after(21ms).counters(LegName::server).after(20ms);
+  page.tell(
+      event::ChunkRead{blocks.copy(std::as_bytes(std::span("answer"))), 0, start + 1100us, Direction::downstream});
+  page.counters(LegName::server).counters(LegName::client).closes();
+  const Report report = diagnosis.report();
+  const auto lost = std::ranges::find(report.causes, "peer_loss", [](const CauseSum& sum) { return sum.cause->name; });
+  ASSERT_NE(lost, report.causes.end());
 }
 
 TEST_F(DiagnosisTest, WhatAClientDoesBetweenExchangesIsInNoShare) {
