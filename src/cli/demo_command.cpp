@@ -60,7 +60,8 @@ void add_demo(Command app, const std::string& program, int& exit_code) {
       .expected(2);
   demo.footer(
       "A page of 1,000 queries of 296 bytes runs direct, through a relay that reads 128 bytes at a time without "
-      "TCP_NODELAY (fewer queries, scaled), and through Weir. No network and no other server is used.");
+      "TCP_NODELAY (fewer queries, scaled), and through Weir. Then weir why stands next to that relay and says what it "
+      "does wrong. No network and no other server is used.");
   demo.callback([arguments, program, &exit_code] { exit_code = run_demo(*arguments, program); });
 }
 

@@ -58,10 +58,9 @@ auto run_in_turn(std::vector<Path>& paths, const DemoOptions& options, ProgressL
   return round - 1;
 }
 
-auto run_naive_page(std::uint16_t upstream_port, const DemoOptions& options, ProgressLine& line) -> Result<Series> {
+auto run_naive_page(std::uint16_t upstream_port, std::size_t queries, ProgressLine& line) -> Result<Series> {
   auto relay = NaiveRelay::start(upstream_port);
   if (!relay) return Failure(std::move(relay).error());
-  const std::size_t queries = std::min(options.naive_queries, options.page);
   line.show(fmt::format("naive relay: query 1 of {}", queries));
   auto series = run_page(relay->port(), queries,
                          {.name = "naive relay", .progress = [&](std::size_t done) {
@@ -69,6 +68,18 @@ auto run_naive_page(std::uint16_t upstream_port, const DemoOptions& options, Pro
                           }});
   if (auto stopped = relay->stop(); !stopped) return Failure(std::move(stopped).error());
   return series;
+}
+
+// Weir stands behind the naive relay, where it sees what that writes.
+auto judge_naive_relay(const StartWeir& start_weir, std::uint16_t upstream_port, const DemoOptions& options,
+                       ProgressLine& line) -> Result<std::string> {
+  auto weir = start_weir(upstream_port, WeirView::why);
+  if (!weir) return Failure(std::move(weir).error());
+  if (auto page = run_naive_page((*weir)->port(), options.judged_queries, line); !page) {
+    return Failure(std::move(page).error());
+  }
+  if (auto stopped = (*weir)->stop(); !stopped) return Failure(std::move(stopped).error());
+  return (*weir)->stream_excerpt();
 }
 
 }  // namespace
@@ -87,8 +98,10 @@ auto run_demo(const StartWeir& start_weir, const DemoOptions& options) -> Result
                           {RowKind::weir, "Weir, text view", (*viewed)->port()}};
   const auto rounds = run_in_turn(paths, options, line);
   if (!rounds) return Failure(rounds.error());
-  auto naive = run_naive_page(upstream->port(), options, line);
+  auto naive = run_naive_page(upstream->port(), std::min(options.naive_queries, options.page), line);
   if (!naive) return Failure(std::move(naive).error());
+  auto verdict = judge_naive_relay(start_weir, upstream->port(), options, line);
+  if (!verdict) return Failure(std::move(verdict).error());
   for (WeirUnderTest* used : {weir->get(), viewed->get()}) {
     if (auto stopped = used->stop(); !stopped) return Failure(std::move(stopped).error());
   }
@@ -96,6 +109,7 @@ auto run_demo(const StartWeir& start_weir, const DemoOptions& options) -> Result
   DemoReport report{.page = options.page,
                     .rounds = *rounds,
                     .stream_excerpt = (*viewed)->stream_excerpt(),
+                    .verdict = *std::move(verdict),
                     .program = options.program};
   for (Path& path : paths) report.rows.push_back({path.kind, median_by_total(std::move(path.pages))});
   report.rows.insert(report.rows.begin() + 1, {RowKind::naive, std::move(*naive)});

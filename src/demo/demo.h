@@ -21,6 +21,7 @@ namespace weir::demo {
 enum class WeirView : unsigned char {
   none,  // as `--show none`: nothing reads the bytes
   text,  // as `--show text`: every byte goes through the printer, into memory
+  why,   // as `weir why`: the excerpt is its report, of lines of at most 78 columns
 };
 
 // One running Weir: listens on 127.0.0.1 and connects to the upstream it was started with. The
@@ -31,8 +32,8 @@ class WeirUnderTest {
   [[nodiscard]] virtual auto port() const -> std::uint16_t = 0;
   // Ends it and waits for it, its view included. Called once, before stream_excerpt().
   virtual auto stop() -> Result<void> = 0;
-  // The first lines its view printed: without colours, no control characters but '\n'. At least 16 lines if
-  // there were so many; empty with WeirView::none.
+  // The first lines its view printed, or its report: without colours, no control characters but '\n'. At least 16
+  // lines if there were so many; empty with WeirView::none.
   [[nodiscard]] virtual auto stream_excerpt() const -> std::string = 0;
 };
 
@@ -41,7 +42,9 @@ using StartWeir = std::function<Result<std::unique_ptr<WeirUnderTest>>(std::uint
 struct DemoOptions {
   std::size_t page = 1000;         // queries of a page; at least 1
   std::size_t naive_queries = 80;  // through the naive relay; about 7 s. At least 1
-  std::size_t rounds = 9;          // pages run direct and through Weir, in turn. At least 1
+  std::size_t judged_queries =
+      40;                  // through the naive relay and the Weir behind it that says why; about 2 s. At least 1
+  std::size_t rounds = 9;  // pages run direct and through Weir, in turn. At least 1
   // No further round begins after so long: a busy machine gets fewer rounds, not a longer wait.
   std::chrono::milliseconds rounds_limit = std::chrono::milliseconds(2500);
   std::FILE* progress = nullptr;  // a terminal for the line that tells how far it is; none if null

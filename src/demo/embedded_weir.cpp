@@ -3,8 +3,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
+#include "diagnose/diagnosis.h"
+#include "diagnose/report.h"
 #include "engine/engine.h"
 #include "view/view.h"
 
@@ -25,6 +28,9 @@ class EmbeddedWeir final : public WeirUnderTest {
       auto attached = engine_->attach({.observer = view::make_view(options, output_),
                                        .ring = view::ring_options(options, event::FullPolicy::block)});
       if (!attached) return tl::make_unexpected(attached.error());
+    }
+    if (view == WeirView::why) {
+      if (auto judged = diagnose(); !judged) return judged;
     }
     const auto listen = ListenAddress::parse("0");
     const auto upstream = UpstreamAddress::parse(fmt::format("127.0.0.1:{}", upstream_port));
@@ -47,6 +53,7 @@ class EmbeddedWeir final : public WeirUnderTest {
   }
 
   [[nodiscard]] auto stream_excerpt() const -> std::string override {
+    if (diagnosis_ != nullptr) return first_cause();
     std::string text(8192, '\0');
     const ssize_t n = ::pread(memory_.get(), text.data(), text.size(), 0);
     text.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
@@ -54,9 +61,34 @@ class EmbeddedWeir final : public WeirUnderTest {
   }
 
  private:
+  auto diagnose() -> Result<void> {
+    diagnose::DiagnosisOptions options;
+    options.server = "the embedded server";
+    options.acknowledge_at_once = [this](const SessionHandle& handle, LegName leg, unsigned reads) {
+      engine_->acknowledge_at_once(handle, leg, reads);
+    };
+    auto observer = std::make_unique<diagnose::Diagnosis>(std::move(options));
+    diagnosis_ = observer.get();
+    auto attached = engine_->attach({.observer = std::move(observer),
+                                     .ring = {.policy = event::FullPolicy::drop, .mask = diagnose::required_events()}});
+    if (!attached) return tl::make_unexpected(attached.error());
+    return {};
+  }
+  // The report, of the cause that cost most.
+  [[nodiscard]] auto first_cause() const -> std::string {
+    constexpr std::size_t columns = 78;
+    diagnose::Report report = diagnosis_->report();
+    report.causes.resize(std::min<std::size_t>(report.causes.size(), 1));
+    report.idle = Nanos{};
+    std::string text;
+    for (const std::string& line : diagnose::report_lines(report, columns)) text += line + '\n';
+    return text;
+  }
+
   Fd memory_;
   view::Output output_;
   std::unique_ptr<engine::Engine> engine_;
+  const diagnose::Diagnosis* diagnosis_ = nullptr;  // the engine's, which keeps it
   std::uint16_t port_ = 0;
 };
 

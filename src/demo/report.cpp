@@ -104,10 +104,9 @@ void add_story(std::string& out, const DemoReport& report) {
       naive_read_size);
 }
 
-void add_excerpt(std::string& out, const DemoReport& report, const ReportStyle& style) {
-  std::string_view rest = report.stream_excerpt;
+void add_excerpt(std::string& out, std::string_view title, std::string_view rest, const ReportStyle& style) {
   if (rest.empty()) return;
-  out += fmt::format("\n{}\n", painted("The stream, as weir tap shows it:", bold, style));
+  out += fmt::format("\n{}\n", painted(title, bold, style));
   for (std::size_t line = 0; line < excerpt_lines && !rest.empty(); ++line) {
     const auto end = rest.find('\n');
     out += fmt::format("  {}\n", rest.substr(0, end));
@@ -123,6 +122,7 @@ void add_next_steps(std::string& out, const DemoReport& report, const ReportStyl
   };
   step("tap 8888 localhost:5432", "then point the application at port 8888 instead of 5432");
   step("tap --show hex 8888 localhost:5432", "every byte; also dump, json, raw and none");
+  step("why 8888 localhost:5432", "who loses the time, why, and what to change");
   step("tap --show json -o stream.jsonl 8888 localhost:6379", "one JSON object a line, for jq");
   step("tap --help", "all options and timeouts, with their defaults");
 }
@@ -133,7 +133,8 @@ auto render_report(const DemoReport& report, const ReportStyle& style) -> std::s
   std::string out;
   add_table(out, report, style);
   add_story(out, report);
-  add_excerpt(out, report, style);
+  add_excerpt(out, "The stream, as weir tap shows it:", report.stream_excerpt, style);
+  add_excerpt(out, "Next to the naive relay, weir why says within a second:", report.verdict, style);
   add_next_steps(out, report, style);
   return out;
 }

@@ -23,6 +23,7 @@ struct DemoReport {
   std::size_t rounds = 1;         // how often a page was run, the series being the median one; not said if 1
   std::vector<ReportRow> rows{};  // at least one; the first one is `direct`
   std::string stream_excerpt{};   // of the stream as a view shows it, control characters taken out; may be empty
+  std::string verdict{};          // what weir why says of the naive relay, as lines; may be empty
   std::string program = "weir";   // what to type to run this program
 };
 
@@ -31,8 +32,8 @@ struct ReportStyle {
   bool unicode = true;  // block characters for the bars; else '#'
 };
 
-// The table, the excerpt and what to type next, as lines of at most 80 columns (the excerpt's own
-// lines are as they came; at most 16 of them are shown).
+// The table, the excerpt, the verdict and what to type next, as lines of at most 80 columns (the excerpt's own
+// lines are as they came; at most 16 of them are shown, and of the verdict).
 [[nodiscard]] auto render_report(const DemoReport& report, const ReportStyle& style) -> std::string;
 
 // Writes that to `out`. Error: the output took less, as a full disk or a closed pipe does.

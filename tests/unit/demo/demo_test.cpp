@@ -29,7 +29,12 @@ class NoWeir final : public WeirUnderTest {
     return {};
   }
   [[nodiscard]] auto stream_excerpt() const -> std::string override {
-    return view_ == WeirView::text ? "a line of the stream\n" : "";
+    switch (view_) {
+      case WeirView::none: return "";
+      case WeirView::text: return "a line of the stream\n";
+      case WeirView::why: return "whose fault it is\n";
+    }
+    return "";
   }
 
  private:
@@ -44,7 +49,8 @@ auto starting_no_weir(Seen& seen) -> StartWeir {
   };
 }
 
-const DemoOptions small{.page = 20, .naive_queries = 3, .rounds = 2, .rounds_limit = std::chrono::minutes(1)};
+const DemoOptions small{
+    .page = 20, .naive_queries = 3, .judged_queries = 3, .rounds = 2, .rounds_limit = std::chrono::minutes(1)};
 
 TEST(RunDemo, ReportsAPageOnEachPath) {
   Seen seen;
@@ -53,13 +59,14 @@ TEST(RunDemo, ReportsAPageOnEachPath) {
   EXPECT_EQ(report->page, 20U);
   EXPECT_EQ(report->rounds, 2U);
   EXPECT_EQ(report->stream_excerpt, "a line of the stream\n");
+  EXPECT_EQ(report->verdict, "whose fault it is\n");
   std::vector<std::pair<std::string, std::size_t>> rows;
   for (const ReportRow& row : report->rows) rows.emplace_back(row.series.name, row.series.queries());
   using Row = std::pair<std::string, std::size_t>;
   EXPECT_THAT(rows, testing::ElementsAre(Row{"direct", 20U}, Row{"naive relay", 3U}, Row{"Weir", 20U},
                                          Row{"Weir, text view", 20U}));
-  EXPECT_THAT(seen.started, testing::ElementsAre(WeirView::none, WeirView::text));
-  EXPECT_EQ(seen.stopped, 2);
+  EXPECT_THAT(seen.started, testing::ElementsAre(WeirView::none, WeirView::text, WeirView::why));
+  EXPECT_EQ(seen.stopped, 3);
 }
 
 TEST(RunDemo, BeginsNoFurtherRoundOnceTheTimeForThemIsOver) {

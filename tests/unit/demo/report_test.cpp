@@ -24,7 +24,8 @@ auto example() -> DemoReport {
           .rounds = 9,
           .rows = {row(RowKind::direct, "direct", 1000, 40us, 40us), row(RowKind::naive, "naive relay", 80, 88ms, 88ms),
                    row(RowKind::weir, "Weir", 1000, 60us, 1060us)},
-          .stream_excerpt = "session 1 opened\nSELECT 1\n"};
+          .stream_excerpt = "session 1 opened\nSELECT 1\n",
+          .verdict = "40.0ms lost to split_write\n"};
 }
 
 TEST(Report, IsATableWithItsLegendAnExcerptAndWhatToTypeNext) {
@@ -49,11 +50,16 @@ The stream, as weir tap shows it:
   session 1 opened
   SELECT 1
 
+Next to the naive relay, weir why says within a second:
+  40.0ms lost to split_write
+
 What to type next:
   weir tap 8888 localhost:5432
       then point the application at port 8888 instead of 5432
   weir tap --show hex 8888 localhost:5432
       every byte; also dump, json, raw and none
+  weir why 8888 localhost:5432
+      who loses the time, why, and what to change
   weir tap --show json -o stream.jsonl 8888 localhost:6379
       one JSON object a line, for jq
   weir tap --help
@@ -109,7 +115,7 @@ TEST(Report, ShowsTheBeginningOfALongStream) {
   report.stream_excerpt.clear();
   for (int line = 1; line <= 17; ++line) report.stream_excerpt += fmt::format("line {}\n", line);
   const std::string text = render_report(report, {});
-  EXPECT_THAT(text, testing::HasSubstr("  line 16\n  ...\n\nWhat to type next"));
+  EXPECT_THAT(text, testing::HasSubstr("  line 16\n  ...\n\nNext to the naive relay"));
   EXPECT_THAT(text, testing::Not(testing::HasSubstr("line 17")));
 }
 
