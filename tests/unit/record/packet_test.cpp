@@ -2,6 +2,8 @@
 
 #include <pcap/dlt.h>
 
+#include <deque>
+
 #include "record/packets.h"
 
 namespace weir::record {
@@ -9,9 +11,6 @@ namespace {
 
 using namespace test;
 
-auto read(Link link, const std::string& bytes, std::size_t more = 0) -> tl::expected<TcpPacket, NotTcp> {
-  return read_packet(link, bytes_of(bytes), bytes.size() + more);
-}
 auto text_of(const TcpPacket& packet) -> std::string {
   return {reinterpret_cast<const char*>(packet.payload.data()), packet.payload.size()};
 }
@@ -22,7 +21,15 @@ auto ipv6(const std::string& payload, unsigned next = 6) -> std::string {
 
 class PacketTest : public testing::Test {
  protected:
+  // A packet's payload points into its bytes: they are kept until the test's end.
+  auto read(Link link, std::string bytes, std::size_t more = 0) -> tl::expected<TcpPacket, NotTcp> {
+    const std::string& kept = kept_.emplace_back(std::move(bytes));
+    return read_packet(link, bytes_of(kept), kept.size() + more);
+  }
   std::string segment = tcp({.sequence = 7, .acknowledges = 9, .payload = "query", .window = 321});
+
+ private:
+  std::deque<std::string> kept_;
 };
 
 TEST_F(PacketTest, EveryLinkHasItsHeader) {
