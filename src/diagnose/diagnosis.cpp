@@ -347,13 +347,9 @@ auto Diagnosis::flush() -> bool {
 auto Diagnosis::report() const -> Report {
   const std::lock_guard lock(mutex_);
   Report report = report_of_ended();
-  // An answer has ended when the next request comes: what was told of the last one counts now.
-  for (const auto& [key, session] : sessions_) {
-    const auto open = session->open_time();
-    if (!open) continue;
-    ++report.exchanges;
-    report.exchange_time += *open;
-  }
+  // An answer has ended when the next request comes, or the session's end: it is counted then. But what was told of it
+  // is a share of time that has been.
+  for (const auto& [key, session] : sessions_) report.exchange_time += session->open_time().value_or(Nanos{});
   return report;
 }
 
