@@ -241,6 +241,28 @@ auto verdict_fields() -> Json {
           {"fix", text()}};
 }
 
+void add_exchanges(Json& all, const Json& side, Json longest) {
+  all["Exchange"] = whole(
+      {{"proxy", text()},
+       {"session", count(1)},
+       {"exchange", described(count(), "in the session, from 1; 0: it is not connected yet")},
+       {"client", or_null(text())},
+       {"upstream", or_null(text())},
+       {"start", count()},
+       {"age_ns", count()},
+       {"bytes_upstream", count()},
+       {"bytes_downstream", count()},
+       {"segment",
+        choice({"connecting", "client_sends", "reads", "passes", "server_answers", "server_sends", "client_waits"})},
+       {"side", described(side, "whose time goes on")},
+       {"who", text()},
+       {"held_ns", described(count(), "for so long nothing has come or gone that it waits for")},
+       {"verdict", described(or_null(std::move(longest)), "of its longest pause so far, which may last")}});
+  all["Exchanges"] = whole({{"exchanges", list_of(schema_ref("Exchange"))},
+                            {"left_out", count()},
+                            {"proxies", described(list_of(text()), "those that are diagnosed")}});
+}
+
 void add_diagnosis(Json& all) {
   Json verdict = verdict_fields();
   const Json cause = verdict["cause"];
@@ -284,25 +306,7 @@ void add_diagnosis(Json& all) {
                      {"undecided", list_of(Json{{"type", "object"}})},
                      {"unknown", {{"type", "object"}}},
                      {"lines", described(list_of(text()), "the same for people, where ?columns= was asked for")}}}};
-  all["Exchange"] = whole(
-      {{"proxy", text()},
-       {"session", count(1)},
-       {"exchange", described(count(), "in the session, from 1; 0: it is not connected yet")},
-       {"client", or_null(text())},
-       {"upstream", or_null(text())},
-       {"start", count()},
-       {"age_ns", count()},
-       {"bytes_upstream", count()},
-       {"bytes_downstream", count()},
-       {"segment",
-        choice({"connecting", "client_sends", "reads", "passes", "server_answers", "server_sends", "client_waits"})},
-       {"side", described(side, "whose time goes on")},
-       {"who", text()},
-       {"held_ns", described(count(), "for so long nothing has come or gone that it waits for")},
-       {"verdict", described(or_null(std::move(longest)), "of its longest pause so far, which may last")}});
-  all["Exchanges"] = whole({{"exchanges", list_of(schema_ref("Exchange"))},
-                            {"left_out", count()},
-                            {"proxies", described(list_of(text()), "those that are diagnosed")}});
+  add_exchanges(all, side, std::move(longest));
 }
 
 }  // namespace
