@@ -76,6 +76,7 @@ auto changes_of(const EarlierReport& before, const diagnose::Report& now) -> std
     change(std::string(sum.cause->name), std::string(to_string(sum.side))).now += each(sum.lost, now.exchanges);
   }
   std::vector<Change> changes;
+  changes.reserve(by_cause.size());
   for (auto& [key, each] : by_cause) changes.push_back(std::move(each));
   std::ranges::stable_sort(changes, [](const Change& a, const Change& b) { return a.size() > b.size(); });
   return changes;
