@@ -17,7 +17,7 @@ auto required_events() -> event::EventMask {
   return EventKind::session_accepted | EventKind::upstream_resolved | EventKind::connect_tried |
          EventKind::session_opened | EventKind::chunk_read | EventKind::chunk_written | EventKind::session_closed |
          EventKind::half_closed | EventKind::legs_connected | EventKind::fault_began | EventKind::leg_counters |
-         EventKind::receive_times | EventKind::bulk_counts;
+         EventKind::receive_times;
 }
 
 // One session that lives: its pauses are judged and told.

@@ -70,7 +70,7 @@ struct ChunkRead {
   std::optional<MonoTime> kernel_time;  // when the kernel received its last byte, if some observer asked for
                                         // receive_times and the kernel says it
   Direction direction{};
-  // Bytes behind `bytes` that nobody copied: moved inside the kernel (see bulk_counts), or cut off in a capture.
+  // Bytes behind `bytes` that nobody copied: moved inside the kernel (see chunk_bytes), or cut off in a capture.
   std::uint32_t uncopied = 0;
   [[nodiscard]] auto size() const -> std::size_t { return bytes.size() + uncopied; }
 };
@@ -147,9 +147,9 @@ enum class EventKind : std::uint32_t {
   leg_counters = 1 << 12,
   // No event of its own: chunk_read comes with the time at which the kernel received it.
   receive_times = 1 << 13,
-  // No event of its own: who wants it is content with how many bytes a chunk_read had where bulk is spliced, so that
-  // this goes on. Where another observer wants the bytes, all get them.
-  bulk_counts = 1 << 14,
+  // No event of its own: chunk_read comes with all its bytes. Where nobody wants them, bulk is spliced, and told by how
+  // many bytes were moved.
+  chunk_bytes = 1 << 14,
   packets = 1 << 15,  // of captures alone
 };
 using EventMask = std::uint32_t;

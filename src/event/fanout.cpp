@@ -15,7 +15,7 @@ auto direction_of(const What& what) -> std::optional<Direction> {
 }
 
 constexpr EventMask directed_kinds = EventKind::chunk_read | EventKind::chunk_written | EventKind::sent |
-                                     EventKind::acknowledged | EventKind::receive_times;
+                                     EventKind::acknowledged | EventKind::receive_times | EventKind::chunk_bytes;
 
 constexpr auto place_bit(std::size_t place) -> Fanout::Places { return Fanout::Places{1} << place; }
 
@@ -79,8 +79,6 @@ void SessionEvents::select(const Address& client) {
     rings_ |= place_bit(place);
     for (const Direction direction : {Direction::upstream, Direction::downstream}) {
       wanted_[index(direction)] |= ring.follows(direction) ? ring.mask() : ring.mask() & ~directed_kinds;
-      const bool by_count = ring.wants(EventKind::bulk_counts);
-      if (ring.wants(EventKind::chunk_read, direction) && !by_count) wanted_[index(direction)] |= all_bytes;
     }
   }
 }

@@ -58,13 +58,9 @@ class SessionEvents {
   [[nodiscard]] auto proxy() const -> ProxyId { return proxy_; }
   [[nodiscard]] auto session() const -> SessionNumber { return session_; }
   [[nodiscard]] auto wants(EventKind kind) const -> bool { return contains(wanted_[0] | wanted_[1], kind); }
-  // An event that has a direction: chunk_read, chunk_written, sent, acknowledged; and receive_times.
+  // An event that has a direction: chunk_read, chunk_written, sent, acknowledged; and receive_times and chunk_bytes.
   [[nodiscard]] auto wants(EventKind kind, Direction direction) const -> bool {
     return contains(wanted_[index(direction)], kind);
-  }
-  // Of this direction's chunk reads, does somebody want the bytes, however many they are?
-  [[nodiscard]] auto wants_all_bytes(Direction direction) const -> bool {
-    return (wanted_[index(direction)] & all_bytes) != 0;
   }
   // Room in every ring that wants chunks of this direction; see EventRing::reserve. The rings that have none are noted
   // in the fanout.
@@ -80,9 +76,6 @@ class SessionEvents {
   [[nodiscard]] auto is_wanted_by(const EventRing& ring) const -> bool;
 
  private:
-  // In wanted_: a ring wants chunk_read without bulk_counts.
-  static constexpr EventMask all_bytes = EventMask{1} << 31;
-
   template <class Visit>
   void each_ring(Visit visit) const;
 

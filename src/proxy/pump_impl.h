@@ -82,7 +82,8 @@ auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& 
       if (deliver(sink, context, events, now) == Delivered::not_yet && sink.broken) abort();
     }
   }
-  adapt_read_size(read.bytes, room.size(), source, sink, context, events.wants_all_bytes(direction_));
+  adapt_read_size(read.bytes, room.size(), source, sink, context,
+                  events.wants(event::EventKind::chunk_bytes, direction_));
   return drained && !due() ? Took::nothing : Took::bytes;
 }
 
@@ -199,7 +200,7 @@ auto Pump<Source, Sink>::deliver(Leg<Sink>& sink, Context& context, const event:
     }
     if (splicing_ &&
         // mutant: splicing-past-an-observer
-        (small_moves_ >= small_moves_to_leave || faults_ || events.wants_all_bytes(direction_))) {
+        (small_moves_ >= small_moves_to_leave || faults_ || events.wants(event::EventKind::chunk_bytes, direction_))) {
       splicing_ = false;
       give_pipe(context);
     }

@@ -49,8 +49,9 @@ auto required_events(const ViewOptions& options) -> event::EventMask {
     case ViewKind::hex:
     case ViewKind::dump:
     case ViewKind::json:
-      return EventKind::session_opened | EventKind::chunk_read | EventKind::half_closed | EventKind::session_closed;
-    case ViewKind::raw: return static_cast<event::EventMask>(EventKind::chunk_read);
+      return EventKind::session_opened | EventKind::chunk_read | EventKind::chunk_bytes | EventKind::half_closed |
+             EventKind::session_closed;
+    case ViewKind::raw: return EventKind::chunk_read | EventKind::chunk_bytes;
     case ViewKind::none: return 0;
   }
   return 0;

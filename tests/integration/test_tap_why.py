@@ -65,6 +65,30 @@ def test_json_has_the_verdict_behind_what_ended_the_pause(start_weir, thinker):
     assert verdict["who"] == f"server {thinker}" and verdict["evidence"]["think_ns"] > 0
 
 
+@pytest.mark.parametrize("option", ["--why", "--slow=1ms"])
+def test_no_byte_of_bulk_is_missing_in_the_view(start_weir, option):
+    """A diagnosis by itself is content with how many bytes there were; a view is not."""
+    bulk = bytes(range(256)) * (64 << 10)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        weir = start_weir(f"127.0.0.1:{listener.getsockname()[1]}", option, view="json")
+        with socket.create_connection(("127.0.0.1", weir.port), timeout=20) as client:
+            client.sendall(b"ask")
+            server, _ = listener.accept()
+            with server:
+                assert server.recv(64) == b"ask"
+                time.sleep(0.01)  # the slow answer
+                writer = threading.Thread(target=server.sendall, args=(bulk,))
+                writer.start()
+                left = len(bulk)
+                while left > 0:
+                    left -= len(client.recv(1 << 20))
+                writer.join()
+        wait_until(lambda: any(each["event"] == "closed" for each in weir.events()), "the session is over")
+    answer = [each for each in weir.events() if each["event"] == "chunk" and each["direction"] == "downstream"]
+    assert sum(each["bytes"] for each in answer) == len(bulk)
+    assert [each["offset"] for each in answer] == [sum(each["bytes"] for each in answer[:i]) for i in range(len(answer))]
+
+
 def test_text_has_a_line_for_it(start_weir, thinker):
     weir = start_weir(thinker, "--why", view="text")
     talk_to(weir, b"slow")

@@ -134,10 +134,11 @@ class EngineScene : public testing::Test {
   }
   void make(const EngineOptions& options = {}) { engine_ = Engine::create(options).value(); }
   auto observe(event::FullPolicy policy = event::FullPolicy::block) -> ObserverId {
-    auto attached = engine_->attach({.observer = std::make_unique<JournalObserver>(journal_),
-                                     .ring = {.policy = policy,
-                                              .mask = event::EventKind::session_opened | event::EventKind::chunk_read |
-                                                      event::EventKind::session_closed}});
+    auto attached =
+        engine_->attach({.observer = std::make_unique<JournalObserver>(journal_),
+                         .ring = {.policy = policy,
+                                  .mask = event::EventKind::session_opened | event::EventKind::chunk_read |
+                                          event::EventKind::chunk_bytes | event::EventKind::session_closed}});
     EXPECT_TRUE(settle());
     return attached.value();
   }

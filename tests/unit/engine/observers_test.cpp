@@ -51,8 +51,8 @@ class ContinuityObserver final : public event::Observer {
   std::map<std::pair<SessionNumber, Direction>, std::uint64_t> next_;
 };
 
-constexpr event::EventMask shown = EventKind::session_opened | EventKind::chunk_read | EventKind::chunk_written |
-                                   EventKind::half_closed | EventKind::session_closed;
+constexpr event::EventMask shown = EventKind::session_opened | EventKind::chunk_read | EventKind::chunk_bytes |
+                                   EventKind::chunk_written | EventKind::half_closed | EventKind::session_closed;
 
 class Observers : public EngineScene {
  protected:
@@ -129,8 +129,9 @@ TEST_F(Observers, OneThatFollowsTheRulesSeesAProxyWhileTheySaySo) {
   const Peer server = this->server();
   ASSERT_EQ(server.read(), "before");
   const auto diagnosed = [](const proxy::ProxyRules& rules) { return rules.diagnose; };
-  const event::RingOptions ring{.policy = event::FullPolicy::drop,
-                                .mask = EventKind::session_opened | EventKind::chunk_read | EventKind::session_closed};
+  const event::RingOptions ring{
+      .policy = event::FullPolicy::drop,
+      .mask = EventKind::session_opened | EventKind::chunk_read | EventKind::chunk_bytes | EventKind::session_closed};
   ASSERT_TRUE(engine_->attach(
       {.observer = std::make_unique<test::JournalObserver>(journal_), .ring = ring, .wants_rules = diagnosed}));
   const auto switch_to = [&](bool on) {

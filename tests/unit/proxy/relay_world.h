@@ -37,7 +37,7 @@ struct TlsLeg {
 // An observer that reads when the test says so.
 class Watcher {
  public:
-  static constexpr event::EventMask everything = 31;
+  static constexpr event::EventMask everything = 31 | event::EventKind::chunk_bytes;
   explicit Watcher(const event::RingOptions& options) : ring_(options, std::make_shared<event::ConsumerSignal>()) {
     ring_.set_on_room([this] { room = true; });
     fanout.add(ring_);

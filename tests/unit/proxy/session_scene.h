@@ -308,7 +308,8 @@ class SessionScene : public testing::Test {
   std::unique_ptr<Worker> worker_ = std::make_unique<Worker>(*loop_, resolver_);
   std::shared_ptr<event::EventRing> ring_ = std::make_shared<event::EventRing>(
       event::RingOptions{.mask = event::EventKind::session_opened | event::EventKind::chunk_read |
-                                 event::EventKind::half_closed | event::EventKind::session_closed},
+                                 event::EventKind::chunk_bytes | event::EventKind::half_closed |
+                                 event::EventKind::session_closed},
       std::make_shared<event::ConsumerSignal>());
   bool observed_ = true;
   std::shared_ptr<ProxySettings> settings_ = std::make_shared<ProxySettings>();

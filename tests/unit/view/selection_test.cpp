@@ -97,10 +97,11 @@ TEST(WhatAViewKeeps, IsNothingWhereNothingIsNeeded) {
 TEST(RequiredEvents, AreThoseAViewPrints) {
   using event::EventKind;
   for (const ViewKind kind : {ViewKind::text, ViewKind::hex, ViewKind::dump, ViewKind::json}) {
-    EXPECT_EQ(required_events({.kind = kind}),
-              EventKind::session_opened | EventKind::chunk_read | EventKind::half_closed | EventKind::session_closed);
+    EXPECT_EQ(required_events({.kind = kind}), EventKind::session_opened | EventKind::chunk_read |
+                                                   EventKind::chunk_bytes | EventKind::half_closed |
+                                                   EventKind::session_closed);
   }
-  EXPECT_EQ(required_events({.kind = ViewKind::raw}), static_cast<event::EventMask>(EventKind::chunk_read));
+  EXPECT_EQ(required_events({.kind = ViewKind::raw}), EventKind::chunk_read | EventKind::chunk_bytes);
   EXPECT_EQ(required_events({.kind = ViewKind::none}), 0U);
 }
 
