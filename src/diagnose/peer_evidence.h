@@ -20,6 +20,10 @@ namespace weir::diagnose {
   return state.kind == PeerState::Kind::connected && state.inode != 0 && state.receive_queue == 0 &&
          state.send_queue == 0;
 }
+// All that was written to it has left; what the other end's kernel has not acknowledged yet counts as left.
+[[nodiscard]] inline auto has_sent_all(const PeerState& state) -> bool {
+  return state.kind == PeerState::Kind::connected && state.unsent_bytes == 0;
+}
 // The listener has no place for one more connection, and of this one there is no socket.
 [[nodiscard]] inline auto is_refused_a_place(const PeerState& state) -> bool {
   if (state.kind == PeerState::Kind::listening) return state.receive_queue > state.send_queue;

@@ -80,8 +80,8 @@ const CauseInfo split_write_cause{
         return finding;
       }
       if (pause.segment != Segment::client_sends && pause.segment != Segment::server_sends) return std::nullopt;
-      if (const PeerLook* look = last_look(pause, pause.source_leg()); look != nullptr && is_at_work(look->state)) {
-        return std::nullopt;  // its own socket holds nothing back
+      if (const PeerLook* look = last_look(pause, pause.source_leg()); look != nullptr && has_sent_all(look->state)) {
+        return std::nullopt;  // its own socket holds nothing back, whether or not the ACK of what left is delayed
       }
       const Nanos round_trip = pause.source.before ? pause.source.before->least_round_trip : Nanos{};
       if (!is_delayed_ack(pause.length, round_trip) || pause.before == 0) return std::nullopt;

@@ -1,4 +1,4 @@
-#include "diagnose/story.h"
+#include "diagnose/told.h"
 
 namespace weir::diagnose {
 namespace {
@@ -7,12 +7,8 @@ using namespace test;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-class ByPacketsTest : public testing::Test {
+class ByPacketsTest : public VerdictsTest {
  protected:
-  auto told() -> std::vector<std::string> {
-    diagnosis.on_end();  // none waits for what other sessions will show
-    return std::exchange(told_, {});
-  }
   // A request of 100 bytes, and 50 more behind a wait that ended with them.
   void second_piece(Nanos ack_took, Nanos left_after, Nanos client_round_trip = {}) {
     event::PacketEvidence packets{.direction = Direction::upstream, .answers = true, .acknowledged = true};
@@ -23,22 +19,8 @@ class ByPacketsTest : public testing::Test {
     story.client_sends(std::string(50, 'b')).server_sends("r");
   }
 
-  Diagnosis diagnosis{{.server = {},
-                       .exchanges = {},
-                       .on_verdict =
-                           [this](const ToldVerdict& verdict) {
-                             told_.push_back(fmt::format(
-                                 "{} {} {} {}", verdict.cause->name, to_string(verdict.side),
-                                 to_string(verdict.certainty),
-                                 std::chrono::duration_cast<std::chrono::milliseconds>(verdict.length).count()));
-                             last = verdict;
-                           },
-                       .patterns = false}};
+  Diagnosis diagnosis{{.server = {}, .exchanges = {}, .on_verdict = note(), .patterns = false}};
   Story story{[this](const event::Event& event) { diagnosis.on_event(event, Nanos{}); }};
-  ToldVerdict last;
-
- private:
-  std::vector<std::string> told_;
 };
 
 TEST_F(ByPacketsTest, ASecondPieceThatLeavesWithTheDelayedAckIsProven) {

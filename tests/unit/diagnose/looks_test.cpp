@@ -1,7 +1,7 @@
 #include <deque>
 #include <map>
 
-#include "diagnose/story.h"
+#include "diagnose/told.h"
 
 namespace weir::diagnose {
 namespace {
@@ -14,7 +14,7 @@ using testing::IsEmpty;
 using Kind = PeerState::Kind;
 
 // A session whose peers are on this host; what their sockets are like, the test says.
-class LooksTest : public testing::Test {
+class LooksTest : public VerdictsTest {
  protected:
   LooksTest() {
     sockets[LegName::server] = PeerState{.inode = 7, .owner = 7};
@@ -41,7 +41,7 @@ class LooksTest : public testing::Test {
   auto told() -> std::vector<std::string> {
     story.tell(event::Acknowledged{});  // behind it, no counters are waited for
     diagnosis.on_end();                 // nor what other sessions will show
-    return std::exchange(told_, {});
+    return VerdictsTest::told();
   }
   [[nodiscard]] auto evidence(std::string_view name) const -> std::int64_t {
     const auto found = std::ranges::find(last.evidence, name, &Evidence::name);
@@ -55,17 +55,9 @@ class LooksTest : public testing::Test {
   std::vector<MonoTime> asked_at;
   bool is_here = true;
   int asked_where = 0;
-  ToldVerdict last;
   Diagnosis diagnosis{{.server = "db:5432",
                        .exchanges = {},
-                       .on_verdict =
-                           [this](const ToldVerdict& verdict) {
-                             told_.push_back(fmt::format(
-                                 "{} {} {} {}", verdict.cause->name, to_string(verdict.side),
-                                 to_string(verdict.certainty),
-                                 std::chrono::duration_cast<std::chrono::milliseconds>(verdict.length).count()));
-                             last = verdict;
-                           },
+                       .on_verdict = note(),
                        .eyes = {.now = [this] { return story.now(); },
                                 .is_here =
                                     [this](const Address&) {
@@ -79,10 +71,18 @@ class LooksTest : public testing::Test {
                                 .owner = [this](std::uint32_t) { return owner; },
                                 .process = [this](std::uint32_t) { return process; }}}};
   Story story{[this](const event::Event& event) { diagnosis.on_event(event, Nanos{}); }};
-
- private:
-  std::vector<std::string> told_;
 };
+
+// Its kernel keeps 20 of 30 bytes back until the ACK of the others comes.
+constexpr auto held_by_nagle(std::uint32_t inode) -> PeerState {
+  return {.send_queue = 30,
+          .inode = inode,
+          .unacknowledged = 1,
+          .unsent_bytes = 20,
+          .send_mss = 1448,
+          .congestion_window = 10,
+          .peer_window = 65536};
+}
 
 TEST_F(LooksTest, AnExchangeThatIsSlowIsLookedAtAtDoublingAges) {
   begins().client_sends("q");
@@ -199,13 +199,7 @@ TEST_F(LooksTest, AProcessThatIsStoppedStandsStill) {
 }
 
 TEST_F(LooksTest, WhatNagleHoldsBackIsProvenWhateverItsLength) {
-  sockets[LegName::client] = PeerState{.send_queue = 30,
-                                       .inode = 8,
-                                       .unacknowledged = 1,
-                                       .unsent_bytes = 20,
-                                       .send_mss = 1448,
-                                       .congestion_window = 10,
-                                       .peer_window = 65536};
+  sockets[LegName::client] = held_by_nagle(8);
   begins().client_sends("0123456789");
   waits(25ms).client_sends("01234567890123456789").after(1us).server_sends("r");
   EXPECT_THAT(told(), ElementsAre("split_write client proven 25"));
@@ -214,14 +208,15 @@ TEST_F(LooksTest, WhatNagleHoldsBackIsProvenWhateverItsLength) {
   EXPECT_THAT(last.proof, HasSubstr("held 20 bytes back"));
 }
 
+TEST_F(LooksTest, AClientThatDripsHasNothingInItsSocketThoughItsAckIsDelayed) {
+  sockets[LegName::client] = PeerState{.send_queue = 10, .inode = 8, .unacknowledged = 1, .send_mss = 1448};
+  begins().client_sends("0123456789");
+  waits(45ms).client_sends("01234567890123456789").after(1us).server_sends("r");
+  EXPECT_THAT(told(), ElementsAre("unknown client likely 45"));
+}
+
 TEST_F(LooksTest, AWindowThatIsClosedHoldsBytesBackToo) {
-  const PeerState held{.send_queue = 30,
-                       .inode = 8,
-                       .unacknowledged = 1,
-                       .unsent_bytes = 20,
-                       .send_mss = 1448,
-                       .congestion_window = 10,
-                       .peer_window = 65536};
+  const PeerState held = held_by_nagle(8);
   for (const auto& change : std::vector<std::function<void(PeerState&)>>{
            [](PeerState& state) { state.congestion_window = 1; }, [](PeerState& state) { state.peer_window = 20; },
            [](PeerState& state) { state.send_mss = 20; }, [](PeerState& state) { state.unsent_bytes = 0; }}) {
@@ -236,13 +231,7 @@ TEST_F(LooksTest, AWindowThatIsClosedHoldsBytesBackToo) {
 
 TEST_F(LooksTest, AnAnswerThatWaitsForAnAckIsNoThought) {
   begins().client_sends("q");
-  sockets[LegName::server] = PeerState{.send_queue = 30,
-                                       .inode = 7,
-                                       .unacknowledged = 1,
-                                       .unsent_bytes = 20,
-                                       .send_mss = 1448,
-                                       .congestion_window = 10,
-                                       .peer_window = 65536};
+  sockets[LegName::server] = held_by_nagle(7);
   waits(41ms).server_sends("r");
   EXPECT_THAT(told(), ElementsAre("split_write server proven 41"));
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,22 +11,30 @@
 
 namespace weir::diagnose::test {
 
-// The verdicts on one session, the client's own pauses left out: "split_write client.likely 42ms".
-class CausesTest : public testing::Test {
+// Notes verdicts, the client's own pauses left out: "split_write client likely 42", in milliseconds.
+class VerdictsTest : public testing::Test {
  protected:
+  auto note() -> std::function<void(const ToldVerdict&)> {
+    return [this](const ToldVerdict& verdict) {
+      told_.push_back(fmt::format("{} {} {} {}", verdict.cause->name, to_string(verdict.side),
+                                  to_string(verdict.certainty),
+                                  std::chrono::duration_cast<std::chrono::milliseconds>(verdict.length).count()));
+      last = verdict;
+    };
+  }
+  // Those since the last call.
   auto told() -> std::vector<std::string> { return std::exchange(told_, {}); }
 
-  Diagnosis diagnosis{{.server = "db:5432",
-                       .exchanges = {},
-                       .on_verdict =
-                           [this](const ToldVerdict& verdict) {
-                             told_.push_back(fmt::format(
-                                 "{} {} {} {}", verdict.cause->name, to_string(verdict.side),
-                                 to_string(verdict.certainty),
-                                 std::chrono::duration_cast<std::chrono::milliseconds>(verdict.length).count()));
-                             last = verdict;
-                           },
-                       .patterns = false}};
+  ToldVerdict last;
+
+ private:
+  std::vector<std::string> told_;
+};
+
+// The verdicts on one session.
+class CausesTest : public VerdictsTest {
+ protected:
+  Diagnosis diagnosis{{.server = "db:5432", .exchanges = {}, .on_verdict = note(), .patterns = false}};
   // A further session of the same diagnosis.
   auto another(std::uint64_t session) -> Story {
     return Story([this](const event::Event& event) { diagnosis.on_event(event, Nanos{}); }, session);
@@ -39,10 +48,6 @@ class CausesTest : public testing::Test {
   }
 
   Story story{[this](const event::Event& event) { diagnosis.on_event(event, Nanos{}); }};
-  ToldVerdict last;
-
- private:
-  std::vector<std::string> told_;
 };
 
 }  // namespace weir::diagnose::test
