@@ -59,13 +59,14 @@ auto upstream_word(const std::string& text) -> Result<std::string> {
 
 auto listen_word(const std::string& text) -> Result<std::string> { return address_in(text); }
 
-auto parse_ends(const std::string& listen, const std::optional<std::string>& upstream) -> Result<Ends> {
+auto parse_ends(const std::string& command, const std::string& listen, const std::optional<std::string>& upstream)
+    -> Result<Ends> {
   if (!upstream) {
     const auto word = is_port(listen) ? Result<std::string>(listen) : upstream_word(listen);
     const auto only = word ? UpstreamAddress::parse(*word) : Result<UpstreamAddress>(tl::make_unexpected(word.error()));
     if (only) return Ends{*ListenAddress::parse("0"), *only};
-    return failure(fmt::format("UPSTREAM is missing: write where \"{}\" leads to, such as weir tap {} localhost:5432",
-                               listen, is_port(listen) ? listen : "8888"));
+    return failure(fmt::format("UPSTREAM is missing: write where \"{}\" leads to, such as weir {} {} localhost:5432",
+                               listen, command, is_port(listen) ? listen : "8888"));
   }
   const auto from = in_option(
       "LISTEN", listen_word(listen).and_then([](const std::string& word) { return ListenAddress::parse(word); }));

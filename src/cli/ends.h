@@ -21,7 +21,8 @@ struct Ends {
   UpstreamAddress upstream;
 };
 // LISTEN and UPSTREAM. With one word alone that says host:port, it is the upstream, and the kernel picks a port of
-// 127.0.0.1. The error names the argument.
-[[nodiscard]] auto parse_ends(const std::string& listen, const std::optional<std::string>& upstream) -> Result<Ends>;
+// 127.0.0.1. The error names the argument, and what to type for this command.
+[[nodiscard]] auto parse_ends(const std::string& command, const std::string& listen,
+                              const std::optional<std::string>& upstream) -> Result<Ends>;
 
 }  // namespace weir::cli

@@ -65,7 +65,7 @@ auto parse_workers(const std::string& text) -> Result<unsigned> {
 auto make_plan(const TapArguments& arguments) -> Result<TapPlan> {
   TapPlan plan;
   const auto ends =
-      parse_ends(arguments.listen, arguments.upstream_given ? std::optional(arguments.upstream) : std::nullopt);
+      parse_ends("tap", arguments.listen, arguments.upstream_given ? std::optional(arguments.upstream) : std::nullopt);
   if (!ends) return tl::make_unexpected(ends.error());
   plan.proxy.rules.listen = ends->listen;
   plan.proxy.rules.upstream = ends->upstream;

@@ -90,7 +90,7 @@ auto make_plan(const WhyArguments& arguments) -> Result<WhyPlan> {
     return failure(fmt::format("{} is no capture: give LISTEN and UPSTREAM, or captures alone", arguments.listen));
   }
   const auto ends =
-      parse_ends(arguments.listen, arguments.upstream_given ? std::optional(arguments.upstream) : std::nullopt);
+      parse_ends("why", arguments.listen, arguments.upstream_given ? std::optional(arguments.upstream) : std::nullopt);
   if (!ends) return tl::make_unexpected(ends.error());
   plan.proxy.rules.listen = ends->listen;
   plan.proxy.rules.upstream = ends->upstream;
@@ -184,7 +184,11 @@ auto run_why(const WhyArguments& arguments) -> int {
   if (is_live) life.each_second = [&] { live.draw(diagnosis.report()); };
   (void)engine::run_to_end(**engine, *signals, life);
   live.clear();
-  return finish(diagnosis.report(), plan->output, nullptr);
+  const diagnose::Report report = diagnosis.report();
+  if (report.sessions == 0) {
+    fmt::print(stderr, "weir: no client has connected: have the application use {}\n", listening->text);
+  }
+  return finish(report, plan->output, nullptr);
 }
 
 }  // namespace
@@ -224,7 +228,9 @@ void add_why(Command app, int& exit_code) {
       .type_name("N")
       .range(0, 1 << 20);
   why.footer(
-      "An exchange is a request and its response, by turns. The time of each is somebody's: the client that sends, the "
+      timeouts_help() +
+      "\nAn exchange is a request and its response, by turns. The time of each is somebody's: the client that sends, "
+      "the "
       "server that answers or sends, Weir, or the path. A pause of a millisecond or more is judged; docs/causes.md "
       "tells the causes, and what each rule looks at.\n"
       "\nExamples:\n"

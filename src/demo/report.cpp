@@ -134,7 +134,7 @@ auto render_report(const DemoReport& report, const ReportStyle& style) -> std::s
   add_table(out, report, style);
   add_story(out, report);
   add_excerpt(out, "The stream, as weir tap shows it:", report.stream_excerpt, style);
-  add_excerpt(out, "Next to the naive relay, weir why says within a second:", report.verdict, style);
+  add_excerpt(out, "What weir why says, next to the naive relay:", report.verdict, style);
   add_next_steps(out, report, style);
   return out;
 }
