@@ -1,5 +1,4 @@
 """`diagnose = true` in `weir serve`: reports, verdicts, open exchanges, events and metrics of real stalls."""
-import contextlib
 import json
 import re
 import socket
@@ -11,35 +10,26 @@ import pytest
 
 from deadline import PATIENCE, wait_until
 from weir_process import run_weir
+from why_process import Peer
 
 REQUEST, ANSWER = b"q" * 16, b"r" * 16
 STALL = 0.03  # what the server takes, on purpose
 
 
-class Thinker:
-    """A server that takes `think` seconds for each answer; while `holds` is set it does not answer at all."""
+class Thinker(Peer):
+    """A server that takes `think` seconds for each answer; while `goes_on` is not set it does not answer at all."""
 
     def __init__(self):
         self.think = STALL
         self.goes_on = threading.Event()
         self.goes_on.set()
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self.socket.getsockname()[1]}"
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self.socket.accept()
-                threading.Thread(target=self.talk, args=(client,), daemon=True).start()
+        super().__init__(self.talk)
 
     def talk(self, client):
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with client, contextlib.suppress(OSError):
-            while len(client.recv(len(REQUEST), socket.MSG_WAITALL)) == len(REQUEST):
-                time.sleep(self.think)  # the stall that is to be told
-                self.goes_on.wait()
-                client.sendall(ANSWER)
+        while len(client.recv(len(REQUEST), socket.MSG_WAITALL)) == len(REQUEST):
+            time.sleep(self.think)  # the stall that is to be told
+            self.goes_on.wait()
+            client.sendall(ANSWER)
 
 
 @pytest.fixture
@@ -47,7 +37,7 @@ def server():
     thinker = Thinker()
     yield thinker
     thinker.goes_on.set()
-    thinker.socket.close()
+    thinker.close()
 
 
 def add_proxy(serve, server, name="db", **settings):

@@ -8,6 +8,7 @@ import pytest
 
 from deadline import wait_until
 from weir_process import one_sentence, run_weir
+from why_process import Peer
 
 STALL = 0.06
 LATE = 0.7
@@ -16,22 +17,12 @@ LATE = 0.7
 @pytest.fixture
 def thinker():
     """A server that answers "slow" after 60 ms, "late" after 700 ms, and all else at once."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        def talk(client):
-            with client:
-                while request := client.recv(64):
-                    time.sleep({b"slow": STALL, b"late": LATE}.get(request, 0.0))  # the stall that is to be told
-                    client.sendall(b"answer to " + request)
+    def talk(client):
+        while request := client.recv(64):
+            time.sleep({b"slow": STALL, b"late": LATE}.get(request, 0.0))  # the stall that is to be told
+            client.sendall(b"answer to " + request)
 
-        def serve():
-            while True:
-                try:
-                    client, _ = listener.accept()
-                except OSError:
-                    return
-                threading.Thread(target=talk, args=(client,), daemon=True).start()
-        threading.Thread(target=serve, daemon=True).start()
-        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    return Peer(talk).address
 
 
 def ask(client, request):

@@ -13,30 +13,21 @@ import pytest
 
 from deadline import PATIENCE
 from openapi_schema import problems
+from why_process import Peer
 from weir_process import BINARY, is_sanitized, run_weir
 
 QUERY = (b"SELECT a.id FROM a WHERE " + b"a.st = 00 AND " * 40)[:296]
 
 
-class Service:
-    """A server on loopback: reads so many bytes, and answers as it is told."""
+class Service(Peer):
+    """A server on loopback: reads so many bytes, and answers as it is told; Nagle is as the kernel has it."""
 
     def __init__(self, answer, request=len(QUERY)):
-        self.answer, self.request = answer, request
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self.socket.getsockname()[1]}"
-        threading.Thread(target=self.serve, daemon=True).start()
+        def talk(client):
+            while len(client.recv(request, socket.MSG_WAITALL)) == request:
+                answer(client)
 
-    def serve(self):
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self.socket.accept()
-                threading.Thread(target=self.talk, args=(client,), daemon=True).start()
-
-    def talk(self, client):
-        with client, contextlib.suppress(OSError):
-            while len(client.recv(self.request, socket.MSG_WAITALL)) == self.request:
-                self.answer(client)
+        super().__init__(talk, nodelay=False)
 
 
 def at_once(client):
