@@ -39,6 +39,9 @@ void SessionTimeline::on_event(const event::Event& event) {
   } else if (const auto* opened = std::get_if<std::shared_ptr<const event::SessionOpened>>(&event.what)) {
     on_opened(**opened, event.time);
   } else if (const auto* began = std::get_if<std::shared_ptr<const event::FaultBegan>>(&event.what)) {
+    // What acts now is told first of all; a session under faults that come and go does not grow for it.
+    std::erase(faults_, (*began)->fault);
+    if (faults_.size() == most_faults) faults_.erase(faults_.begin());
     faults_.push_back((*began)->fault);
   } else if (const auto* chunk = std::get_if<event::ChunkRead>(&event.what)) {
     on_read(*chunk, event.time);

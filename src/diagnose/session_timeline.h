@@ -189,7 +189,8 @@ class SessionTimeline {
   std::array<Habit, segment_count> habits_{};
   std::optional<MonoTime> server_finished_;
   Nanos finished_idle_{};
-  std::vector<std::string> faults_;
+  static constexpr std::size_t most_faults = 64;
+  std::vector<std::string> faults_;  // by the time at which they came into force last, those of the latest
   std::vector<Pause> pauses_;    // wait for their counters
   std::vector<PeerLook> looks_;  // of the open stretch
   std::optional<PeerProcess> process_;
