@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <deque>
 #include <thread>
+#include <vector>
 
 #include "engine/engine.h"
 #include "engine/engine_scene.h"
@@ -79,10 +80,10 @@ class Evidence : public test::EngineScene {
       return what.direction == direction && what.end_offset == end;
     });
   }
-  auto counters_come(LegName leg, event::ProbePoint point, std::uint64_t received) -> bool {
+  auto counters_come(LegName leg, event::ProbePoint point, const std::vector<std::uint64_t>& received) -> bool {
     using Counters = std::shared_ptr<const event::LegCounters>;
     return comes<Counters>([&](const event::Event&, const Counters& what) {
-      return what->leg == leg && what->point == point && what->bytes_received == received;
+      return what->leg == leg && what->point == point && std::ranges::count(received, what->bytes_received) != 0;
     });
   }
   auto handle_of_the_session() -> SessionHandle {
@@ -124,8 +125,9 @@ TEST_F(Evidence, ComesOfASessionThatRunsAlreadyUntilItsObserverGoes) {
   EXPECT_TRUE(is_told_up_to<event::Acknowledged>(Direction::upstream, 12));
   EXPECT_TRUE(is_told_up_to<event::Sent>(Direction::downstream, 9));
   EXPECT_TRUE(is_told_up_to<event::Acknowledged>(Direction::downstream, 9));
-  EXPECT_TRUE(counters_come(LegName::client, event::ProbePoint::moved, 12));
-  EXPECT_TRUE(counters_come(LegName::server, event::ProbePoint::moved, 6));
+  EXPECT_TRUE(counters_come(LegName::client, event::ProbePoint::moved, {12}));
+  // The answer may be there already when the server's leg is looked at.
+  EXPECT_TRUE(counters_come(LegName::server, event::ProbePoint::moved, {6, 9}));
   engine_->detach(id);
   EXPECT_TRUE(wait_until([] { return stamped_sockets() == 0; }));
   carry(client_, server_, "and on it goes");
@@ -138,8 +140,8 @@ TEST_F(Evidence, CountersComeWhenAskedForUntilTheSessionEnds) {
   EXPECT_EQ(stamped_sockets(), 0) << "counters need no stamps";
   const SessionHandle handle = handle_of_the_session();
   engine_->ask_counters(handle);
-  EXPECT_TRUE(counters_come(LegName::client, event::ProbePoint::asked, 8));
-  EXPECT_TRUE(counters_come(LegName::server, event::ProbePoint::asked, 6));
+  EXPECT_TRUE(counters_come(LegName::client, event::ProbePoint::asked, {8}));
+  EXPECT_TRUE(counters_come(LegName::server, event::ProbePoint::asked, {6}));
   client_.close();
   server_.close();
   using Closed = std::shared_ptr<const event::SessionClosed>;
