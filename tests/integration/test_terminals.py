@@ -12,17 +12,19 @@ import struct
 import subprocess
 import termios
 import threading
+import time
 
 import pytest
 
 from deadline import PATIENCE, Deadline, wait_until
 from echo import connect, echo_server, echoes
 from weir_process import BINARY, run_weir
+from why_process import Peer, receive
 
 pytestmark = pytest.mark.usefixtures("weir_binary")
 
 COMMANDS = ["", "tap", "demo", "why", "check", "serve", "proxy", "proxy add", "proxy set", "fault", "fault add",
-            "watch", "sessions", "top", "session", "session close", "events", "syslog", "syslog parse", "ls", "help"]
+            "watch", "sessions", "ps", "report", "top", "session", "session close", "events", "syslog", "syslog parse", "ls", "help"]
 
 
 class Terminal:
@@ -361,3 +363,27 @@ def test_why_draws_its_report_in_place_while_it_runs(terminal):
     assert code == 0
     assert re.search(r"\x1b\[\d+A\x1b\[J1 session, \d exchanges? in", text), "drawn over the one before"
     assert all(len(re.sub(r"\x1b\[[0-9]*[AJ]", "", line)) <= 80 for line in text.splitlines())
+
+
+def test_why_names_a_stall_within_two_seconds_of_the_twentieth(terminal):
+    def talk(client):
+        while receive(client, 30):
+            client.sendall(b"answer")
+
+    upstream = Peer(talk)
+    shown = terminal("why", "127.0.0.1:0", upstream.address)
+    wait_until(lambda: "Ctrl-C ends it" in shown.read(), "it listens")
+    port = int(re.search(r"listening on 127\.0\.0\.1:(\d+)", shown.read())[1])
+    with socket.create_connection(("127.0.0.1", port), timeout=20 * PATIENCE) as client:
+        for _ in range(20):
+            client.sendall(b"a" * 10)
+            client.sendall(b"b" * 20)
+            assert receive(client, 6)
+        stalled = time.monotonic()
+        wait_until(lambda: "split_write: writes each request in" in shown.read(), "it is named")
+        assert time.monotonic() - stalled < 2 * PATIENCE
+    shown.type("\x03")
+    code, text = shown.wait()
+    assert code == 0
+    last = text.rpartition("\x1b[J")[2]
+    assert "the cut is" in " ".join(last.split()) and all(len(line) <= 80 for line in last.splitlines())
