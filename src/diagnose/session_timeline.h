@@ -191,8 +191,8 @@ class SessionTimeline {
   Nanos finished_idle_{};
   static constexpr std::size_t most_faults = 64;
   std::vector<std::string> faults_;  // by the time at which they came into force last, those of the latest
-  std::vector<Pause> pauses_;    // wait for their counters
-  std::vector<PeerLook> looks_;  // of the open stretch
+  std::vector<Pause> pauses_;        // wait for their counters
+  std::vector<PeerLook> looks_;      // of the open stretch
   std::optional<PeerProcess> process_;
   std::shared_ptr<const event::PacketEvidence> packets_;  // of what comes next
 };
