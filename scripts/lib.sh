@@ -58,6 +58,7 @@ steps_to_build() {
 # that keeps failing fails, and one that is unsteady is seen, and listed in tests/unsteady.md until its cause is
 # mended. A crash is never run again: it happened, however rarely it does.
 most_rerun=3
+most_seconds=600 # of one test: one that hangs fails by its name, and does not take the whole run with it
 crash='AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehaviorSanitizer|runtime error:|terminate called|Assertion .* failed|SEGFAULT|Subprocess aborted|Segmentation fault|Aborted|(ended with|returncode|code) (== )?-(4|6|7|8|11)\b'
 summary_line='' # of the last suite that ran
 
@@ -65,7 +66,8 @@ summary_line='' # of the last suite that ran
 ctest_suite() {
   local preset=$1 log=$2 failed
   shift 2
-  local command=(ctest --test-dir "build/$preset" -j "$jobs" --output-on-failure --no-tests=error)
+  local command=(ctest --test-dir "build/$preset" -j "$jobs" --output-on-failure --no-tests=error
+    --timeout "$most_seconds")
   if "${command[@]}" "$@" 2>&1 | tee "$log"; then
     summary_line=$(closing_line "$log" '^[0-9]+% tests passed')
     return 0
@@ -86,6 +88,7 @@ pytest_suite() {
   [ ! -t 1 ] || color=yes
   local command=(/usr/bin/python3 -m pytest "${pytest_folder:-tests/integration}" -rfEs --color="$color" -o "cache_dir=$PWD/build/pytest/$name")
   # They wait more than they compute: two on each processor take half of the time.
+  ! /usr/bin/python3 -c 'import pytest_timeout' 2>/dev/null || command+=(--timeout "$most_seconds")
   local at_once=()
   ! /usr/bin/python3 -c 'import xdist' 2>/dev/null || at_once=(-n "${WEIR_TEST_JOBS:-$((2 * jobs))}")
   if PYTHONUNBUFFERED=1 "${command[@]}" "${at_once[@]}" "$@" 2>&1 | tee "$log"; then

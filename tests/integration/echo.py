@@ -36,3 +36,14 @@ def connect(serve, proxy="db"):
 def echoes(client, data=b"hello"):
     client.sendall(data)
     return client.recv(4096) == data
+
+
+def receive(peer, size):
+    """So many bytes; a ConnectionError if the peer ends before it sent them."""
+    got = bytearray()
+    while len(got) < size:
+        more = peer.recv(min(size - len(got), 1 << 20))
+        if not more:
+            raise ConnectionError(f"the peer has gone after {len(got)} of {size} bytes")
+        got += more
+    return bytes(got)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from deadline import PATIENCE, wait_until
+from echo import receive
 from weir_process import run_weir
 from why_process import Peer
 
@@ -55,11 +56,7 @@ def connect(address):
 def ask(client, times=1):
     for _ in range(times):
         client.sendall(REQUEST)
-        left = len(ANSWER)
-        while left > 0:
-            got = client.recv(left)
-            assert got, "the server has gone"
-            left -= len(got)
+        receive(client, len(ANSWER))
 
 
 def weir(serve, *words):

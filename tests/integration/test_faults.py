@@ -9,6 +9,7 @@ import time
 import pytest
 
 from deadline import wait_until
+from echo import receive
 from session_log import wait_for_closed
 from weir_process import run_weir
 
@@ -81,15 +82,6 @@ def send_all(sock, data, chunk=None, pause=0.0):
             time.sleep(pause)  # so that the pieces come as chunks of their own; not a wait
 
 
-def exactly(sock, size):
-    data = bytearray()
-    while len(data) < size:
-        chunk = sock.recv(size - len(data))
-        assert chunk, f"the end after {len(data)} of {size} bytes"
-        data += chunk
-    return bytes(data)
-
-
 # -- delay and rate ----------------------------------------------------------------------------------
 
 
@@ -99,11 +91,11 @@ def test_latency_delays_its_direction_and_is_never_early(faulty):
     for _ in range(5):
         sent = time.monotonic()
         through.client.sendall(b"question")
-        assert exactly(through.server, 8) == b"question"
+        assert receive(through.server, 8) == b"question"
         assert time.monotonic() - sent >= 0.030
         sent = time.monotonic()
         through.server.sendall(b"answer")
-        assert exactly(through.client, 6) == b"answer"
+        assert receive(through.client, 6) == b"answer"
         assert time.monotonic() - sent >= 0.070
 
 
@@ -145,7 +137,7 @@ def test_the_first_byte_alone_is_delayed(faulty):
     through = connect()
     began = time.monotonic()
     through.server.sendall(b"first")
-    assert exactly(through.client, 5) == b"first"
+    assert receive(through.client, 5) == b"first"
     assert time.monotonic() - began >= 0.3
 
 
@@ -161,7 +153,7 @@ def test_a_stall_freezes_and_goes_on(faulty):
     _, connect = faulty("stall after=5B for=400ms")
     through = connect()
     through.server.sendall(b"12345")
-    assert exactly(through.client, 5) == b"12345"
+    assert receive(through.client, 5) == b"12345"
     began = time.monotonic()
     through.server.sendall(b"678")  # the first byte behind the offset begins it
     through.server.close()
@@ -234,7 +226,7 @@ def test_reset_peer_resets_both_ends(faulty):
     _, connect = faulty("reset_peer timeout=50ms")
     through = connect()
     through.client.sendall(b"question")
-    assert exactly(through.server, 8) == b"question"
+    assert receive(through.server, 8) == b"question"
     through.server.sendall(b"answer")
     assert read_all(through.client) == (b"", "rst")
     assert read_all(through.server) == (b"", "rst")
@@ -254,15 +246,15 @@ def test_slow_close_holds_the_fin_of_its_direction_alone(faulty):
     _, connect = faulty("slow_close delay=300ms direction=upstream")
     through = connect()
     through.client.sendall(b"last")
-    assert exactly(through.server, 4) == b"last"
+    assert receive(through.server, 4) == b"last"
     ended = time.monotonic()
     through.client.shutdown(socket.SHUT_WR)
     through.server.sendall(b"a reply meanwhile")
-    assert exactly(through.client, 17) == b"a reply meanwhile"
+    assert receive(through.client, 17) == b"a reply meanwhile"
     assert read_all(through.server) == (b"", "fin")
     assert time.monotonic() - ended >= 0.3
     through.server.sendall(b"and one after it")
-    assert exactly(through.client, 16) == b"and one after it"
+    assert receive(through.client, 16) == b"and one after it"
 
 
 def test_half_close_ends_one_direction(faulty):
@@ -315,7 +307,7 @@ def test_accepting_and_connecting_can_be_delayed(faulty):
     through = connect()
     assert through.age() >= 0.3
     through.client.sendall(b"on its way")
-    assert exactly(through.server, 10) == b"on its way"
+    assert receive(through.server, 10) == b"on its way"
 
 
 def test_a_delayed_connect_provokes_the_clock_connect(faulty):

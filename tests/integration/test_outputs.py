@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from deadline import PATIENCE, Deadline, wait_until
-from echo import connect, echo_server, echoes
+from echo import connect, echo_server, echoes, receive
 from serve_process import Serve
 from weir_process import BINARY, one_sentence, run_weir
 
@@ -47,10 +47,7 @@ class Client:
 
     def echo(self, data):
         self.socket.sendall(data)
-        got = b""
-        while len(got) < len(data):
-            got += self.socket.recv(65536)
-        return got == data
+        return receive(self.socket, len(data)) == data
 
     def close(self):
         self.socket.close()

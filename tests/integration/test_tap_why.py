@@ -7,6 +7,7 @@ import time
 import pytest
 
 from deadline import wait_until
+from echo import receive
 from weir_process import one_sentence, run_weir
 from why_process import Peer
 
@@ -28,10 +29,7 @@ def thinker():
 def ask(client, request):
     client.sendall(request)
     answer = b"answer to " + request
-    got = b""
-    while len(got) < len(answer):
-        got += client.recv(64)
-    assert got == answer
+    assert receive(client, len(answer)) == answer
 
 
 def talk_to(weir, *requests):
@@ -68,11 +66,9 @@ def test_no_byte_of_bulk_is_missing_in_the_view(start_weir, option):
             with server:
                 assert server.recv(64) == b"ask"
                 time.sleep(0.01)  # the slow answer
-                writer = threading.Thread(target=server.sendall, args=(bulk,))
+                writer = threading.Thread(target=server.sendall, args=(bulk,), daemon=True)
                 writer.start()
-                left = len(bulk)
-                while left > 0:
-                    left -= len(client.recv(1 << 20))
+                assert receive(client, len(bulk)) == bulk
                 writer.join()
         wait_until(lambda: any(each["event"] == "closed" for each in weir.events()), "the session is over")
     answer = [each for each in weir.events() if each["event"] == "chunk" and each["direction"] == "downstream"]

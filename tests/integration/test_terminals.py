@@ -17,9 +17,9 @@ import time
 import pytest
 
 from deadline import PATIENCE, Deadline, wait_until
-from echo import connect, echo_server, echoes
+from echo import connect, echo_server, echoes, receive
 from weir_process import BINARY, run_weir
-from why_process import Peer, receive
+from why_process import Peer
 
 pytestmark = pytest.mark.usefixtures("weir_binary")
 
@@ -292,16 +292,13 @@ def test_resets_stand_out(terminal, listener, make_peer, ends, coloured):
 
 def flood(port, total):
     """Sends so much through an echo and takes it back; None if that comes to a halt."""
-    got = 0
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.settimeout(5 * PATIENCE)
         threading.Thread(target=send_all, args=(client, b"y" * total), daemon=True).start()
         try:
-            while got < total:
-                got += len(client.recv(1 << 20))
+            return len(receive(client, total))
         except TimeoutError:
             return None
-    return got
 
 
 def send_all(client, data):

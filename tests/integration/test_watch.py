@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from deadline import PATIENCE, Deadline, wait_until
-from echo import connect, echo_server, echoes
+from echo import connect, echo_server, echoes, receive
 from serve_process import Serve
 from session_log import payload
 from view_readers import read_json_view, read_line_view
@@ -85,11 +85,9 @@ def test_it_shows_what_tap_shows(db, watch):
     view = watch(db, "db", "--show", "json")
     data = bytes(range(256)) * 4000
     with connect(db) as client:
-        sender = threading.Thread(target=client.sendall, args=(data,))
+        sender = threading.Thread(target=client.sendall, args=(data,), daemon=True)
         sender.start()
-        back = b""
-        while len(back) < len(data):
-            back += client.recv(65536)
+        assert receive(client, len(data)) == data
         sender.join()
     wait_until(lambda: view.events() and view.events()[-1]["event"] == "closed", "the end is shown")
     assert read_json_view(view.output()) == {1: {"upstream": data, "downstream": data}}
@@ -160,9 +158,7 @@ def test_a_slow_reader_misses_what_it_misses_and_is_told(db, watch):
     with connect(db) as client:
         for _ in range(rounds):
             client.sendall(data)
-            left = len(data)
-            while left:
-                left -= len(client.recv(left))
+            receive(client, len(data))
     reader = PipeReader(read_end)
     wait_until(lambda: b'"closed"' in reader.data, "the end is shown", 30.0)
     view.end()
@@ -179,7 +175,7 @@ class Flood:
 
     def __init__(self, client, total):
         self.received = 0
-        self._threads = [threading.Thread(target=each, args=(client, total)) for each in (self._send, self._receive)]
+        self._threads = [threading.Thread(target=each, args=(client, total), daemon=True) for each in (self._send, self._receive)]
         for each in self._threads:
             each.start()
 
@@ -188,8 +184,8 @@ class Flood:
             client.sendall(b"y" * 1_000_000)
 
     def _receive(self, client, total):
-        while self.received < total:
-            self.received += len(client.recv(1 << 20))
+        while self.received < total and (more := client.recv(1 << 20)):
+            self.received += len(more)
 
     def join(self):
         for each in self._threads:

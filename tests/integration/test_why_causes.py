@@ -8,7 +8,8 @@ import threading
 
 import pytest
 
-from why_process import Peer, Why, found, names, receive
+from echo import receive
+from why_process import Peer, Why, found, names
 
 CORK = 3
 QUESTION, ANSWER = b"q" * 30, b"a" * 30

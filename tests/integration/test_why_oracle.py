@@ -11,6 +11,7 @@ import time
 import pytest
 
 from deadline import PATIENCE
+from echo import receive
 from test_why import QUERY, Service, at_once, cause, exchange, report_of, why  # noqa: F401 - why is a fixture
 
 PAUSE = 0.3  # seconds: the stall that each test provokes
@@ -53,7 +54,7 @@ def test_a_server_that_has_not_accepted_is_told_from_one_that_has_not_read_and_o
                     at_once(client)
                     client.recv(1)
 
-            server = threading.Thread(target=answer)
+            server = threading.Thread(target=answer, daemon=True)
             server.start()
             process, address = why(f"127.0.0.1:{listener.getsockname()[1]}", "--json")
             with connect(address) as client:
@@ -124,9 +125,7 @@ def test_a_client_that_does_not_read_is_proven_by_its_own_socket(why):  # noqa: 
     with connect(address) as client:
         client.sendall(QUERY)
         time.sleep(PAUSE)
-        left = size
-        while left > 0:
-            left -= len(client.recv(1 << 20))
+        receive(client, size)
     report = report_of(process)
     found = cause(report, "not_reading")
     assert found["side"] == "client" and found["certainty"] == "proven", report
@@ -263,7 +262,7 @@ def causes_with(why):  # noqa: F811
                         exchange(client, QUERY)
                         time.sleep(draw.uniform(0, rest))
 
-            asking = [threading.Thread(target=ask, args=(i,)) for i in range(clients)]
+            asking = [threading.Thread(target=ask, args=(i,), daemon=True) for i in range(clients)]
             for each in asking:
                 each.start()
             for each in asking:

@@ -70,17 +70,6 @@ class Peer:
             self._talk(client)
 
 
-def receive(peer, size):
-    """So many bytes."""
-    got = b""
-    while len(got) < size:
-        more = peer.recv(size - len(got))
-        if not more:
-            raise ConnectionError("the peer has gone")
-        got += more
-    return got
-
-
 def found(report, name):
     """The report's row of a cause, or none."""
     rows = [each for each in report["causes"] + report["undecided"] if each["cause"] == name]
