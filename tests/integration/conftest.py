@@ -21,6 +21,7 @@ How they are made:
   kernel_tables.py      what the kernel says about TCP sockets
   name_server.py        a DNS server that knows one name and answers late
   failing_calls.py      has calls of a program fail: the N-th allocation, open, thread start or write
+  server.py             a server each of whose connections is given to a function
   echo.py               a server that sends back what comes, for proxies of weir serve
   scene.py              one weir between one client and one server, with what came of it
   network_room.py       a network namespace where packets vanish and names resolve elsewhere (root only)
@@ -33,6 +34,7 @@ here is skipped with its reason, and the reasons are printed at the end. No conn
 """
 
 import resource
+import signal
 
 import pytest
 
@@ -51,6 +53,10 @@ def pytest_configure(config):
     # -rs: print the reason of every skipped test.
     if "s" not in config.option.reportchars:
         config.option.reportchars += "s"
+    # A shell that runs the tests in its background has them ignore SIGINT, and with them what they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for each in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(each, signal.SIG_DFL)
     # Thousands of peers live in this process. Weir itself starts with the limit it would get in a shell.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

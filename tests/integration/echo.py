@@ -2,30 +2,20 @@
 
 import contextlib
 import socket
-import threading
 
 from deadline import PATIENCE
+from server import Server
 
 
 @contextlib.contextmanager
 def echo_server():
     """Sends back what comes; its port."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        def answer(connection):
-            # Else what it sends in pieces waits for delayed acknowledgements.
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with connection, contextlib.suppress(OSError):
-                while data := connection.recv(65536):
-                    connection.sendall(data)
+    def answer(connection):
+        while data := connection.recv(65536):
+            connection.sendall(data)
 
-        def accept():
-            with contextlib.suppress(OSError):
-                while True:
-                    threading.Thread(target=answer, args=(server.accept()[0],), daemon=True).start()
-        threading.Thread(target=accept, daemon=True).start()
-        yield server.getsockname()[1]
-        with contextlib.suppress(OSError):
-            server.shutdown(socket.SHUT_RDWR)
+    with Server(answer) as server:
+        yield server.port
 
 
 def connect(serve, proxy="db"):

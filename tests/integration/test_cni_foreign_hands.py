@@ -122,7 +122,7 @@ def test_the_table_beside_is_not_a_strangers_to_write(store):
                            f"chown -h {STRANGER} /run/netns/leases/.weir")
     assert call(store, "ADD", container="c2").json["ips"][0]["address"] == "10.1.2.3/24"
     assert list(secret.iterdir()) == []
-    store.run("sh", "-ec", f"rm /run/netns/leases/.weir && mkdir /run/netns/leases/.weir && "
+    store.run("sh", "-ec", "rm /run/netns/leases/.weir && mkdir /run/netns/leases/.weir && "
                            "mkfifo /run/netns/leases/.weir/net1")
     assert call(store, "ADD", container="c3").json["ips"][0]["address"] == "10.1.2.4/24"
     assert call(store, "DEL").code == 0

@@ -10,14 +10,14 @@ import pytest
 
 from deadline import PATIENCE, wait_until
 from echo import receive
+from server import Server
 from weir_process import run_weir
-from why_process import Peer
 
 REQUEST, ANSWER = b"q" * 16, b"r" * 16
 STALL = 0.03  # what the server takes, on purpose
 
 
-class Thinker(Peer):
+class Thinker(Server):
     """A server that takes `think` seconds for each answer; while `goes_on` is not set it does not answer at all."""
 
     def __init__(self):

@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 
 from deadline import PATIENCE, wait_until
-from serve_process import Serve
 
 CYCLES = int(os.environ.get("WEIR_SOAK_CYCLES", "1000"))
 CONNECTIONS = int(os.environ.get("WEIR_SOAK_CONNECTIONS", "10000"))

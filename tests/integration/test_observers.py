@@ -6,13 +6,13 @@ import json
 import os
 import re
 import socket
-import threading
 from pathlib import Path
 
 import pytest
 
 from deadline import PATIENCE, wait_until
 from serve_process import Serve
+from server import Server
 from weir_process import run_weir
 
 CONFIG = """
@@ -97,20 +97,12 @@ upstream = "127.0.0.1:{port}"
 @contextlib.contextmanager
 def swallowing_server():
     """Reads whatever comes and says nothing; its port."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        def swallow(connection):
-            with connection, contextlib.suppress(OSError):
-                while connection.recv(1 << 20):
-                    pass
+    def swallow(connection):
+        while connection.recv(1 << 20):
+            pass
 
-        def accept():
-            with contextlib.suppress(OSError):
-                while True:
-                    threading.Thread(target=swallow, args=(server.accept()[0],), daemon=True).start()
-        threading.Thread(target=accept, daemon=True).start()
-        yield server.getsockname()[1]
-        with contextlib.suppress(OSError):
-            server.shutdown(socket.SHUT_RDWR)
+    with Server(swallow) as server:
+        yield server.port
 
 
 def send_until_it_stands_still(client):

@@ -8,8 +8,8 @@ import pytest
 
 from deadline import wait_until
 from echo import receive
+from server import Server
 from weir_process import one_sentence, run_weir
-from why_process import Peer
 
 STALL = 0.06
 LATE = 0.7
@@ -23,7 +23,7 @@ def thinker():
             time.sleep({b"slow": STALL, b"late": LATE}.get(request, 0.0))  # the stall that is to be told
             client.sendall(b"answer to " + request)
 
-    return Peer(talk).address
+    return Server(talk).address
 
 
 def ask(client, request):

@@ -18,8 +18,8 @@ import pytest
 
 from deadline import PATIENCE, Deadline, wait_until
 from echo import connect, echo_server, echoes, receive
+from server import Server
 from weir_process import BINARY, run_weir
-from why_process import Peer
 
 pytestmark = pytest.mark.usefixtures("weir_binary")
 
@@ -367,7 +367,7 @@ def test_why_names_a_stall_within_two_seconds_of_the_twentieth(terminal):
         while receive(client, 30):
             client.sendall(b"answer")
 
-    upstream = Peer(talk)
+    upstream = Server(talk)
     shown = terminal("why", "127.0.0.1:0", upstream.address)
     wait_until(lambda: "Ctrl-C ends it" in shown.read(), "it listens")
     port = int(re.search(r"listening on 127\.0\.0\.1:(\d+)", shown.read())[1])

@@ -13,13 +13,13 @@ import pytest
 
 from deadline import PATIENCE
 from openapi_schema import problems
-from why_process import Peer
+from server import Server
 from weir_process import BINARY, is_sanitized, run_weir
 
 QUERY = (b"SELECT a.id FROM a WHERE " + b"a.st = 00 AND " * 40)[:296]
 
 
-class Service(Peer):
+class Service(Server):
     """A server on loopback: reads so many bytes, and answers as it is told; Nagle is as the kernel has it."""
 
     def __init__(self, answer, request=len(QUERY)):

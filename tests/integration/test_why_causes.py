@@ -9,7 +9,8 @@ import threading
 import pytest
 
 from echo import receive
-from why_process import Peer, Why, found, names
+from server import Server
+from why_process import Why, found, names
 
 CORK = 3
 QUESTION, ANSWER = b"q" * 30, b"a" * 30
@@ -27,7 +28,7 @@ def test_answers_that_are_corked_and_never_uncorked():
             client.sendall(ANSWER[:10])
             client.sendall(ANSWER[10:])
 
-    with Why(Peer(talk).address) as why:
+    with Why(Server(talk).address) as why:
         with why.client() as client:
             for _ in range(12):
                 client.sendall(QUESTION)
@@ -44,7 +45,7 @@ def test_requests_that_are_corked_are_the_clients():
             receive(client, len(QUESTION))
             client.sendall(ANSWER)
 
-    with Why(Peer(talk).address) as why:
+    with Why(Server(talk).address) as why:
         with why.client() as client:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
             client.setsockopt(socket.IPPROTO_TCP, CORK, 1)
@@ -64,7 +65,7 @@ def test_a_server_that_sleeps_200_ms_corks_nothing():
             wait(0.2)
             client.sendall(ANSWER)
 
-    with Why(Peer(talk).address) as why:
+    with Why(Server(talk).address) as why:
         with why.client() as client:
             for _ in range(12):
                 client.sendall(QUESTION)
@@ -80,7 +81,7 @@ def test_connections_that_are_used_again_are_no_connection_per_exchange():
             receive(client, len(QUESTION))
             client.sendall(ANSWER)
 
-    with Why(Peer(talk).address) as why:
+    with Why(Server(talk).address) as why:
         for _ in range(10):
             with why.client() as client:
                 for _ in range(3):
@@ -111,7 +112,7 @@ def tls_server(certificate, nodelay):
             while secured.recv(len(QUESTION)):
                 secured.sendall(ANSWER)
 
-    return Peer(talk)
+    return Server(talk)
 
 
 def tls_exchanges(why, sessions, exchanges):

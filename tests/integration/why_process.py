@@ -1,12 +1,10 @@
 """`weir why` as a process, and peers on loopback that lose time in ways of their own."""
-import contextlib
 import json
 import os
 import re
 import signal
 import socket
 import subprocess
-import threading
 
 from deadline import PATIENCE
 from weir_process import BINARY
@@ -43,31 +41,6 @@ class Why:
         out, err = self._process.communicate(timeout=20 * PATIENCE)
         assert self._process.returncode == 0, err
         return json.loads(out)
-
-
-class Peer:
-    """Gives each connection to a function, in a thread; it goes with the process."""
-
-    def __init__(self, talk, nodelay=True):
-        self._talk, self._nodelay = talk, nodelay
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def close(self):
-        """Takes no more connections; those that there are go on."""
-        self._socket.close()
-
-    def _serve(self):
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._socket.accept()
-                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, int(self._nodelay))
-                threading.Thread(target=self._one, args=(client,), daemon=True).start()
-
-    def _one(self, client):
-        with client, contextlib.suppress(OSError):
-            self._talk(client)
 
 
 def found(report, name):
