@@ -55,6 +55,7 @@ struct LegEvidence {
   std::shared_ptr<const event::LegCounters> before;  // the last that were told before it
   std::shared_ptr<const event::LegCounters> after;   // the first that were told behind it
   Nanos before_age{};                                // how long before its begin `before` was told
+  std::uint32_t widest = 0;                          // the largest congestion window until then, segments
   std::uint32_t reads = 0;  // of the leg from `before` to the pause's end, the one that ended it included
   // How much a counter grew between the two: over the pause and the time before it that before_age says; none where
   // one is missing.
@@ -125,9 +126,12 @@ struct Pause {
   std::shared_ptr<const event::PacketEvidence> packets{};  // of a capture; null: nobody saw the packets
   std::span<const std::string> faults{};  // of Weir's, that came into force in the session; valid during the call
 
-  std::uint64_t asked = 0;        // bytes of the exchange's request that had come before it
-  std::vector<PeerLook> looks{};  // at the sockets of both peers while it lasted, if they are on this host
+  std::uint64_t asked = 0;            // bytes of the exchange's request that had come before it
+  std::uint32_t pipelined = 0;        // whole requests among them, without the first
+  std::vector<PeerLook> looks{};      // at the sockets of both peers while it lasted, if they are on this host
+  std::vector<PeerLook> own_looks{};  // at Weir's own ends of legs whose peer is on another host
   std::optional<PeerProcess> server_process{};  // at its end, if a look found it before
+  bool others_heard = false;                    // first in a session: the server answered another one meanwhile
   Purpose purpose{};                            // of the exchange, as far as is known
   TlsMoment tls{};                              // before the bytes that ended it
   Bursts bursts{};                              // of the message until then, with the one that it ended

@@ -38,6 +38,14 @@ auto lasted_from_begin(const Pause& pause, LegName leg, bool (*is)(const PeerSta
   return lasted;
 }
 
+auto last_own_look(const Pause& pause, LegName leg) -> const PeerState* {
+  const PeerState* last = nullptr;
+  for (const PeerLook& look : pause.own_looks) {
+    if (look.leg == leg) last = &look.state;
+  }
+  return last;
+}
+
 auto waited_for_cpu(const Pause& pause) -> std::optional<Nanos> {
   if (!pause.server_process) return std::nullopt;
   for (const PeerLook& look : pause.looks) {

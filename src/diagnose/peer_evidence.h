@@ -46,6 +46,14 @@ namespace weir::diagnose {
 // The same of a state that stands at the pause's begin if at all: from there to the last look that saw it, if all
 // before it saw it too.
 [[nodiscard]] auto lasted_from_begin(const Pause& pause, LegName leg, bool (*is)(const PeerState&)) -> Nanos;
+// The last look at Weir's own end of this leg; null: none fell into the pause, or the peer is on this host.
+[[nodiscard]] auto last_own_look(const Pause& pause, LegName leg) -> const PeerState*;
+// Full segments are sent again and again, and a shorter one behind them has arrived long ago.
+[[nodiscard]] inline auto loses_full_segments(const PeerState& own) -> bool {
+  constexpr std::uint32_t least_full = 1000;  // bytes; a smaller segment passes everywhere
+  return own.backoff >= 2 && own.selectively_acked > 0 && own.unacknowledged > own.selectively_acked &&
+         own.send_mss >= least_full;
+}
 // How long the server's process could run and had no CPU, from the first look that found it to the pause's end; none:
 // it is not known.
 [[nodiscard]] auto waited_for_cpu(const Pause& pause) -> std::optional<Nanos>;

@@ -1,4 +1,5 @@
 // What the other end of a leg says of itself: its own socket, on the same host, looked at while an exchange was slow.
+// Where it is on another host, what Weir's end says instead.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,7 @@ struct PeerProcess {
   Nanos cpu_wait{};         // since its start: how long it could run and had no CPU
 };
 
-// The peer's socket at one moment.
+// The peer's socket at one moment, or Weir's own of that leg.
 struct PeerState {
   enum class Kind : std::uint8_t {
     connected,  // established, or the peer knows that we have sent our last byte
@@ -41,6 +42,8 @@ struct PeerState {
   std::uint32_t send_mss = 0;
   std::uint32_t congestion_window = 0;  // segments
   std::uint32_t peer_window = 0;        // bytes that Weir's kernel would take
+  std::uint32_t selectively_acked = 0;  // segments on the way that arrived behind a hole
+  std::uint8_t backoff = 0;             // how often the timer of what waits now has doubled
   // Of the listener, where the socket is not accepted; none: it was not asked.
   std::optional<std::uint32_t> accept_queue{};
   std::uint32_t accept_limit = 0;

@@ -52,6 +52,9 @@ class PeerWatch {
 class SessionLooks {
  public:
   static constexpr Nanos first_age = std::chrono::milliseconds{8};
+  // From then on Weir's own end of a leg is looked at where the peer is on another host: two timers of 200 ms have run
+  // out.
+  static constexpr unsigned first_own_look = 6;
   static constexpr unsigned most_looks = 14;  // in one stretch, the last when it is 65 s old
 
   void on_legs(const event::LegsConnected& legs) { legs_ = legs.legs; }
@@ -67,6 +70,8 @@ class SessionLooks {
 
  private:
   auto look_at(LegName leg, MonoTime now, const PeerEyes& eyes, LookBudget& budget, bool is_urgent)
+      -> std::optional<PeerLook>;
+  auto look_at_own_end(LegName leg, MonoTime now, const PeerEyes& eyes, LookBudget& budget, bool is_urgent)
       -> std::optional<PeerLook>;
   [[nodiscard]] auto is_here(LegName leg, const PeerEyes& eyes) -> bool;
 

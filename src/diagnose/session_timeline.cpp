@@ -27,7 +27,7 @@ void SessionTimeline::on_event(const event::Event& event) {
   // Who comes later is told of both legs with the time at which they were connected.
   const bool is_past = std::holds_alternative<std::shared_ptr<const event::LegsConnected>>(event.what);
   if (!is_past && std::exchange(is_joined_, false)) cursor_ = event.time;  // mutant: who-came-late-is-blamed
-  if (!is_same_step(event)) give_pauses();
+  if (!is_past && !is_same_step(event)) give_pauses();                     // mutant: legs-end-a-pause
   if (const auto* packets = std::get_if<std::shared_ptr<const event::PacketEvidence>>(&event.what)) {
     packets_ = *packets;
   } else if (const auto* accepted = std::get_if<std::shared_ptr<const event::SessionAccepted>>(&event.what)) {
@@ -85,6 +85,7 @@ void SessionTimeline::forget() {
   pauses_.clear();
   counters_ = counters_before_ = {};
   looks_.clear();
+  own_looks_.clear();
   process_.reset();
   packets_.reset();
   is_joined_ = true;
@@ -119,7 +120,9 @@ auto SessionTimeline::open(MonoTime now) const -> std::optional<OpenExchange> {
                                 .sink = evidence_before(sink_of(direction), cursor_),
                                 .faults = faults_,
                                 .asked = exchange_ ? exchange_->bytes.at(index(Direction::upstream)) : 0,
-                                .looks = looks_}};
+                                .pipelined = exchange_ ? exchange_->pipelined : 0,
+                                .looks = looks_,
+                                .own_looks = own_looks_}};
   if (!connected_) open.lasting.connect = connect_;
   return open;
 }
@@ -134,6 +137,8 @@ void SessionTimeline::on_counters(const std::shared_ptr<const event::LegCounters
     LegEvidence& evidence = counters->leg == pause.source_leg() ? pause.source : pause.sink;
     if (!evidence.after) evidence.after = counters;
   }
+  std::uint32_t& widest = widest_.at(index(counters->leg));
+  widest = std::max(widest, counters->congestion_window);
   LastCounters& last = counters_.at(index(counters->leg));
   counters_before_.at(index(counters->leg)) = std::exchange(last, {.what = counters, .time = now, .reads = 0});
   const auto knows_both = [](const Pause& pause) { return pause.source.after && pause.sink.after; };
@@ -174,6 +179,7 @@ void SessionTimeline::tell_unanswered(MonoTime now) {
   cursor_ = cursor;
   pause.source = {.before = {}, .after = counters_.at(index(LegName::server)).what};
   pause.sink = {.before = {}, .after = counters_.at(index(LegName::client)).what};
+  pause.others_heard = !answered_ && exchanges_ == 1 && reader_.others_heard(begin);
   if (server_finished_ && *server_finished_ <= exchange_->begin) {
     pause.finished_before = exchange_->begin - *server_finished_;
     pause.finished_idle = finished_idle_;
@@ -223,15 +229,20 @@ auto SessionTimeline::spend(Segment segment, Direction direction, MonoTime until
   const Nanos length = until - cursor_;
   const MonoTime begin = std::exchange(cursor_, until);
   // A look behind the stretch's end, at which Weir had not read yet what ended it, says nothing of it.
-  std::erase_if(looks_, [until](const PeerLook& look) { return look.time > until; });
-  const auto looks = std::exchange(looks_, {});
+  const auto is_behind = [until](const PeerLook& look) { return look.time > until; };
+  std::erase_if(looks_, is_behind);
+  std::erase_if(own_looks_, is_behind);
+  auto looks = std::exchange(looks_, {});
+  auto own_looks = std::exchange(own_looks_, {});
   const auto process = std::exchange(process_, std::nullopt);
   if (exchange_) exchange_->time.at(static_cast<std::size_t>(segment)) += length;
   if (length < least_pause) return nullptr;
   if (exchange_) exchange_->told.at(static_cast<std::size_t>(segment)) += length;
   Pause& pause = add_pause(segment, direction, begin);
-  pause.looks = looks;
+  pause.looks = std::move(looks);
+  pause.own_looks = std::move(own_looks);
   pause.server_process = process;
+  pause.others_heard = segment == Segment::server_answers && exchanges_ == 1 && reader_.others_heard(begin);
   return &pause;
 }
 
@@ -263,6 +274,7 @@ auto SessionTimeline::add_pause(Segment segment, Direction direction, MonoTime b
                                     .packets = packets_,
                                     .faults = faults_,
                                     .asked = exchange_ ? exchange_->bytes.at(index(Direction::upstream)) : 0,
+                                    .pipelined = exchange_ ? exchange_->pipelined : 0,
                                     .habit = habits_.at(static_cast<std::size_t>(segment))});
 }
 
@@ -286,6 +298,10 @@ void SessionTimeline::add_look(const PeerLook& look) {
   if (looks_.size() < most_looks && look.time >= cursor_) looks_.push_back(look);
 }
 
+void SessionTimeline::add_own_look(const PeerLook& look) {
+  if (own_looks_.size() < most_looks && look.time >= cursor_) own_looks_.push_back(look);
+}
+
 auto SessionTimeline::seen_process() const -> std::optional<std::uint32_t> {
   for (const PeerLook& look : looks_) {
     if (look.leg == LegName::server && look.state.process) return look.state.process->pid;
@@ -301,9 +317,14 @@ auto SessionTimeline::evidence_before(LegName leg, MonoTime begin) const -> LegE
     return {.before = earlier.what,
             .after = {},
             .before_age = std::max(Nanos{0}, begin - earlier.time),
+            .widest = widest_.at(index(leg)),
             .reads = earlier.reads + last.reads};
   }
-  return {.before = last.what, .after = {}, .before_age = std::max(Nanos{0}, begin - last.time), .reads = last.reads};
+  return {.before = last.what,
+          .after = {},
+          .before_age = std::max(Nanos{0}, begin - last.time),
+          .widest = widest_.at(index(leg)),
+          .reads = last.reads};
 }
 
 // The counters come behind all that one step of the relay read and wrote.

@@ -58,6 +58,8 @@ class TimelineReader {
  public:
   virtual ~TimelineReader() = default;
   virtual void on_pause(const Pause& pause) = 0;
+  // Have bytes come from the session's server since then, in another session? False: nobody knows.
+  [[nodiscard]] virtual auto others_heard(MonoTime /*since*/) const -> bool { return false; }
   // Behind its pauses.
   virtual void on_exchange(const Exchange& exchange) = 0;
   // From the last byte of a request that was never answered to the end of the session, in place of its exchange; or
@@ -79,6 +81,8 @@ class SessionTimeline {
   [[nodiscard]] auto open_stretch() const -> OpenStretch;
   // A look that was made in it, for the pause that comes of it.
   void add_look(const PeerLook& look);
+  // The same at Weir's own end of a leg.
+  void add_own_look(const PeerLook& look);
   static constexpr std::size_t most_looks = 32;
   // The server's process that the last look found; none: no look of the open stretch did.
   [[nodiscard]] auto seen_process() const -> std::optional<std::uint32_t>;
@@ -169,6 +173,7 @@ class SessionTimeline {
     std::uint32_t reads = 0;  // of the leg since
   };
   std::array<LastCounters, 2> counters_{};
+  std::array<std::uint32_t, 2> widest_{};          // the largest congestion windows, by LegName
   std::array<LastCounters, 2> counters_before_{};  // those before them; their reads are those until then
   [[nodiscard]] auto evidence_before(LegName leg, MonoTime begin) const -> LegEvidence;
   std::optional<Exchange> exchange_;
@@ -193,6 +198,7 @@ class SessionTimeline {
   std::vector<std::string> faults_;  // by the time at which they came into force last, those of the latest
   std::vector<Pause> pauses_;        // wait for their counters
   std::vector<PeerLook> looks_;      // of the open stretch
+  std::vector<PeerLook> own_looks_;  // of the open stretch
   std::optional<PeerProcess> process_;
   std::shared_ptr<const event::PacketEvidence> packets_;  // of what comes next
 };

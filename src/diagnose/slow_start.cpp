@@ -45,9 +45,10 @@ auto of_weir(const Pause& pause, const Sending& sent) -> std::optional<SlowStart
   const std::uint64_t window = initial_window * after.send_mss;
   if (acknowledged <= window || window == 0) return std::nullopt;
   constexpr std::uint32_t cold = 2 * initial_window;
-  const bool is_new = before.congestion_window <= cold && after.congestion_window > before.congestion_window;
-  const bool is_after_idle = before.congestion_window > cold && after.congestion_window < before.congestion_window &&
+  // The kernel makes the window small again as it sends, which may have been before its counters were told.
+  const bool is_after_idle = sent.evidence->widest > cold && after.congestion_window < sent.evidence->widest &&
                              pause.idle_before >= std::max(least_timer, before.retransmit_timeout);
+  const bool is_new = before.congestion_window <= cold && after.congestion_window > before.congestion_window;
   if (!is_new && !is_after_idle) return std::nullopt;
   // Who sends is Weir, for the other side of the session.
   return SlowStart{

@@ -36,6 +36,8 @@ class UpstreamWindow {
     if (when - last_bytes_ >= least_silence && last_bytes_ != MonoTime{}) add_silence(when);
     last_bytes_ = std::max(last_bytes_, when);
   }
+  // When the last did; the clock's begin: none has.
+  [[nodiscard]] auto last_bytes() const -> MonoTime { return last_bytes_; }
   // Holds it. settle() is due at once when there are too many.
   void hold(const SlowAnswer& answer, ToldVerdict verdict);
 

@@ -63,6 +63,8 @@ class Eyes {
                     .send_mss = found->send_mss,
                     .congestion_window = found->congestion_window,
                     .peer_window = found->peer_window,
+                    .selectively_acked = found->selectively_acked,
+                    .backoff = found->backoff,
                     .owner = found->inode};
     const bool is_connection = state.kind == PeerState::Kind::connected || state.kind == PeerState::Kind::opening;
     if (is_connection && state.inode == 0) {

@@ -64,6 +64,8 @@ void add_tcp_info(PeerSocket& socket, std::span<const std::byte> attributes) {
       socket.send_mss = info.tcpi_snd_mss;
       socket.congestion_window = info.tcpi_snd_cwnd;
       socket.peer_window = info.tcpi_snd_wnd;
+      socket.selectively_acked = info.tcpi_sacked;
+      socket.backoff = info.tcpi_backoff;
     }
     attributes = attributes.subspan(std::min<std::size_t>(NLA_ALIGN(attribute.nla_len), attributes.size()));
   }

@@ -39,6 +39,8 @@ struct PeerSocket {
   std::uint32_t send_mss = 0;
   std::uint32_t congestion_window = 0;  // segments
   std::uint32_t peer_window = 0;        // bytes that its peer would take; 0 too where the kernel does not tell
+  std::uint32_t selectively_acked = 0;  // segments on the way that arrived behind a hole
+  std::uint8_t backoff = 0;             // how often the timer of what waits now has doubled
 };
 
 // Looks sockets up, over one netlink socket that it keeps. One thread at a time.

@@ -2,6 +2,7 @@
 
 #include "base/duration.h"
 #include "diagnose/cause.h"
+#include "diagnose/peer_evidence.h"
 #include "diagnose/transport.h"
 
 namespace weir::diagnose {
@@ -22,12 +23,22 @@ const CauseInfo mtu_black_hole_cause{
     .name = "mtu_black_hole",
     .doc = "Packets above a size vanish on the path, and nobody says so",
     .signals =
-        "Full segments were sent again and again, while a short one behind them arrived (SACK); or the kernel found a "
-        "smaller size that passes",
+        "Full segments were sent again and again, while a short one behind them had arrived (SACK), as Weir's own "
+        "socket "
+        "says while it lasts; or the kernel found a smaller size that passes",
     .look_alikes = "A path that is gone (path_gone): short segments do not arrive either",
     .judge = [](const Pause& pause) -> std::optional<Finding> {
       const auto sent = sending(pause);
-      if (!sent || !sent->knows_both()) return std::nullopt;
+      if (!sent) return std::nullopt;
+      const PeerState* own = last_own_look(pause, sent->leg);
+      if (own != nullptr && loses_full_segments(*own)) {
+        return finding(sent->leg, Certainty::shown, own->send_mss,
+                       {{"unacknowledged", own->unacknowledged},
+                        {"arrived", own->selectively_acked},
+                        {"timer_doubled", own->backoff},
+                        {"mss", own->send_mss}});
+      }
+      if (!sent->knows_both()) return std::nullopt;
       const auto again = sent->grown(&event::LegCounters::total_retransmits);
       if (again < 2 || sent->after().send_mss >= sent->before().send_mss) return std::nullopt;
       return finding(

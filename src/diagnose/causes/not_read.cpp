@@ -12,7 +12,7 @@ const CauseInfo not_read_cause{
     .look_alikes =
         "A server that has read the request and works on it (think): the queue is empty. One that reads a large "
         "request "
-        "piece by piece, or one request at a time: a part of what came is unread",
+        "piece by piece: a part of what came is unread. One that answers pipelined requests in turn (head_of_line)",
     .judge = [](const Pause& pause) -> std::optional<Finding> {
       if (pause.segment != Segment::server_answers) return std::nullopt;
       const Nanos lasted = lasted_from_begin(pause, LegName::server, is_unread);
@@ -21,6 +21,8 @@ const CauseInfo not_read_cause{
       const auto unread = [&](const PeerLook& look) { return look.leg == LegName::server && is_unread(look.state); };
       const std::uint32_t bytes = std::ranges::find_if(pause.looks, unread)->state.receive_queue;
       const bool is_whole = bytes >= pause.asked;
+      // What lies there are the requests behind the one on which it works.
+      if (!is_whole && pause.pipelined > 0) return std::nullopt;  // mutant: pipelined-is-unread
       return Finding{
           .side = Side::server,
           .certainty = is_whole ? Certainty::proven : Certainty::shown,

@@ -3,6 +3,7 @@
 #include "base/duration.h"
 #include "diagnose/cause.h"
 #include "diagnose/full_path.h"
+#include "diagnose/transport.h"
 
 namespace weir::diagnose {
 namespace {
@@ -46,8 +47,10 @@ const CauseInfo rate_cap_cause{
       if (10 * told < 8 * sends || 2 * exchange.bursts.round_trips >= exchange.bursts.count) return std::nullopt;
       const auto rate = exchange.curve.rate();
       if (!rate || rate->variation > 0.1 || rate->bytes_a_second > fastest) return std::nullopt;
+      // Without a path to speak of, nobody but the server can cap it.
+      const bool is_near = exchange.round_trip.at(index(LegName::server)) < least_path;
       ExchangeClaim claim{
-          .finding = {.side = Side::server_path,
+          .finding = {.side = is_near ? Side::server : Side::server_path,
                       .certainty = Certainty::likely,
                       .text = text_of(rate->bytes_a_second),
                       .fix = std::string(fix),

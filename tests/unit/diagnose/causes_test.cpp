@@ -117,7 +117,8 @@ TEST_F(CausesTest, WhyAConnectionTookItsTime) {
 }
 
 TEST_F(CausesTest, AConnectionRequestThatWasDroppedIsSentAgainAfterASecond) {
-  story.accepted().after(1012ms).tried(0, 1012ms).opened();
+  // The legs' addresses come before their counters.
+  story.accepted().after(1012ms).tried(0, 1012ms).opened().connected();
   story.counts(LegName::server).total_retransmits = 1;
   story.counters(LegName::server).closes();
   EXPECT_THAT(told(), ElementsAre("syn_lost path.server shown 1012"));

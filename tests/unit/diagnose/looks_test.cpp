@@ -48,24 +48,31 @@ class LooksTest : public VerdictsTest {
     return found == last.evidence.end() ? -1 : found->value;
   }
 
+  static auto leg_of_own_end(const event::LegAddresses& leg) -> LegName {
+    return leg.local.port() == 5432 ? LegName::server : LegName::client;
+  }
+
   std::map<LegName, std::optional<PeerState>> sockets;
+  std::map<LegName, std::optional<PeerState>> own_ends;
   std::optional<PeerProcess> owner;
   std::optional<PeerProcess> process;
   std::vector<Address> looked;
   std::vector<MonoTime> asked_at;
   bool is_here = true;
+  std::uint16_t elsewhere = 0;  // the port of a peer that is not, though others are
   int asked_where = 0;
   Diagnosis diagnosis{{.server = "db:5432",
                        .exchanges = {},
                        .on_verdict = note(),
                        .eyes = {.now = [this] { return story.now(); },
                                 .is_here =
-                                    [this](const Address&) {
+                                    [this](const Address& peer) {
                                       ++asked_where;
-                                      return is_here;
+                                      return is_here && peer.port() != elsewhere;
                                     },
                                 .look = [this](const event::LegAddresses& leg) -> std::optional<PeerState> {
                                   looked.push_back(leg.peer);
+                                  if (leg.peer.host_string() == "10.0.0.1") return own_ends[leg_of_own_end(leg)];
                                   return sockets[leg.peer.port() == 5432 ? LegName::server : LegName::client];
                                 },
                                 .owner = [this](std::uint32_t) { return owner; },
@@ -94,20 +101,93 @@ TEST_F(LooksTest, AnExchangeThatIsSlowIsLookedAtAtDoublingAges) {
   EXPECT_EQ(diagnosis.report().looks, 8u);
 }
 
-TEST_F(LooksTest, FastExchangesAndPeersElsewhereCostNothing) {
+TEST_F(LooksTest, FastExchangesCostNothing) {
   begins();
   for (int i = 0; i < 100; ++i) {
     story.client_sends("q");
     waits(5ms).server_sends("r");
   }
   EXPECT_THAT(looked, IsEmpty());
+}
+
+TEST_F(LooksTest, OfPeersElsewhereWeirsOwnEndsAreLookedAtAndOnlyWhenTimersMayHaveRunOut) {
   is_here = false;
-  story.client_sends("q");
-  waits(1s).server_sends("r");
+  own_ends[LegName::client] = own_ends[LegName::server] = PeerState{.inode = 9};
+  begins().client_sends("q");
+  waits(510ms);
   EXPECT_THAT(looked, IsEmpty());
-  EXPECT_EQ(asked_where, 2);
+  waits(20ms);
+  EXPECT_THAT(looked, ElementsAre(ip("10.0.0.1", 50000), ip("10.0.0.1", 8888)));
+  story.server_sends("r");
+  waits(1h);
+  EXPECT_EQ(looked.size(), 4u) << "an idle session is looked at once more";
+  EXPECT_EQ(asked_where, 2) << "where they are is asked once";
   (void)told();
   EXPECT_FALSE(diagnosis.flush_due()) << "and it is not woken for it again";
+}
+
+TEST_F(LooksTest, AnIdleSessionOfWhichOnePeerIsElsewhereIsLookedAtTwice) {
+  elsewhere = 5432;
+  own_ends[LegName::server] = PeerState{.inode = 9};
+  begins().client_sends("q").server_sends("r");
+  waits(1h);
+  EXPECT_THAT(looked, ElementsAre(ip("127.0.0.1", 40000), ip("10.0.0.1", 50000), ip("127.0.0.1", 40000)));
+}
+
+TEST_F(LooksTest, FullSegmentsThatVanishWhileAShortOneArrivedAreSeenWhileItLasts) {
+  is_here = false;
+  PeerState& own = own_ends[LegName::server].emplace(
+      PeerState{.send_queue = 4500, .inode = 9, .unacknowledged = 4, .send_mss = 1448, .selectively_acked = 1});
+  const auto answered = [&](std::uint8_t backoff) {
+    own.backoff = backoff;
+    story.client_sends(std::string(4500, 'q'));
+    waits(2s);
+    story.counts(LegName::server).total_retransmits += 3;
+    story.counts(LegName::server).total_timeouts += 3;
+    story.server_sends("r").after(1ms);
+  };
+  story.counts(LegName::server).bytes_received = 1;
+  begins();
+  answered(2);
+  answered(1);
+  own.selectively_acked = 0;
+  answered(2);
+  EXPECT_THAT(told(), ElementsAre("mtu_black_hole path.server shown 2000", "path_gone path.server shown 2000",
+                                  "path_gone path.server shown 2000"))
+      << "once may be a lost segment and its repetition; and nothing arrives of a path that is gone";
+}
+
+TEST_F(LooksTest, AServerThatTakesNothingOfOneConnectionAndAnswersOthersHasNoPlaceForIt) {
+  is_here = false;
+  Story other([this](const event::Event& event) { diagnosis.on_event(event, Nanos{}); }, 2);
+  other.client = story.client, other.server = story.server;
+  const auto retries = [&](bool others_are_answered) {
+    Story late([this](const event::Event& event) { diagnosis.on_event(event, Nanos{}); }, others_are_answered ? 3 : 4);
+    late.client = story.client, late.server = story.server;
+    late.after(other.now() - start);
+    late.begins().connected().client_sends("q");
+    other.after(1s);
+    if (others_are_answered) other.client_sends("q").server_sends("r");
+    late.counts(LegName::server).total_retransmits = late.counts(LegName::server).total_timeouts = 3;
+    late.after(1500ms).server_sends("r").counters(LegName::client).closes();
+    other.after(1s);
+  };
+  other.begins().connected().client_sends("q").server_sends("r");
+  retries(true);
+  retries(false);
+  EXPECT_THAT(told(), ElementsAre("accept_queue_full server shown 1500", "path_gone path.server likely 1500"));
+}
+
+TEST_F(LooksTest, AndSoHasOneThatDidSoUntilTheClientWent) {
+  is_here = false;
+  Story other([this](const event::Event& event) { diagnosis.on_event(event, Nanos{}); }, 2);
+  other.client = story.client, other.server = story.server;
+  story.counts(LegName::server).peer_window = 65'536;
+  begins().client_sends("q");
+  other.begins().connected().after(1s).client_sends("q").server_sends("r");
+  story.counts(LegName::server).unacknowledged = 1, story.counts(LegName::server).backoff = 3;
+  story.after(4s).counters(LegName::server).closes();
+  EXPECT_THAT(VerdictsTest::told(), ElementsAre("accept_queue_full server shown 4000"));
 }
 
 TEST_F(LooksTest, AnIdleSessionIsLookedAtOnce) {
@@ -152,6 +232,15 @@ TEST_F(LooksTest, ARequestInTheReceiveQueueWasNotRead) {
   story.client_sends(std::string(100, 'q'));
   waits(300ms).server_sends("r");
   EXPECT_THAT(told(), ElementsAre("not_read server shown 300")) << "it may be at work on what it has read";
+}
+
+TEST_F(LooksTest, OfPipelinedRequestsThoseBehindTheFirstAreNotSaidToBeUnread) {
+  const std::string request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  sockets[LegName::server]->receive_queue = static_cast<std::uint32_t>(request.size());
+  begins().client_sends(request).after(1us).client_sends(request);
+  waits(300ms).server_sends("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  story.client_sends("q");
+  EXPECT_THAT(told(), ElementsAre("head_of_line client likely 300", "think server likely 300"));
 }
 
 TEST_F(LooksTest, ARequestThatWasReadAtLastWasWorkedOnFromThere) {

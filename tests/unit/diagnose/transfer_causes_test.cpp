@@ -86,6 +86,18 @@ TEST_F(TransferCausesTest, AnIdleTimeThatResetTheWindowIsSeenInItsCounters) {
   EXPECT_EQ(sum("slow_start").times, 0u);
 }
 
+TEST_F(TransferCausesTest, AWindowThatTheKernelResetBeforeItsCountersWereToldWasWideEarlier) {
+  far_away();
+  server().congestion_window = 176;
+  story.client_sends("q").counters(LegName::server).after(21ms).server_sends("r").counters(LegName::client);
+  server().congestion_window = 10;
+  story.after(1200ms).client_sends(std::string(60'000, 'q')).counters(LegName::server);
+  server().congestion_window = 40, server().busy += 62ms, server().bytes_acknowledged += 60'000;
+  story.after(63ms).server_sends("r").counters(LegName::client).closes();
+  EXPECT_EQ(sum("slow_start_after_idle").lost, 63ms);
+  EXPECT_EQ(sum("slow_start").times, 0u);
+}
+
 TEST_F(TransferCausesTest, AnAnswerThatFitsTheWindowAndAClientThatThinksAreNoSlowStart) {
   far_away();
   client().congestion_window = 10;
@@ -120,7 +132,16 @@ TEST_F(TransferCausesTest, AnAnswerThatTricklesAtAConstantRateIsCapped) {
   story.closes();
   EXPECT_EQ(sum("rate_cap").lost, 299 * 1200us);
   EXPECT_THAT(sum("rate_cap").longest.text, HasSubstr("9.67 Mbit/s"));
+  EXPECT_EQ(sum("rate_cap").side, Side::server_path);
   EXPECT_EQ(sum("unknown").times, 0u);
+}
+
+TEST_F(TransferCausesTest, WithoutAPathToSpeakOfTheServerItselfIs) {
+  server().receive_mss = segment;
+  story.begins();
+  answers(std::vector<std::size_t>(300, segment), 1200us);
+  story.closes();
+  EXPECT_EQ(sum("rate_cap").side, Side::server);
 }
 
 TEST_F(TransferCausesTest, AnAnswerThatTricklesIrregularlyIsNot) {
