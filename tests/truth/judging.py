@@ -1,5 +1,6 @@
 """A report of `weir why --json` against what a run did."""
 
+import re
 from dataclasses import asdict, dataclass, field
 
 from scenario import CERTAINTIES
@@ -82,7 +83,8 @@ def judge(scenario, truth, report, run, busy, weirs_own=0.0, strained=False):
         it.false_verdicts = sum(row.times for row in rows if row.cause not in ("think", "client_think", "unknown", *scenario.also))
     else:
         in_time = truth.lost == 0.0 or least * truth.lost <= found <= most * truth.lost + NOISE
-        it.right = bool(expected) and in_time
+        advised = any(re.search(scenario.fix, each.get("fix", "")) for each in report["causes"] if each["cause"] in scenario.cause)
+        it.right = bool(expected) and in_time and (advised or not scenario.fix)
         if it.right:
             it.told = scenario.expected
         else:

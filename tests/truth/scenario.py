@@ -31,6 +31,7 @@ class Scenario:
     link       None, "client" or "server": which leg has the emulated path (needs root)
     alone      takes all CPUs: nothing else runs beside it
     quick      belongs to the short form
+    fix        a pattern of what the verdict must advise
     """
     name: str
     cause: tuple
@@ -45,6 +46,7 @@ class Scenario:
     alone: bool = False
     quick: bool = False
     needs: str = ""
+    fix: str = ""
     congestion: str = "cubic"
     tags: frozenset = field(default_factory=frozenset)
 

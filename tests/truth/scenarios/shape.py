@@ -83,20 +83,6 @@ def cork(scene, draw, side):
     return Truth(want(times, 0.18, len(times) - 1), len(times))
 
 
-@scenario("own_nagle", side="weir", certainty="shown", quick=True, also=("client_think", "split_write"))
-def own_nagle(scene, draw):
-    """The client writes in two without Nagle, a little apart; Weir, told to use it, holds the second piece."""
-    exchanges = split_plan(draw, draw.randint(12, 20), "client")
-    apart = draw.uniform(0.0005, 0.002)
-
-    def send(connection, exchange):
-        connection.sendall(text(exchange.cut))
-        time.sleep(apart)
-        connection.sendall(text(exchange.request - exchange.cut))
-    times = talk(scene, exchanges, "--nagle", send=send)
-    return Truth(want(times, 0.03, 4), len(times))
-
-
 # -- Weir itself -------------------------------------------------------------------------------------------
 
 
@@ -146,7 +132,7 @@ def view_blocked(scene, draw):
     return Truth(pause * rounds, len(times))
 
 
-@scenario("fault", side="weir", certainty="shown", quick=True)
+@scenario("fault", side="weir", certainty="shown", quick=True, also=("think",))
 def fault(scene, draw):
     latency = draw.randint(10, 80)
     times = talk(scene, plan(draw, draw.randint(5, 12), think=(0.0, 0.02)), "--fault", f"latency latency={latency}ms")
@@ -302,7 +288,7 @@ def keepalive_race(scene, draw):
     return Truth(0.0, 3 * len(exchanges))
 
 
-@scenario("known_constant", ("known_constant",), "server", also=("think",))
+@scenario("known_constant", "think", "server", fix="look at the server's own connections|delayed ACK")
 def known_constant(scene, draw):
     """The server's own call runs into a timeout of a well-known length."""
     constant = draw.choice((0.2, 1.0, 1.0))
