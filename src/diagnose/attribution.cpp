@@ -119,10 +119,11 @@ auto Attribution::count_same(const Exchange& exchange) -> std::uint64_t {
   constexpr std::uint64_t large = 65'536;
   const std::uint64_t bytes = exchange.bytes.at(index(Direction::downstream));
   if (bytes < large) return 1;
-  for (Answer& each : answers_) {
+  if (!answers_) answers_ = std::make_unique<std::array<Answer, 8>>();
+  for (Answer& each : *answers_) {
     if (each.hash == exchange.answer && each.bytes == bytes) return ++each.times;
   }
-  answers_.at(next_answer_++ % answers_.size()) = {.hash = exchange.answer, .bytes = bytes, .times = 1};
+  answers_->at(next_answer_++ % answers_->size()) = {.hash = exchange.answer, .bytes = bytes, .times = 1};
   return 1;
 }
 

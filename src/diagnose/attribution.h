@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -85,7 +86,7 @@ class Attribution {
     std::uint64_t bytes = 0;
     std::uint64_t times = 0;
   };
-  std::array<Answer, 8> answers_{};  // large ones, the newest kinds
+  std::unique_ptr<std::array<Answer, 8>> answers_;  // large ones, the newest kinds; null: there was none
   std::size_t next_answer_ = 0;
   Opening opening_;
   SessionView session_view_;

@@ -135,7 +135,7 @@ struct Pause {
   Purpose purpose{};                            // of the exchange, as far as is known
   TlsMoment tls{};                              // before the bytes that ended it
   Bursts bursts{};                              // of the message until then, with the one that it ended
-  Habit habit{};                                // of this segment; of client_waits, the time before each request
+  Habit habit{};                                // of this segment, if it is one of a message or the wait for an answer
   Nanos idle_before{};                          // before the exchange
   std::optional<Nanos> finished_before{};       // the server ended its stream so long before the exchange began
   Nanos finished_idle{};                        // and nothing had come or gone for so long then

@@ -140,7 +140,10 @@ void SessionTimeline::on_counters(const std::shared_ptr<const event::LegCounters
   std::uint32_t& widest = widest_.at(index(counters->leg));
   widest = std::max(widest, counters->congestion_window);
   LastCounters& last = counters_.at(index(counters->leg));
-  counters_before_.at(index(counters->leg)) = std::exchange(last, {.what = counters, .time = now, .reads = 0});
+  LastCounters before = std::exchange(last, {.what = counters, .time = now, .reads = 0});
+  // Those before them are asked for only if these were told in the midst of a stretch.
+  if (now <= cursor_ + least_pause) before = {};
+  counters_before_.at(index(counters->leg)) = std::move(before);
   const auto knows_both = [](const Pause& pause) { return pause.source.after && pause.sink.after; };
   if (std::ranges::all_of(pauses_, knows_both)) give_pauses();
 }
@@ -217,9 +220,8 @@ void SessionTimeline::end_exchange() {
   exchange_->answered = answered_;
   describe(*exchange_);
   reader_.on_exchange(*exchange_);
-  for (std::size_t segment = 0; answered_ && segment < segment_count; ++segment) {
-    const bool waits = segment == static_cast<std::size_t>(Segment::client_waits);
-    habits_.at(segment).add(waits ? exchange_->gap : exchange_->time.at(segment));
+  for (std::size_t i = 0; answered_ && i < habitual.size(); ++i) {
+    habits_.at(i).add(exchange_->time.at(static_cast<std::size_t>(habitual.at(i))));
   }
   exchange_.reset();
 }
@@ -275,7 +277,12 @@ auto SessionTimeline::add_pause(Segment segment, Direction direction, MonoTime b
                                     .faults = faults_,
                                     .asked = exchange_ ? exchange_->bytes.at(index(Direction::upstream)) : 0,
                                     .pipelined = exchange_ ? exchange_->pipelined : 0,
-                                    .habit = habits_.at(static_cast<std::size_t>(segment))});
+                                    .habit = habit_of(segment)});
+}
+
+auto SessionTimeline::habit_of(Segment segment) const -> Habit {
+  const auto* const found = std::ranges::find(habitual, segment);
+  return found == habitual.end() ? Habit{} : habits_.at(static_cast<std::size_t>(found - habitual.begin()));
 }
 
 // --- looks ---

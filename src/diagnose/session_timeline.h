@@ -69,7 +69,7 @@ class TimelineReader {
 };
 
 // Makes pauses and exchanges of one session's events. It keeps nothing of the past but the exchange that is open and
-// at most two pauses, which wait for what the kernel says behind them: some 2,300 bytes, whatever the session sends;
+// at most two pauses, which wait for what the kernel says behind them: some 2,500 bytes, whatever the session sends;
 // and a few looks at its peers' sockets while it is slow.
 class SessionTimeline {
  public:
@@ -191,7 +191,9 @@ class SessionTimeline {
   SetupWatch setup_;
   RequestShape shape_;
   std::array<char, 3> request_begins_{};  // with these; 0: not with a request of HTTP or Redis
-  std::array<Habit, segment_count> habits_{};
+  static constexpr std::array habitual{Segment::client_sends, Segment::server_answers, Segment::server_sends};
+  std::array<Habit, habitual.size()> habits_{};
+  [[nodiscard]] auto habit_of(Segment segment) const -> Habit;
   std::optional<MonoTime> server_finished_;
   Nanos finished_idle_{};
   static constexpr std::size_t most_faults = 64;
