@@ -54,6 +54,15 @@ namespace weir::diagnose {
   return own.backoff >= 2 && own.selectively_acked > 0 && own.unacknowledged > own.selectively_acked &&
          own.send_mss >= least_full;
 }
+// How long the last probe of a full window was without an answer when it was looked at, if the one before it had none
+// either; else 0. The kernel doubles the time to the next with each (tcp_probe0_when), and forgets their number with an
+// answer. A single one says nothing: Linux answers at most one in 500 ms (net.ipv4.tcp_invalid_ratelimit).
+[[nodiscard]] inline auto unanswered_probe(const PeerState& own) -> Nanos {
+  constexpr std::uint8_t window_probe = 4;
+  constexpr std::uint8_t most_backoff = 10;
+  if (own.timer != window_probe || own.retransmits < 2 || own.peer_window > 0 || own.backoff > most_backoff) return {};
+  return std::max(Nanos{}, own.retransmit_timeout * (1 << own.backoff) - own.timer_left);
+}
 // How long the server's process could run and had no CPU, from the first look that found it to the pause's end; none:
 // it is not known.
 [[nodiscard]] auto waited_for_cpu(const Pause& pause) -> std::optional<Nanos>;

@@ -44,6 +44,8 @@ struct PeerState {
   std::uint32_t peer_window = 0;        // bytes that Weir's kernel would take
   std::uint32_t selectively_acked = 0;  // segments on the way that arrived behind a hole
   std::uint8_t backoff = 0;             // how often the timer of what waits now has doubled
+  Nanos timer_left{};                   // until the timer runs out
+  Nanos retransmit_timeout{};
   // Of the listener, where the socket is not accepted; none: it was not asked.
   std::optional<std::uint32_t> accept_queue{};
   std::uint32_t accept_limit = 0;

@@ -65,6 +65,8 @@ class Eyes {
                     .peer_window = found->peer_window,
                     .selectively_acked = found->selectively_acked,
                     .backoff = found->backoff,
+                    .timer_left = found->timer_left,
+                    .retransmit_timeout = found->retransmit_timeout,
                     .owner = found->inode};
     const bool is_connection = state.kind == PeerState::Kind::connected || state.kind == PeerState::Kind::opening;
     if (is_connection && state.inode == 0) {

@@ -66,6 +66,7 @@ void add_tcp_info(PeerSocket& socket, std::span<const std::byte> attributes) {
       socket.peer_window = info.tcpi_snd_wnd;
       socket.selectively_acked = info.tcpi_sacked;
       socket.backoff = info.tcpi_backoff;
+      socket.retransmit_timeout = std::chrono::microseconds{info.tcpi_rto};
     }
     attributes = attributes.subspan(std::min<std::size_t>(NLA_ALIGN(attribute.nla_len), attributes.size()));
   }
@@ -78,7 +79,8 @@ auto socket_of(std::span<const std::byte> message) -> PeerSocket {
                     .retransmits = said.idiag_retrans,
                     .receive_queue = said.idiag_rqueue,
                     .send_queue = said.idiag_wqueue,
-                    .inode = said.idiag_inode};
+                    .inode = said.idiag_inode,
+                    .timer_left = std::chrono::milliseconds{said.idiag_expires}};
   if (socket.state == TcpState::listening) return socket;
   // The peer's FIN counts as a byte until it is read.
   if (socket.state == TcpState::close_wait && socket.receive_queue > 0) --socket.receive_queue;

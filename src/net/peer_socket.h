@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/address.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/result.h"
 
@@ -41,6 +42,8 @@ struct PeerSocket {
   std::uint32_t peer_window = 0;        // bytes that its peer would take; 0 too where the kernel does not tell
   std::uint32_t selectively_acked = 0;  // segments on the way that arrived behind a hole
   std::uint8_t backoff = 0;             // how often the timer of what waits now has doubled
+  Nanos timer_left{};                   // until the timer runs out
+  Nanos retransmit_timeout{};
 };
 
 // Looks sockets up, over one netlink socket that it keeps. One thread at a time.

@@ -157,6 +157,34 @@ TEST_F(LooksTest, FullSegmentsThatVanishWhileAShortOneArrivedAreSeenWhileItLasts
       << "once may be a lost segment and its repetition; and nothing arrives of a path that is gone";
 }
 
+TEST_F(LooksTest, ProbesOfAFullWindowThatHaveNoAnswerAreSeenWhileItLasts) {
+  is_here = false;
+  PeerState& own = own_ends[LegName::server].emplace(PeerState{.timer = 4,
+                                                               .send_queue = 4500,
+                                                               .inode = 9,
+                                                               .unsent_bytes = 4500,
+                                                               .send_mss = 1448,
+                                                               .backoff = 3,
+                                                               .retransmit_timeout = 200ms});
+  const auto answered = [&](std::uint8_t probes, Nanos since) {
+    own.retransmits = probes, own.timer_left = 1600ms - since;
+    story.client_sends(std::string(4500, 'q'));
+    waits(2s);
+    story.counts(LegName::server).window_limited += 2s;
+    story.counts(LegName::server).busy += 2s;
+    story.server_sends("r").after(1ms);
+  };
+  begins();
+  answered(2, 300ms);
+  answered(1, 300ms);
+  answered(2, 10ms);
+  own.peer_window = 8192;
+  answered(2, 300ms);
+  EXPECT_THAT(told(), ElementsAre("window_update_lost path.server shown 2000", "not_reading server shown 2000",
+                                  "not_reading server shown 2000", "not_reading server shown 2000"))
+      << "one is not answered for its rate alone, and the last may be on its way";
+}
+
 TEST_F(LooksTest, AServerThatTakesNothingOfOneConnectionAndAnswersOthersHasNoPlaceForIt) {
   is_here = false;
   Story other([this](const event::Event& event) { diagnosis.on_event(event, Nanos{}); }, 2);
