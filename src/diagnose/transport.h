@@ -35,6 +35,9 @@ struct Sending {
 // None if the pause is not one in which Weir's bytes were on the way. It points into the pause.
 [[nodiscard]] auto sending(const Pause& pause) -> std::optional<Sending>;
 
+// Linux sends again what was not acknowledged after 200 ms at the soonest, give or take a tick of 4 ms.
+inline constexpr Nanos least_timeout = std::chrono::milliseconds{190};
+
 // A path whose round trip is below it is this host or its neighbour's.
 inline constexpr Nanos least_path = std::chrono::milliseconds{1};
 

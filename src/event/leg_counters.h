@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "base/clock.h"
 #include "base/ids.h"
@@ -56,10 +57,12 @@ struct LegCounters {
   Nanos least_round_trip{};    // tcpi_min_rtt
   Nanos retransmit_timeout{};  // tcpi_rto
   Nanos ack_timeout{};         // tcpi_ato: how long this kernel may delay an acknowledgement
-  Nanos busy{};                // with data to send
-  Nanos window_limited{};      // of busy: the peer's window was full
-  Nanos buffer_limited{};      // of busy: our send buffer was full
-  Nanos held_up{};             // not the kernel's: how long the session stood still as an observer's ring was full
+  // How long ago bytes were sent last, or sent again, in ticks of 4 ms; none: not yet.
+  std::optional<Nanos> since_sent{};
+  Nanos busy{};            // with data to send
+  Nanos window_limited{};  // of busy: the peer's window was full
+  Nanos buffer_limited{};  // of busy: our send buffer was full
+  Nanos held_up{};         // not the kernel's: how long the session stood still as an observer's ring was full
 };
 
 }  // namespace weir::event

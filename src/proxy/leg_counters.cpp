@@ -56,6 +56,7 @@ auto tcp_counters(int fd) -> std::optional<event::LegCounters> {
   counters.total_retransmits = info.tcpi_total_retrans;
   counters.total_timeouts = field<std::uint16_t>(filled, total_timeouts_at);
   counters.needless = info.tcpi_dsack_dups;
+  if (info.tcpi_data_segs_out > 0) counters.since_sent = std::chrono::milliseconds{info.tcpi_last_data_sent};
   counters.selectively_acked = info.tcpi_sacked;
   counters.taken_as_lost = info.tcpi_lost;
   counters.unsent_bytes = info.tcpi_notsent_bytes;

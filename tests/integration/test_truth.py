@@ -28,16 +28,13 @@ QUICK = [name for name, each in SCENARIOS.items() if each.quick]
 
 # Scenarios that are not yet told as they are to be, and why.
 NOT_YET_RIGHT = {
-    "healthy.plain": "a probe that was not needed, on a loaded machine, is told as reply_lost",
     "keepalive_race": "not if the server resets",
     "pool_exhausted": "a short run has too few answers for a pattern",
     "reply_lost": "told as undecided or loss now and then",
-    "small_send_buffer.client": "told as slow_start",
-    "small_send_buffer.server": "told as slow_start",
+    "small_send_buffer.client": "a short message has too few bursts",
+    "small_send_buffer.server": "a short message has too few bursts",
     "think.first_over_tls": "the wait behind the tickets is taken for one of a delayed ACK where nobody looked",
-    "tls_handshake": "the half of it is told as think and unknown",
     "undecided": "told as think now and then",
-    "view_blocked": "nothing is told of a view that is not read",
 }
 
 

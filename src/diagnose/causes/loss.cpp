@@ -19,7 +19,13 @@ const CauseInfo loss_cause{
       const auto sent = sending(pause);
       if (!sent) return std::nullopt;
       const auto again = sent->grown(&event::LegCounters::total_retransmits);
-      if (again == 0) return std::nullopt;
+      // Of what the peer says that it had before, nothing was lost.
+      if (again <= sent->grown(&event::LegCounters::needless)) return std::nullopt;
+      // Nor of what never left this host, unless a filter dropped it: a kernel that is late itself probes for it early.
+      constexpr Nanos this_host = std::chrono::microseconds{100};
+      const bool is_early = pause.length < least_timeout && sent->knows_both() &&
+                            sent->after().least_round_trip > Nanos{} && sent->after().least_round_trip < this_host;
+      if (is_early) return std::nullopt;
       return Finding{
           .side = path_of(sent->leg),
           .certainty = Certainty::shown,

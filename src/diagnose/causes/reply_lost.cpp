@@ -8,8 +8,12 @@
 namespace weir::diagnose {
 namespace {
 
-// Linux sends again what was not acknowledged after 200 ms at the soonest, give or take a tick of 4 ms.
-constexpr Nanos least_timeout = std::chrono::milliseconds{190};
+// It comes sooner behind the segment that was sent again than the path permits: it answers the first one.
+auto comes_too_soon(const Pause& pause, const Sending& sent) -> bool {
+  constexpr Nanos tick = std::chrono::milliseconds{4};
+  if (pause.segment != Segment::server_answers || !sent.knows_both() || !sent.after().since_sent) return false;
+  return *sent.after().since_sent + tick < sent.after().least_round_trip;
+}
 
 }  // namespace
 
@@ -18,7 +22,7 @@ const CauseInfo reply_lost_cause{
     .doc = "The peer had what was sent to it; its answer was lost on the way back",
     .signals =
         "The leg's count of retransmitted segments grew while its answer was waited for, and the peer said that it had "
-        "such a segment before (DSACK)",
+        "such a segment before (DSACK), or its answer came sooner behind the last one than the path permits",
     .look_alikes = "A request that was lost (loss): the peer has it once then",
     .judge = [](const Pause& pause) -> std::optional<Finding> {
       if (pause.packets) return reply_lost_by_packets(pause);
@@ -26,7 +30,7 @@ const CauseInfo reply_lost_cause{
       if (!sent || pause.segment == Segment::passes) return std::nullopt;
       const auto again = sent->grown(&event::LegCounters::total_retransmits);
       const auto needless = sent->grown(&event::LegCounters::needless);
-      if (again == 0 || needless < again) return std::nullopt;
+      if (again == 0 || (needless < again && !comes_too_soon(pause, *sent))) return std::nullopt;
       // A probe that was needless says nothing of an answer that came before a timeout could have asked for it again.
       if (pause.length < least_timeout) return std::nullopt;
       return Finding{

@@ -209,7 +209,7 @@ def window_update_lost(scene, draw, side):
     return Truth(want([each - waits for each in times], 0.1, 2), len(times), round_trip)
 
 
-@both_sides("small_send_buffer", far=True, quick=True, also=("think",), tolerance=(0.5, 1.4))
+@both_sides("small_send_buffer", far=True, quick=True, also=("think", "slow_start"), tolerance=(0.5, 1.4))
 def small_send_buffer(scene, draw, side):
     exchanges, round_trip = far_plan(scene, draw, draw.randint(2, 3), (0.008, 0.012))
     for each in exchanges:

@@ -36,6 +36,31 @@ TEST_F(TransportCausesTest, ARequestThatThePeerHadTwiceSaysThatTheAnswerWasLost)
   EXPECT_THAT(told(), ElementsAre("reply_lost path.server shown 274", "loss path.server shown 244"));
 }
 
+TEST_F(TransportCausesTest, AnAnswerThatComesSoonerThanThePathPermitsIsThatOfTheFirstRequest) {
+  server().least_round_trip = 20ms;
+  story.begins();
+  const auto sent_again = [&](Nanos ago) {
+    answered_after(250ms, [&] { ++server().total_retransmits, server().since_sent = ago; });
+  };
+  sent_again(12ms);
+  sent_again(20ms);
+  story.closes();
+  EXPECT_THAT(told(), ElementsAre("reply_lost path.server shown 250", "loss path.server shown 250"));
+}
+
+TEST_F(TransportCausesTest, AKernelThatIsLateAndProbesForItHasLostNothing) {
+  const auto probes = [&](Nanos least_round_trip, std::uint32_t needless) {
+    server().least_round_trip = least_round_trip;
+    answered_after(8ms, [&] { ++server().total_retransmits, server().needless += needless; });
+  };
+  story.begins();
+  probes(40us, 0);
+  probes(2ms, 1);
+  probes(2ms, 0);
+  story.closes();
+  EXPECT_THAT(told(), ElementsAre("think server likely 8", "think server likely 8", "loss path.server shown 8"));
+}
+
 TEST_F(TransportCausesTest, TimersThatRunOutAgainAndAgainSayThatThePathWasGone) {
   server().bytes_received = 1;
   story.begins();
