@@ -1,5 +1,6 @@
 #include "record/capture_file.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <pcap/pcap.h>
 #include <sys/stat.h>
@@ -8,11 +9,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <memory>
 #include <utility>
+
+#include "base/fd.h"
 
 namespace weir::record {
 namespace {
 
+constexpr std::size_t pipe_buffer = 65'536;  // bytes
 constexpr std::int64_t latest = 0xffffffff;  // seconds: what a pcap file can say
 
 auto time_of(const pcap_pkthdr& header) -> MonoTime {
@@ -21,16 +26,53 @@ auto time_of(const pcap_pkthdr& header) -> MonoTime {
   return MonoTime{std::chrono::seconds{seconds} + Nanos{nanos}};
 }
 
+// What stdio reads of where bytes are waited for.
+struct Pipe {
+  Fd fd;
+  WaitToRead wait;
+};
+
+auto read_pipe(void* cookie, char* buffer, std::size_t size) -> ssize_t {
+  const auto& pipe = *static_cast<Pipe*>(cookie);
+  if (!pipe.wait(pipe.fd.get())) return 0;
+  ssize_t got = -1;
+  do {
+    got = ::read(pipe.fd.get(), buffer, size);
+  } while (got < 0 && errno == EINTR);
+  return got;
+}
+
+auto close_pipe(void* cookie) -> int {
+  delete static_cast<Pipe*>(cookie);
+  return 0;
+}
+
+auto stream_of(Fd fd, bool is_file, const WaitToRead& wait) -> std::FILE* {
+  if (is_file || !wait) {
+    std::FILE* stream = ::fdopen(fd.get(), "rb");
+    if (stream != nullptr) (void)fd.release();
+    return stream;
+  }
+  auto pipe = std::make_unique<Pipe>(Pipe{std::move(fd), wait});
+  std::FILE* stream =
+      ::fopencookie(pipe.get(), "rb", {.read = read_pipe, .write = nullptr, .seek = nullptr, .close = close_pipe});
+  if (stream == nullptr) return nullptr;
+  (void)pipe.release();
+  (void)std::setvbuf(stream, nullptr, _IOFBF, pipe_buffer);
+  return stream;
+}
+
 // The file as stdio's, at its begin; an error says why not.
-auto open_stream(const std::string& name) -> Result<std::FILE*> {
-  const bool is_stdin = name == "-";
-  std::FILE* stream = is_stdin ? ::fdopen(::dup(STDIN_FILENO), "rb") : std::fopen(name.c_str(), "rbe");
-  if (stream == nullptr) return failure(fmt::format("{}: {}", name, errno_text(errno)), errno);
+auto open_stream(const std::string& name, const WaitToRead& wait) -> Result<std::FILE*> {
+  Fd fd(name == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) : ::open(name.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return failure(fmt::format("{}: {}", name, errno_text(errno)), errno);
   struct stat status {};
-  if (::fstat(::fileno(stream), &status) == 0 && S_ISDIR(status.st_mode)) {
-    std::fclose(stream);
+  const bool is_known = ::fstat(fd.get(), &status) == 0;
+  if (is_known && S_ISDIR(status.st_mode)) {
     return failure(fmt::format("{}: it is a directory: name the captures in it", name), EISDIR);
   }
+  std::FILE* stream = stream_of(std::move(fd), is_known && S_ISREG(status.st_mode), wait);
+  if (stream == nullptr) return failure(fmt::format("{}: {}", name, errno_text(errno)), errno);
   const int first = std::getc(stream);
   if (first == EOF) {
     const bool failed = std::ferror(stream) != 0;
@@ -70,8 +112,8 @@ CaptureFile::CaptureFile(CaptureFile&& other) noexcept = default;
 auto CaptureFile::operator=(CaptureFile&& other) noexcept -> CaptureFile& = default;
 CaptureFile::~CaptureFile() = default;
 
-auto CaptureFile::open(const std::string& name) -> Result<CaptureFile> {
-  const auto stream = open_stream(name);
+auto CaptureFile::open(const std::string& name, const WaitToRead& wait) -> Result<CaptureFile> {
+  const auto stream = open_stream(name, wait);
   if (!stream) return tl::make_unexpected(stream.error());
   const int first = std::getc(*stream);
   std::ungetc(first, *stream);
@@ -114,10 +156,10 @@ auto CaptureFile::next() -> std::optional<CapturedPacket> {
   return std::nullopt;
 }
 
-auto CaptureFiles::open(const std::vector<std::string>& names) -> Result<CaptureFiles> {
+auto CaptureFiles::open(const std::vector<std::string>& names, const WaitToRead& wait) -> Result<CaptureFiles> {
   std::vector<CaptureFile> files;
   for (const std::string& name : names) {
-    auto file = CaptureFile::open(name);
+    auto file = CaptureFile::open(name, wait);
     if (!file) return tl::make_unexpected(file.error());
     files.push_back(*std::move(file));
   }

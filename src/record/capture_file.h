@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -20,10 +21,13 @@ struct CapturedPacket {
   std::size_t wire_length = 0;
 };
 
+// Waits until the descriptor of a pipe or a terminal can be read; false: it is to end there. Empty: read(2) waits.
+using WaitToRead = std::function<bool(int descriptor)>;
+
 // One file, or stdin ("-"). Its errors are whole sentences that name it.
 class CaptureFile {
  public:
-  [[nodiscard]] static auto open(const std::string& name) -> Result<CaptureFile>;
+  [[nodiscard]] static auto open(const std::string& name, const WaitToRead& wait = {}) -> Result<CaptureFile>;
   CaptureFile(CaptureFile&& other) noexcept;
   auto operator=(CaptureFile&& other) noexcept -> CaptureFile&;
   ~CaptureFile();
@@ -52,7 +56,8 @@ class CaptureFile {
 class CaptureFiles {
  public:
   // The error is the first file's that cannot be read at all.
-  [[nodiscard]] static auto open(const std::vector<std::string>& names) -> Result<CaptureFiles>;
+  [[nodiscard]] static auto open(const std::vector<std::string>& names, const WaitToRead& wait = {})
+      -> Result<CaptureFiles>;
   struct Next {
     CapturedPacket packet;
     Link link{};
