@@ -105,9 +105,9 @@ class Diagnosis::Session final : public TimelineReader {
     if (told.cause == &client_think_cause) return;
     if (!longest_ || told.length > longest_->length) longest_ = std::make_unique<const ToldVerdict>(std::move(told));
   }
-  [[nodiscard]] auto others_heard(MonoTime since) const -> bool override {
+  [[nodiscard]] auto others_heard(MonoTime begin, MonoTime end) const -> bool override {
     const auto found = owner_.windows_.find({proxy_, name_of(Side::server)});
-    return found != owner_.windows_.end() && found->second->last_bytes() > since;
+    return found != owner_.windows_.end() && found->second->has_heard(begin, end);
   }
   void on_unanswered(const Pause& pause) override {
     auto verdict = judge_unanswered(pause);

@@ -131,14 +131,14 @@ struct Pause {
   std::vector<PeerLook> looks{};      // at the sockets of both peers while it lasted, if they are on this host
   std::vector<PeerLook> own_looks{};  // at Weir's own ends of legs whose peer is on another host
   std::optional<PeerProcess> server_process{};  // at its end, if a look found it before
-  bool others_heard = false;                    // first in a session: the server answered another one meanwhile
-  Purpose purpose{};                            // of the exchange, as far as is known
-  TlsMoment tls{};                              // before the bytes that ended it
-  Bursts bursts{};                              // of the message until then, with the one that it ended
-  Habit habit{};                                // of this segment, if it is one of a message or the wait for an answer
-  Nanos idle_before{};                          // before the exchange
-  std::optional<Nanos> finished_before{};       // the server ended its stream so long before the exchange began
-  Nanos finished_idle{};                        // and nothing had come or gone for so long then
+  bool others_heard = false;               // of the first exchange: the server answered another session in its midst
+  Purpose purpose{};                       // of the exchange, as far as is known
+  TlsMoment tls{};                         // before the bytes that ended it
+  Bursts bursts{};                         // of the message until then, with the one that it ended
+  Habit habit{};                           // of this segment, if it is one of a message or the wait for an answer
+  Nanos idle_before{};                     // before the exchange
+  std::optional<Nanos> finished_before{};  // the server ended its stream so long before the exchange began
+  Nanos finished_idle{};                   // and nothing had come or gone for so long then
 
   [[nodiscard]] auto source_leg() const -> LegName { return source_of(direction); }
   [[nodiscard]] auto sink_leg() const -> LegName { return sink_of(direction); }

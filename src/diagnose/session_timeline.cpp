@@ -182,7 +182,7 @@ void SessionTimeline::tell_unanswered(MonoTime now) {
   cursor_ = cursor;
   pause.source = {.before = {}, .after = counters_.at(index(LegName::server)).what};
   pause.sink = {.before = {}, .after = counters_.at(index(LegName::client)).what};
-  pause.others_heard = !answered_ && exchanges_ == 1 && reader_.others_heard(begin);
+  pause.others_heard = !answered_ && others_were_heard(begin, pause.length);
   if (server_finished_ && *server_finished_ <= exchange_->begin) {
     pause.finished_before = exchange_->begin - *server_finished_;
     pause.finished_idle = finished_idle_;
@@ -244,7 +244,7 @@ auto SessionTimeline::spend(Segment segment, Direction direction, MonoTime until
   pause.looks = std::move(looks);
   pause.own_looks = std::move(own_looks);
   pause.server_process = process;
-  pause.others_heard = segment == Segment::server_answers && exchanges_ == 1 && reader_.others_heard(begin);
+  pause.others_heard = segment == Segment::server_answers && others_were_heard(begin, length);
   return &pause;
 }
 
@@ -278,6 +278,14 @@ auto SessionTimeline::add_pause(Segment segment, Direction direction, MonoTime b
                                     .asked = exchange_ ? exchange_->bytes.at(index(Direction::upstream)) : 0,
                                     .pipelined = exchange_ ? exchange_->pipelined : 0,
                                     .habit = habit_of(segment)});
+}
+
+// Of a session's first exchange: behind the first time that its request was sent again, and before the last time that
+// this was in vain. The kernel waits for 200 ms at the least, and twice as long each time: what came of the last one,
+// the one before was sent at half of its time. A path that was gone for all comes back for all before that last one.
+auto SessionTimeline::others_were_heard(MonoTime begin, Nanos length) const -> bool {
+  constexpr Nanos first_timer = std::chrono::milliseconds{200};
+  return exchanges_ == 1 && reader_.others_heard(begin + first_timer, begin + (length - first_timer) / 2);
 }
 
 auto SessionTimeline::habit_of(Segment segment) const -> Habit {

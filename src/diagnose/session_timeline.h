@@ -58,8 +58,8 @@ class TimelineReader {
  public:
   virtual ~TimelineReader() = default;
   virtual void on_pause(const Pause& pause) = 0;
-  // Have bytes come from the session's server since then, in another session? False: nobody knows.
-  [[nodiscard]] virtual auto others_heard(MonoTime /*since*/) const -> bool { return false; }
+  // Have bytes come from the session's server then, in another session? False: nobody knows.
+  [[nodiscard]] virtual auto others_heard(MonoTime /*begin*/, MonoTime /*end*/) const -> bool { return false; }
   // Behind its pauses.
   virtual void on_exchange(const Exchange& exchange) = 0;
   // From the last byte of a request that was never answered to the end of the session, in place of its exchange; or
@@ -194,6 +194,7 @@ class SessionTimeline {
   static constexpr std::array habitual{Segment::client_sends, Segment::server_answers, Segment::server_sends};
   std::array<Habit, habitual.size()> habits_{};
   [[nodiscard]] auto habit_of(Segment segment) const -> Habit;
+  [[nodiscard]] auto others_were_heard(MonoTime begin, Nanos length) const -> bool;
   std::optional<MonoTime> server_finished_;
   Nanos finished_idle_{};
   static constexpr std::size_t most_faults = 64;

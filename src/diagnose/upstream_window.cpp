@@ -53,6 +53,11 @@ void UpstreamWindow::show(const Take& take) const {
   for (std::size_t i = settled_; i < held_.size(); ++i) take(held_[i], found[i].get());
 }
 
+auto UpstreamWindow::has_heard(MonoTime begin, MonoTime end) const -> bool {
+  if (end < begin || first_bytes_ == MonoTime{} || first_bytes_ > end || last_bytes_ < begin) return false;
+  return std::ranges::none_of(silences_, [&](const Silence& each) { return each.begin < begin && each.end > end; });
+}
+
 void UpstreamWindow::add_silence(MonoTime end) {
   silences_.push_back({last_bytes_, end});
   if (silences_.size() > most_silences) silences_.pop_front();

@@ -34,10 +34,11 @@ class UpstreamWindow {
   // A byte came from the upstream, in any session.
   void on_bytes(MonoTime when) {
     if (when - last_bytes_ >= least_silence && last_bytes_ != MonoTime{}) add_silence(when);
+    if (first_bytes_ == MonoTime{}) first_bytes_ = when;
     last_bytes_ = std::max(last_bytes_, when);
   }
-  // When the last did; the clock's begin: none has.
-  [[nodiscard]] auto last_bytes() const -> MonoTime { return last_bytes_; }
+  // Did one come in this stretch, which began no longer ago than the last most_silences silences?
+  [[nodiscard]] auto has_heard(MonoTime begin, MonoTime end) const -> bool;
   // Holds it. settle() is due at once when there are too many.
   void hold(const SlowAnswer& answer, ToldVerdict verdict);
 
@@ -56,6 +57,7 @@ class UpstreamWindow {
   std::deque<HeldVerdict> held_;  // by the time of their answers, as far as events come so
   std::size_t settled_ = 0;       // so many of them, at the front
   std::deque<Silence> silences_;
+  MonoTime first_bytes_{};
   MonoTime last_bytes_{};
 };
 

@@ -6,11 +6,8 @@
 #include "diagnose/peer_evidence.h"
 
 namespace weir::diagnose {
-
 namespace {
 
-// The server is on another host. A kernel that has no place for a connection drops the last step of its handshake, and
-// what comes behind it; that of the client takes the connection for made.
 auto takes_nothing(std::vector<Evidence> evidence) -> Finding {
   return {
       .side = Side::server,
@@ -20,6 +17,8 @@ auto takes_nothing(std::vector<Evidence> evidence) -> Finding {
       .evidence = std::move(evidence)};
 }
 
+// The server is on another host. A kernel that has no place for a connection drops the last step of its handshake, and
+// what comes behind it; that of the client takes the connection for made.
 auto by_other_sessions(const Pause& pause) -> std::optional<Finding> {
   const LegEvidence& server = pause.source;
   if (!pause.others_heard || !server.before || !server.after || server.before->bytes_received > 0) return std::nullopt;
