@@ -36,11 +36,10 @@ auto nearest_of(const std::string& word, const std::vector<std::string>& known) 
 
 // What others call our commands.
 auto other_name(const std::string& path, const std::string& word) -> std::string {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 14> others{{{"start", "serve"},
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 13> others{{{"start", "serve"},
                                                                                   {"run", "serve"},
                                                                                   {"server", "serve"},
                                                                                   {"daemon", "serve"},
-                                                                                  {"ps", "sessions"},
                                                                                   {"connections", "sessions"},
                                                                                   {"dump", "tap"},
                                                                                   {"sniff", "tap"},
@@ -91,6 +90,8 @@ auto usage_error(const CLI::App& app, const CLI::ParseError& error) -> std::stri
     path += at->get_name() + " ";
   }
   const auto words = app.remaining(true);
+  const bool has_option =
+      std::ranges::any_of(words, [](const std::string& each) { return each.starts_with("-") && each != "-"; });
   std::string what = error.what();
   if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && what == "A subcommand is required") {
     const auto command = std::ranges::find_if(words, [](const std::string& each) { return !each.starts_with("-"); });
@@ -103,6 +104,8 @@ auto usage_error(const CLI::App& app, const CLI::ParseError& error) -> std::stri
     } else {
       what = fmt::format("{}needs a command: {}", path, list_of(shown_commands(*at)));
     }
+  } else if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && at != &app && has_option) {
+    what = left_over(*at, words);  // what is required may be what it was mistyped for
   } else if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr && !words.empty()) {
     // What stands before a command that is known was to be one: `weir prxoy list`, where `weir list` is one.
     const auto before = app.remaining(false);

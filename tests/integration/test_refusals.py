@@ -32,6 +32,7 @@ GOOD = ("0", "127.0.0.1:9")
     pytest.param(["tap", "--shwo", "hex", *GOOD], ["no option --shwo", "did you mean --show?"],
                  id="option with letters swapped"),
     pytest.param(["tap", "-Q", *GOOD], ["no option -Q"], id="unknown short option"),
+    pytest.param(["why", "--hlep"], ["no option --hlep", "did you mean --help?"], id="unknown option in place of what is required"),
     pytest.param(["--vresion"], ["no option --vresion", "did you mean --version?"], id="unknown option of weir itself"),
     pytest.param(["tap", "65536", GOOD[1]], ["65536"], id="listen: port too large"),
     pytest.param(["tap", "http", GOOD[1]], ["http"], id="listen: not a port"),
