@@ -23,9 +23,9 @@ auto to_timespec(Nanos ns) -> timespec {
           .tv_nsec = static_cast<long>(ns.count() % 1'000'000'000)};
 }
 
-auto add_internal(int epoll, int fd, std::uint64_t word) -> bool {
+auto add_internal(int epoll, int fd, std::uint64_t word, std::uint32_t events) -> bool {
   epoll_event event{};
-  event.events = EPOLLIN;
+  event.events = events;
   event.data.u64 = word;
   return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
 }
@@ -41,7 +41,9 @@ auto EventLoop::create(const Clock& clock) -> Result<std::unique_ptr<EventLoop>>
   Fd epoll(::epoll_create1(EPOLL_CLOEXEC));
   Fd wakeup(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   Fd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-  if (!epoll || !wakeup || !timer || !add_internal(epoll.get(), wakeup.get(), wakeup_word)) {
+  if (!epoll || !wakeup || !timer || !add_internal(epoll.get(), wakeup.get(), wakeup_word, EPOLLIN) ||
+      // Each expiry is an edge, read or not, so it need not be read.
+      !add_internal(epoll.get(), timer.get(), timer_word, EPOLLIN | EPOLLET)) {
     return failure(fmt::format("cannot make an event loop: {}", errno_text(errno)), errno);
   }
   return std::unique_ptr<EventLoop>(new EventLoop(clock, std::move(epoll), std::move(wakeup), std::move(timer)));
@@ -156,36 +158,38 @@ void EventLoop::set_end_of_turn(std::function<void()> hook) {
   end_of_turn_ = std::move(hook);
 }
 
-auto EventLoop::wait_time(std::optional<Nanos> longest_wait) const -> std::optional<Nanos> {
-  if (!again_.empty()) return Nanos{0};
-  std::optional<Nanos> best = longest_wait;
+auto EventLoop::next_deadline(std::optional<Nanos> longest_wait) const -> std::optional<MonoTime> {
+  std::optional<MonoTime> first;
+  if (longest_wait) first = clock_.mono() + *longest_wait;
   for (const auto& next : {wheel_.next(), alarms_.next()}) {
-    if (!next) continue;
-    const Nanos left = std::max(*next - now_, Nanos{0});
-    if (!best || left < *best) best = left;
+    if (next && (!first || *next < *first)) first = next;
   }
-  return best;
+  return first;
 }
 
-void EventLoop::wait(std::optional<Nanos> timeout) {
+// False: the deadline has come already, so there is nothing to wait for.
+// A timer that is armed for an earlier moment is left alone, though nothing may be due then any more: one turn in vain
+// every few seconds costs less than a timer set and taken back around each wait, as a timeout of the wait itself would
+// be (epoll_pwait2(2)). Nearly every wait ends with a descriptor's news long before any deadline.
+auto EventLoop::arm_timer(MonoTime deadline) -> bool {
+  if (timer_armed_ && *timer_armed_ <= deadline) return true;  // mutant: armed-timer-not-moved-forward
+  const Nanos left = deadline - clock_.mono();
+  if (left <= Nanos{0}) return false;
+  itimerspec spec{};
+  spec.it_value = to_timespec(left);
+  ::timerfd_settime(timerfd_.get(), 0, &spec, nullptr);
+  timer_armed_ = deadline;
+  return true;
+}
+
+void EventLoop::wait(std::optional<Nanos> longest_wait) {
+  bool sleeps = again_.empty() && longest_wait != Nanos{0};
+  if (sleeps) {
+    const auto deadline = next_deadline(longest_wait);
+    sleeps = !deadline || (*deadline > now_ && arm_timer(*deadline));
+  }
   std::array<epoll_event, batch> events;
-  int count = -1;
-  if (!no_pwait2_) {
-    const timespec spec = timeout ? to_timespec(*timeout) : timespec{};
-    count = ::epoll_pwait2(epoll_.get(), events.data(), batch, timeout ? &spec : nullptr, nullptr);
-    if (count < 0 && (errno == ENOSYS || errno == EPERM)) {
-      // Too old a kernel, or a container's filter that does not know the call yet.
-      no_pwait2_ = true;
-      add_internal(epoll_.get(), timerfd_.get(), timer_word);
-    }
-  }
-  if (no_pwait2_) {
-    const bool poll_only = timeout && timeout->count() == 0;
-    itimerspec spec{};
-    if (timeout && !poll_only) spec.it_value = to_timespec(*timeout);
-    ::timerfd_settime(timerfd_.get(), 0, &spec, nullptr);
-    count = ::epoll_wait(epoll_.get(), events.data(), batch, poll_only ? 0 : -1);
-  }
+  const int count = ::epoll_wait(epoll_.get(), events.data(), batch, sleeps ? -1 : 0);
   now_ = clock_.mono();
   for (int i = 0; i < count; ++i) {
     const auto& event = events[static_cast<std::size_t>(i)];
@@ -195,7 +199,7 @@ void EventLoop::wait(std::optional<Nanos> timeout) {
       continue;
     }
     if (word == timer_word) {
-      drain_counter(timerfd_.get());
+      timer_armed_.reset();
       continue;
     }
     const auto index = static_cast<std::uint32_t>(word);
@@ -240,7 +244,7 @@ void EventLoop::run_posts() {
 
 void EventLoop::turn(std::optional<Nanos> longest_wait) {
   ++counters_.turns;
-  wait(wait_time(longest_wait));
+  wait(longest_wait);
   rerun_due();
   wheel_.advance(now_);
   alarms_.advance(now_);

@@ -157,8 +157,9 @@ class EventLoop {
   };
   class Running;
   void turn(std::optional<Nanos> longest_wait);
-  [[nodiscard]] auto wait_time(std::optional<Nanos> longest_wait) const -> std::optional<Nanos>;
-  void wait(std::optional<Nanos> timeout);
+  [[nodiscard]] auto next_deadline(std::optional<Nanos> longest_wait) const -> std::optional<MonoTime>;
+  [[nodiscard]] auto arm_timer(MonoTime deadline) -> bool;
+  void wait(std::optional<Nanos> longest_wait);
   void rerun_due();
   void run_posts();
   void make_room_for_all();
@@ -169,7 +170,8 @@ class EventLoop {
   std::atomic<const void*> runner_{nullptr};  // the mark of the thread that is in run() or run_once()
   Fd epoll_;
   Fd wakeup_;
-  Fd timerfd_;  // only where epoll_pwait2(2) is missing (before Linux 5.11)
+  Fd timerfd_;                           // ends a wait at a deadline
+  std::optional<MonoTime> timer_armed_;  // when it expires, by clock_; no later than what is due next
   TimerWheel wheel_;
   AlarmHeap alarms_;
   std::vector<Slot> slots_;
@@ -179,7 +181,6 @@ class EventLoop {
   std::vector<std::unique_ptr<Disposable>> graveyard_;
   std::function<void()> end_of_turn_;
   LoopCounters counters_;
-  bool no_pwait2_ = false;
 
   std::atomic<bool> stopping_{false};
   std::atomic<bool> has_posts_{false};

@@ -12,8 +12,6 @@
 #include <thread>
 #include <vector>
 
-#include "net/system_calls.h"
-
 namespace weir::net {
 namespace {
 
@@ -375,18 +373,8 @@ TEST_F(EventLoopTest, LoopTimeIsReadOnceATurnAfterWaiting) {
   EXPECT_EQ(loop_->now(), before + 5s);
 }
 
-// How the loop sleeps where the kernel has epoll_pwait2(2), where it is too old (before 5.11), and
-// where a container's filter refuses it.
-class Sleeping : public testing::TestWithParam<int> {
- protected:
-  Sleeping() {
-    test::pwait2_error = GetParam();
-    test::pwait2_calls = 0;
-  }
-  ~Sleeping() override { test::pwait2_error = 0; }
-};
-
-TEST_P(Sleeping, EndsAtTheAlarmNotBeforeAndNotFarBehind) {
+// How the loop sleeps, on the real clock.
+TEST(Sleeping, EndsAtTheAlarmNotBeforeAndNotFarBehind) {
   const SystemClock& clock = SystemClock::instance();
   const auto loop = EventLoop::create(clock).value();
   for (const Nanos wait : {Nanos{2ms}, Nanos{700us}}) {
@@ -399,11 +387,46 @@ TEST_P(Sleeping, EndsAtTheAlarmNotBeforeAndNotFarBehind) {
     EXPECT_GE(rung, when);
     EXPECT_LT(rung, when + 2s) << "it slept through its alarm";
   }
-  // Refused once, it is not asked again.
-  EXPECT_EQ(test::pwait2_calls.load() == 1, GetParam() != 0);
 }
 
-TEST_P(Sleeping, EndsWhenSomethingComes) {
+// An alarm that is far ahead has the timer armed; one that comes sooner must not wait for it.
+TEST(Sleeping, EndsAtAnAlarmSoonerThanTheOneItSleptFor) {
+  const SystemClock& clock = SystemClock::instance();
+  const auto loop = EventLoop::create(clock).value();
+  Ring far([] {});
+  Ring near([] {});
+  loop->alarms().set(far, clock.mono() + 1h);
+  loop->post([] {});
+  loop->run_once(std::nullopt);  // the post ends it; the timer stays armed for the hour
+  const MonoTime when = clock.mono() + 1ms;
+  loop->alarms().set(near, when);
+  for (int turns = 0; near.is_set() && turns < 20; ++turns) loop->run_once(std::nullopt);
+  EXPECT_FALSE(near.is_set());
+  EXPECT_TRUE(far.is_set());
+  EXPECT_GE(clock.mono(), when);
+  loop->alarms().clear(far);
+}
+
+// The timer of an alarm that was taken back ends one wait in vain; the loop then sleeps for what is due.
+TEST(Sleeping, GoesOnBehindAnAlarmThatWasTakenBack) {
+  const SystemClock& clock = SystemClock::instance();
+  const auto loop = EventLoop::create(clock).value();
+  Ring gone([] {});
+  Ring due([] {});
+  loop->alarms().set(gone, clock.mono() + 1ms);
+  loop->post([] {});
+  loop->run_once(std::nullopt);
+  loop->alarms().clear(gone);
+  const MonoTime when = clock.mono() + 5ms;
+  loop->alarms().set(due, when);
+  int turns = 0;
+  for (; due.is_set() && turns < 20; ++turns) loop->run_once(std::nullopt);
+  EXPECT_FALSE(due.is_set());
+  EXPECT_GE(clock.mono(), when);
+  EXPECT_LE(turns, 3) << "it did not sleep";
+}
+
+TEST(Sleeping, EndsWhenSomethingComes) {
   const auto loop = EventLoop::create(SystemClock::instance()).value();
   const Pair pair;
   Handler handler;
@@ -415,7 +438,7 @@ TEST_P(Sleeping, EndsWhenSomethingComes) {
   EXPECT_EQ(handler.calls.size(), 1u);
 }
 
-TEST_P(Sleeping, EndsAfterTheLongestWaitItWasGiven) {
+TEST(Sleeping, EndsAfterTheLongestWaitItWasGiven) {
   const auto loop = EventLoop::create(SystemClock::instance()).value();
   const MonoTime before = SystemClock::instance().mono();
   loop->run_once(3ms);
@@ -423,7 +446,7 @@ TEST_P(Sleeping, EndsAfterTheLongestWaitItWasGiven) {
   EXPECT_GE(SystemClock::instance().mono() - before, 6ms);
 }
 
-TEST_P(Sleeping, EndsForAPostAndForStop) {
+TEST(Sleeping, EndsForAPostAndForStop) {
   const auto loop = EventLoop::create(SystemClock::instance()).value();
   bool ran = false;
   std::thread other([&] {
@@ -435,10 +458,6 @@ TEST_P(Sleeping, EndsForAPostAndForStop) {
   loop->run_once(0ns);  // stop may have come between two looks at the posts
   EXPECT_TRUE(ran);
 }
-
-INSTANTIATE_TEST_SUITE_P(Kernels, Sleeping, testing::Values(0, ENOSYS, EPERM), [](const auto& kernel) -> std::string {
-  return kernel.param == 0 ? "WithPwait2" : kernel.param == ENOSYS ? "BeforePwait2" : "FilteredPwait2";
-});
 
 }  // namespace
 }  // namespace weir::net
