@@ -15,6 +15,9 @@ constexpr int long_session = 20;
 constexpr std::uint64_t least_run = 20;
 // Below, a round trip is a scheduler's matter, and a batch would save nothing.
 constexpr Nanos least_round_trip = std::chrono::microseconds{500};
+// A hiccup of a peer that was kept from running: no longer than this, and no more than one beside so many.
+constexpr Nanos longest_hiccup = std::chrono::milliseconds{100};
+constexpr std::uint64_t one_hiccup_beside = 4;
 
 }  // namespace
 
@@ -77,10 +80,10 @@ void Attribution::on_exchange(const Exchange& exchange) {
 // --- the rules of an exchange ---
 
 void Attribution::judge_exchange(const Exchange& exchange) {
-  count_run(exchange);
+  const bool is_of_run = count_run(exchange);
   ExchangeView view{.exchange = exchange,
                     .free = free_of(exchange),
-                    .alike = run_.count,
+                    .alike = is_of_run ? run_.count : 0,
                     .earlier = run_.earlier,
                     .same_answers = count_same(exchange)};
   for (const CauseInfo* cause : causes()) {
@@ -127,21 +130,25 @@ auto Attribution::count_same(const Exchange& exchange) -> std::uint64_t {
   return 1;
 }
 
-void Attribution::count_run(const Exchange& exchange) {
+// False: it is of no run, or one of the few in it that took longer than a round trip accounts for. The processor of a
+// client or a server is another's now and then, and the questions are the same all the same.
+auto Attribution::count_run(const Exchange& exchange) -> bool {
   const Nanos client = exchange.round_trip.at(index(LegName::client));
   const Nanos server = exchange.round_trip.at(index(LegName::server));
   const Nanos both = client + server;
   const Nanos length = exchange.gap + (exchange.end - exchange.begin);
   const bool is_round_trip = both >= least_round_trip && exchange.gap < both && 2 * both >= length;
+  if (exchange.shape != run_.shape || run_.count == 0) run_ = {.shape = exchange.shape, .earlier = {}};
   if (!is_round_trip) {
-    run_ = {};
-    return;
+    ++run_.others;
+    // mutant: any-exchange-is-of-a-run
+    if (length > both + longest_hiccup || one_hiccup_beside * run_.others > run_.count) run_ = {};
+    return false;
   }
-  if (exchange.shape != run_.shape || run_.count == 0) run_ = {.shape = exchange.shape, .count = 0, .earlier = {}};
   ++run_.count;
   if (run_.count >= least_run) {
     if (run_.count > least_run) run_.earlier = {};
-    return;
+    return true;
   }
   const std::array<Nanos, segment_count> free = free_of(exchange);
   const Nanos answers = std::min(free.at(at(Segment::server_answers)), server);
@@ -149,6 +156,7 @@ void Attribution::count_run(const Exchange& exchange) {
   run_.earlier.answers += answers;
   run_.earlier.waits += waits;
   if (answers + waits > Nanos{}) ++run_.earlier.times;
+  return true;
 }
 
 // --- before the first request ---

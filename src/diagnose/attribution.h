@@ -54,6 +54,7 @@ class Attribution {
   struct Run {
     std::uint64_t shape = 0;
     std::uint64_t count = 0;
+    std::uint64_t others = 0;  // among them, that a hiccup made longer; not counted
     Earlier earlier;
   };
   // Before the first request.
@@ -71,7 +72,7 @@ class Attribution {
   void settle(Stretch stretch, const CauseInfo* cause, const Finding& finding);
   void tell_held();
   [[nodiscard]] auto count_same(const Exchange& exchange) -> std::uint64_t;
-  void count_run(const Exchange& exchange);
+  auto count_run(const Exchange& exchange) -> bool;
   [[nodiscard]] auto free_of(const Exchange& exchange) const -> std::array<Nanos, segment_count>;
   [[nodiscard]] auto told_of(const CauseInfo& cause, const Finding& finding) const -> ToldVerdict;
   [[nodiscard]] auto held_in(Stretch stretch) -> std::vector<Held>&;

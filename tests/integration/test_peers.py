@@ -3,6 +3,7 @@ cannot tell FIN from RST would prove nothing about a proxy."""
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -107,8 +108,12 @@ def test_peers_meet_through_a_relay_that_is_not_weir(tmp_path):
     listener = Listener()
     relay_path = str(tmp_path / "relay.sock")
     relay = subprocess.Popen(["socat", f"UNIX-LISTEN:{relay_path}", f"TCP:{listener.text}"])
+
+    def listens():  # its file is there before it does; 10000: __SO_ACCEPTCON
+        sockets = Path("/proc/net/unix").read_text(encoding="ascii", errors="replace").splitlines()
+        return any(line.endswith(relay_path) and line.split()[3] == "00010000" for line in sockets)
     try:
-        wait_until(lambda: (tmp_path / "relay.sock").exists(), "socat listens")
+        wait_until(listens, "socat listens")
         server = Peer("server", "accept echo fin", listener=listener, seconds=10)
         client = Peer("client", "connect send:300k fin read", address=relay_path, seconds=10)
         server.start()

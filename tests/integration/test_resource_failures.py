@@ -215,6 +215,8 @@ def test_a_start_fails_with_a_sentence_or_serves(subject, program, kind, most):
     count = first.calls.calls(kind)
     first.end()
     refused = 0
+    # A view that comes to run late writes in one call what else it would in several.
+    sure = 1 if kind == "write" else count // 2
     for number in spread(count, most):
         it = subject(program)
         it.calls.fail(kind, number)
@@ -224,7 +226,7 @@ def test_a_start_fails_with_a_sentence_or_serves(subject, program, kind, most):
             it.end()
         else:
             refused += 1
-        assert it.calls.failed(kind) == 1 or number > count // 2
+        assert it.calls.failed(kind) == 1 or number > sure
     assert refused > 0 or kind in ("write", "memory")
 
 

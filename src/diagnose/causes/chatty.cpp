@@ -12,7 +12,9 @@ const CauseInfo chatty_cause{
     .doc = "The client asks the same kind of question again and again, each for a round trip of its own (N+1)",
     .signals =
         "Twenty exchanges and more, one behind the other, whose requests differ in their literals alone; the client's "
-        "time between them is below a round trip, and the round trips are at least half of the time",
+        "time between them is below a round trip, and the round trips are at least half of the time, but for one in "
+        "five "
+        "that a hiccup made longer",
     .look_alikes =
         "A slow server (think): the round trips are the least of it. A client next to the server: there is no round "
         "trip to save",

@@ -162,6 +162,30 @@ TEST_F(ChattyTest, NineteenAreNotManyYet) {
   EXPECT_EQ(sum("think").lost, 19 * 21ms);
 }
 
+TEST_F(ChattyTest, AHiccupNowAndThenDoesNotEndThePage) {
+  path({}, 20ms);
+  story.begins();
+  for (int i = 0; i < 50; ++i) ask(i, i % 10 == 9 ? 30ms : 100us, i % 15 == 14 ? 60ms : 21ms);
+  story.closes();
+  EXPECT_EQ(sum("chatty").times, 50u - 5 - 3 + 1) << "but for those themselves; the thirtieth has both";
+}
+
+TEST_F(ChattyTest, PagesOfFiveQueriesAreNotOne) {
+  path({}, 20ms);
+  story.begins();
+  for (int i = 0; i < 100; ++i) ask(i, i % 5 == 0 ? 1s : 100us, 21ms);
+  story.closes();
+  EXPECT_EQ(sum("chatty").times, 0u);
+}
+
+TEST_F(ChattyTest, OneInThreeIsNoHiccup) {
+  path({}, 20ms);
+  story.begins();
+  for (int i = 0; i < 100; ++i) ask(i, 100us, i % 3 == 2 ? 60ms : 21ms);
+  story.closes();
+  EXPECT_EQ(sum("chatty").times, 0u);
+}
+
 TEST_F(ChattyTest, NextToTheServerThereIsNoRoundTripToSave) {
   path(30us, 40us);
   story.begins();
