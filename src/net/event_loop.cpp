@@ -158,38 +158,47 @@ void EventLoop::set_end_of_turn(std::function<void()> hook) {
   end_of_turn_ = std::move(hook);
 }
 
-auto EventLoop::next_deadline(std::optional<Nanos> longest_wait) const -> std::optional<MonoTime> {
-  std::optional<MonoTime> first;
-  if (longest_wait) first = clock_.mono() + *longest_wait;
+auto EventLoop::wait_time(std::optional<Nanos> longest_wait) const -> std::optional<Nanos> {
+  if (!again_.empty()) return Nanos{0};
+  std::optional<Nanos> best = longest_wait;
   for (const auto& next : {wheel_.next(), alarms_.next()}) {
-    if (next && (!first || *next < *first)) first = next;
+    if (!next) continue;
+    const Nanos left = std::max(*next - now_, Nanos{0});
+    if (!best || left < *best) best = left;
   }
-  return first;
+  return best;
 }
 
-// False: the deadline has come already, so there is nothing to wait for.
-// A timer that is armed for an earlier moment is left alone, though nothing may be due then any more: one turn in vain
-// every few seconds costs less than a timer set and taken back around each wait, as a timeout of the wait itself would
-// be (epoll_pwait2(2)). Nearly every wait ends with a descriptor's news long before any deadline.
-auto EventLoop::arm_timer(MonoTime deadline) -> bool {
-  if (timer_armed_ && *timer_armed_ <= deadline) return true;  // mutant: armed-timer-not-moved-forward
-  const Nanos left = deadline - clock_.mono();
-  if (left <= Nanos{0}) return false;
+// A timeout of the wait itself (epoll_pwait2(2)) is set and taken back around each wait, which costs more than an
+// eighth of a small exchange. Nearly every wait ends with a descriptor's news, long before a session's timeout is due:
+// for deadlines as far as those a timer of its own stays armed. One that is armed for an earlier moment than is due now
+// is left alone: a turn in vain every few seconds costs less. For near deadlines, which faults make anew with each
+// chunk, the timeout is the cheaper of the two.
+auto EventLoop::arm_timer(Nanos left) -> bool {
+  if (timer_armed_ && *timer_armed_ <= now_ + left) return true;  // mutant: armed-timer-not-moved-forward
+  if (left < far_deadline && !no_pwait2_) return false;
   itimerspec spec{};
   spec.it_value = to_timespec(left);
   ::timerfd_settime(timerfd_.get(), 0, &spec, nullptr);
-  timer_armed_ = deadline;
+  timer_armed_ = now_ + left;
   return true;
 }
 
+auto EventLoop::wait_for(std::optional<Nanos> left, std::span<epoll_event> events) -> int {
+  const auto most = static_cast<int>(events.size());
+  if (left && *left <= Nanos{0}) return ::epoll_wait(epoll_.get(), events.data(), most, 0);
+  if (!left || arm_timer(*left)) return ::epoll_wait(epoll_.get(), events.data(), most, -1);
+  const timespec timeout = to_timespec(*left);
+  const int count = ::epoll_pwait2(epoll_.get(), events.data(), most, &timeout, nullptr);
+  if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;
+  // Too old a kernel (before 5.11), or a container's filter that does not know the call yet.
+  no_pwait2_ = true;
+  return wait_for(left, events);
+}
+
 void EventLoop::wait(std::optional<Nanos> longest_wait) {
-  bool sleeps = again_.empty() && longest_wait != Nanos{0};
-  if (sleeps) {
-    const auto deadline = next_deadline(longest_wait);
-    sleeps = !deadline || (*deadline > now_ && arm_timer(*deadline));
-  }
   std::array<epoll_event, batch> events;
-  const int count = ::epoll_wait(epoll_.get(), events.data(), batch, sleeps ? -1 : 0);
+  const int count = wait_for(wait_time(longest_wait), events);
   now_ = clock_.mono();
   for (int i = 0; i < count; ++i) {
     const auto& event = events[static_cast<std::size_t>(i)];

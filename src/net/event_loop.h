@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/clock.h"
@@ -17,6 +18,8 @@
 #include "base/result.h"
 #include "net/alarm_heap.h"
 #include "net/timer_wheel.h"
+
+struct epoll_event;
 
 namespace weir::net {
 
@@ -157,8 +160,10 @@ class EventLoop {
   };
   class Running;
   void turn(std::optional<Nanos> longest_wait);
-  [[nodiscard]] auto next_deadline(std::optional<Nanos> longest_wait) const -> std::optional<MonoTime>;
-  [[nodiscard]] auto arm_timer(MonoTime deadline) -> bool;
+  [[nodiscard]] auto wait_time(std::optional<Nanos> longest_wait) const -> std::optional<Nanos>;
+  // False: it is not armed, and the wait needs a timeout of its own.
+  [[nodiscard]] auto arm_timer(Nanos left) -> bool;
+  auto wait_for(std::optional<Nanos> left, std::span<epoll_event> events) -> int;
   void wait(std::optional<Nanos> longest_wait);
   void rerun_due();
   void run_posts();
@@ -170,7 +175,7 @@ class EventLoop {
   std::atomic<const void*> runner_{nullptr};  // the mark of the thread that is in run() or run_once()
   Fd epoll_;
   Fd wakeup_;
-  Fd timerfd_;                           // ends a wait at a deadline
+  Fd timerfd_;                           // ends a wait at a deadline that is far, or where epoll_pwait2(2) is missing
   std::optional<MonoTime> timer_armed_;  // when it expires, by clock_; no later than what is due next
   TimerWheel wheel_;
   AlarmHeap alarms_;
@@ -181,6 +186,7 @@ class EventLoop {
   std::vector<std::unique_ptr<Disposable>> graveyard_;
   std::function<void()> end_of_turn_;
   LoopCounters counters_;
+  bool no_pwait2_ = false;
 
   std::atomic<bool> stopping_{false};
   std::atomic<bool> has_posts_{false};
@@ -192,6 +198,7 @@ class EventLoop {
   // What runs again in one turn. What is left comes first in the next, after the descriptors that have news: a thousand
   // sessions that have much to send would hold up the others for as long as all of them take.
   static constexpr Nanos longest_reruns = std::chrono::milliseconds{2};
+  static constexpr Nanos far_deadline = std::chrono::milliseconds{50};
   static constexpr std::uint32_t no_slot = 0xffffffff;
   static constexpr int batch = 256;
 };

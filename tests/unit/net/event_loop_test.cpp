@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "net/system_calls.h"
+
 namespace weir::net {
 namespace {
 
@@ -373,8 +375,18 @@ TEST_F(EventLoopTest, LoopTimeIsReadOnceATurnAfterWaiting) {
   EXPECT_EQ(loop_->now(), before + 5s);
 }
 
-// How the loop sleeps, on the real clock.
-TEST(Sleeping, EndsAtTheAlarmNotBeforeAndNotFarBehind) {
+// How the loop sleeps where the kernel has epoll_pwait2(2), where it is too old (before 5.11), and
+// where a container's filter refuses it.
+class Sleeping : public testing::TestWithParam<int> {
+ protected:
+  Sleeping() {
+    test::pwait2_error = GetParam();
+    test::pwait2_calls = 0;
+  }
+  ~Sleeping() override { test::pwait2_error = 0; }
+};
+
+TEST_P(Sleeping, EndsAtTheAlarmNotBeforeAndNotFarBehind) {
   const SystemClock& clock = SystemClock::instance();
   const auto loop = EventLoop::create(clock).value();
   for (const Nanos wait : {Nanos{2ms}, Nanos{700us}}) {
@@ -387,10 +399,12 @@ TEST(Sleeping, EndsAtTheAlarmNotBeforeAndNotFarBehind) {
     EXPECT_GE(rung, when);
     EXPECT_LT(rung, when + 2s) << "it slept through its alarm";
   }
+  // Refused once, it is not asked again.
+  EXPECT_EQ(test::pwait2_calls.load() == 1, GetParam() != 0);
 }
 
 // An alarm that is far ahead has the timer armed; one that comes sooner must not wait for it.
-TEST(Sleeping, EndsAtAnAlarmSoonerThanTheOneItSleptFor) {
+TEST_P(Sleeping, EndsAtAnAlarmSoonerThanTheOneItSleptFor) {
   const SystemClock& clock = SystemClock::instance();
   const auto loop = EventLoop::create(clock).value();
   Ring far([] {});
@@ -408,7 +422,7 @@ TEST(Sleeping, EndsAtAnAlarmSoonerThanTheOneItSleptFor) {
 }
 
 // The timer of an alarm that was taken back ends one wait in vain; the loop then sleeps for what is due.
-TEST(Sleeping, GoesOnBehindAnAlarmThatWasTakenBack) {
+TEST_P(Sleeping, GoesOnBehindAnAlarmThatWasTakenBack) {
   const SystemClock& clock = SystemClock::instance();
   const auto loop = EventLoop::create(clock).value();
   Ring gone([] {});
@@ -426,7 +440,7 @@ TEST(Sleeping, GoesOnBehindAnAlarmThatWasTakenBack) {
   EXPECT_LE(turns, 3) << "it did not sleep";
 }
 
-TEST(Sleeping, EndsWhenSomethingComes) {
+TEST_P(Sleeping, EndsWhenSomethingComes) {
   const auto loop = EventLoop::create(SystemClock::instance()).value();
   const Pair pair;
   Handler handler;
@@ -438,7 +452,7 @@ TEST(Sleeping, EndsWhenSomethingComes) {
   EXPECT_EQ(handler.calls.size(), 1u);
 }
 
-TEST(Sleeping, EndsAfterTheLongestWaitItWasGiven) {
+TEST_P(Sleeping, EndsAfterTheLongestWaitItWasGiven) {
   const auto loop = EventLoop::create(SystemClock::instance()).value();
   const MonoTime before = SystemClock::instance().mono();
   loop->run_once(3ms);
@@ -446,7 +460,7 @@ TEST(Sleeping, EndsAfterTheLongestWaitItWasGiven) {
   EXPECT_GE(SystemClock::instance().mono() - before, 6ms);
 }
 
-TEST(Sleeping, EndsForAPostAndForStop) {
+TEST_P(Sleeping, EndsForAPostAndForStop) {
   const auto loop = EventLoop::create(SystemClock::instance()).value();
   bool ran = false;
   std::thread other([&] {
@@ -458,6 +472,10 @@ TEST(Sleeping, EndsForAPostAndForStop) {
   loop->run_once(0ns);  // stop may have come between two looks at the posts
   EXPECT_TRUE(ran);
 }
+
+INSTANTIATE_TEST_SUITE_P(Kernels, Sleeping, testing::Values(0, ENOSYS, EPERM), [](const auto& kernel) -> std::string {
+  return kernel.param == 0 ? "WithPwait2" : kernel.param == ENOSYS ? "BeforePwait2" : "FilteredPwait2";
+});
 
 }  // namespace
 }  // namespace weir::net

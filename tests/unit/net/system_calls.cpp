@@ -2,10 +2,15 @@
 
 #include <dlfcn.h>
 #include <netdb.h>
+#include <sys/epoll.h>
 
+#include <cerrno>
 #include <string_view>
 
 namespace weir::net::test {
+
+std::atomic<int> pwait2_error{0};
+std::atomic<int> pwait2_calls{0};
 
 auto NameServer::instance() -> NameServer& {
   static NameServer server;
@@ -65,6 +70,17 @@ auto real(const char* name) -> Function* {
 }  // namespace weir::net::test
 
 extern "C" {
+
+auto epoll_pwait2(int epoll, epoll_event* events, int most, const timespec* timeout, const sigset_t* mask) -> int {
+  using namespace weir::net::test;
+  ++pwait2_calls;
+  if (const int error = pwait2_error.load(); error != 0) {
+    errno = error;
+    return -1;
+  }
+  static auto* const next = real<int(int, epoll_event*, int, const timespec*, const sigset_t*)>("epoll_pwait2");
+  return next(epoll, events, most, timeout, mask);
+}
 
 auto getaddrinfo(const char* host, const char* service, const addrinfo* hints, addrinfo** list) -> int {
   using namespace weir::net::test;

@@ -1,12 +1,17 @@
-// Calls of the C library that this test binary answers itself, so that a test can have a dead name server.
-// Everything else goes on to the real ones.
+// Calls of the C library that this test binary answers itself, so that a test can have an old kernel
+// or a dead name server. Everything else goes on to the real ones.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <string>
 
 namespace weir::net::test {
+
+// epoll_pwait2(2) fails with this errno while it is not 0.
+extern std::atomic<int> pwait2_error;
+extern std::atomic<int> pwait2_calls;
 
 // What getaddrinfo(3) does with names that end in ".test" (RFC 2606): it holds them at a gate, then
 // answers 192.0.2.1, or that "no-such-host.test" does not exist.
