@@ -117,6 +117,17 @@ auto Address::unix_path() const -> const std::string* {
   return un != nullptr ? &un->path : nullptr;
 }
 
+auto Address::is_loopback() const -> bool {
+  if (!is_ip()) return false;
+  const auto& [bytes, scope, port, v6] = *ip();
+  constexpr std::array<std::uint8_t, 12> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  constexpr std::array<std::uint8_t, 16> one{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  if (!v6) return bytes[0] == 127;
+  return bytes == one || (std::equal(mapped.begin(), mapped.end(), bytes.begin()) && bytes[12] == 127);
+}
+
+auto Address::is_unspecified() const -> bool { return is_ip() && ip()->bytes == std::array<std::uint8_t, 16>{}; }
+
 auto Address::host_string() const -> std::string {
   if (const auto* path = unix_path()) return "unix:" + *path;
   std::array<char, INET6_ADDRSTRLEN> text{};

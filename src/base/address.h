@@ -50,6 +50,10 @@ class Address {
   [[nodiscard]] auto port() const -> std::uint16_t;  // 0 for Unix
   [[nodiscard]] auto ip() const -> const Ip* { return std::get_if<Ip>(&value_); }
   [[nodiscard]] auto unix_path() const -> const std::string*;
+  // 127.0.0.0/8, ::1, and the former written as IPv6 (RFC 4291, 2.5.5.2).
+  [[nodiscard]] auto is_loopback() const -> bool;
+  // 0.0.0.0 or ::, of any port.
+  [[nodiscard]] auto is_unspecified() const -> bool;
 
   // "127.0.0.1:8888", "[::1]:8888", "unix:/run/x.sock", "unix:" for an unnamed peer.
   [[nodiscard]] auto to_string() const -> std::string;

@@ -19,6 +19,7 @@ auto is_option(const SettingInfo& setting) -> bool {
     case SettingKind::flag:      // "enabled", "diagnose": of many proxies, one by one
     case SettingKind::duration: return false;
     case SettingKind::word:
+    case SettingKind::name:
     case SettingKind::count:
     case SettingKind::size: break;
   }
@@ -35,6 +36,7 @@ auto type_name(SettingKind kind) -> std::string {
   switch (kind) {
     case SettingKind::count: return "N";
     case SettingKind::size: return "BYTES";
+    case SettingKind::name: return "NAME";
     default: return "WORD";
   }
 }

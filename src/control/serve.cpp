@@ -137,10 +137,10 @@ auto Server::bind_api() -> Result<std::string> {
   // A Unix socket is born readable to its owner alone.
   const mode_t mask = ::umask(0177);
   // A client that has gone without a word is noticed, and the place of its event stream or view is free again.
-  constexpr net::StreamOptions keepalive{.user_timeout = std::nullopt,
-                                         .keepalive_idle = std::chrono::seconds{60},
-                                         .keepalive_interval = std::chrono::seconds{15},
-                                         .keepalive_count = 4};
+  const net::StreamOptions keepalive{.user_timeout = std::nullopt,
+                                     .keepalive_idle = std::chrono::seconds{60},
+                                     .keepalive_interval = std::chrono::seconds{15},
+                                     .keepalive_count = 4};
   auto listeners = engine::make_listeners(api_, std::nullopt, keepalive);
   ::umask(mask);
   if (!listeners) {

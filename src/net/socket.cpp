@@ -122,6 +122,7 @@ void change_stream_options(int fd, const StreamOptions& options) {
       set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, count);
     }
   }
+  change_congestion_control(fd, options.congestion, *own);
   (void)apply_stream_options(fd, own->family(), options);
 }
 
@@ -150,6 +151,8 @@ auto KernelSockets::listen(const Address& address, const StreamOptions& options)
   // Two sockets for two families rather than mapped addresses, so that a peer's address reads as it is.
   if (address.family() == AF_INET6) set_option(fd->get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
   if (auto set = apply_stream_options(fd->get(), address.family(), options); !set)
+    return tl::make_unexpected(set.error());
+  if (auto set = choose_congestion_control(fd->get(), options.congestion, address); !set)
     return tl::make_unexpected(set.error());
   sockaddr_storage storage;
   const socklen_t length = address.to_sockaddr(storage);
@@ -184,6 +187,8 @@ auto KernelSockets::connect(const Address& address, const StreamOptions& options
   auto fd = make(address.family());
   if (!fd) return tl::make_unexpected(fd.error());
   if (auto set = apply_stream_options(fd->get(), address.family(), options); !set)
+    return tl::make_unexpected(set.error());
+  if (auto set = choose_congestion_control(fd->get(), options.congestion, address); !set)
     return tl::make_unexpected(set.error());
   if (from != nullptr) {
     if (auto bound = bind_source(fd->get(), *from); !bound) return tl::make_unexpected(bound.error());
@@ -225,13 +230,7 @@ auto connect_outcome(int fd) -> int {
 auto leads_to(int fd, const Address& target, const Address& listener) -> bool {
   if (!target.is_ip() || !listener.is_ip()) return target == listener;
   if (target.port() != listener.port()) return false;
-  const auto& ip = *target.ip();
-  const std::array<std::uint8_t, 16> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-  const bool v4_in_v6 = ip.v6 && std::equal(mapped.begin(), mapped.begin() + 12, ip.bytes.begin());
-  const std::array<std::uint8_t, 16> one{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
-  const std::array<std::uint8_t, 16> any{};
-  const std::uint8_t first = v4_in_v6 ? ip.bytes[12] : ip.bytes[0];
-  if (ip.bytes == any || (ip.v6 && !v4_in_v6 ? ip.bytes == one : first == 127)) return true;
+  if (target.is_unspecified() || target.is_loopback()) return true;
   const auto here = local_address(fd);
   return here && here->host_string() == target.host_string();
 }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/result.h"
+#include "net/congestion.h"
 
 namespace weir::net {
 
@@ -18,6 +19,7 @@ struct StreamOptions {
   std::optional<Nanos> keepalive_idle;                  // TCP_KEEPIDLE, seconds; none: no keepalive
   Nanos keepalive_interval = std::chrono::seconds{15};  // TCP_KEEPINTVL, seconds
   std::optional<int> keepalive_count;                   // TCP_KEEPCNT; has no effect while user_timeout is set
+  std::string congestion = std::string(system_congestion_control);  // TCP_CONGESTION, see net/congestion.h
 };
 
 // TCP_NODELAY, SO_OOBINLINE and the options above. A Unix socket takes none of them and succeeds.

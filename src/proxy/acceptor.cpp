@@ -34,7 +34,9 @@ struct HandedOver {
 }  // namespace
 
 Acceptor::Acceptor(Worker& worker, ProxyOnWorker& proxy, std::shared_ptr<const Fd> listener)
-    : worker_(worker), proxy_(proxy), listener_(std::move(listener)) {}
+    : worker_(worker), proxy_(proxy), listener_(std::move(listener)) {
+  if (const auto here = net::local_address(listener_->get())) is_on_loopback_ = here->is_loopback();
+}
 
 Acceptor::~Acceptor() {
   note_held_up(0);
@@ -109,6 +111,9 @@ auto Acceptor::accept_one() -> bool {
   (void)contained([&] {
     if (auto known = Address::from_sockaddr(reinterpret_cast<sockaddr*>(&storage), length)) address = *std::move(known);
   });
+  if (!is_on_loopback_) {
+    net::choose_accepted_congestion_control(client.get(), proxy_.settings->rules.congestion, address);
+  }
   dispatch(std::move(client), std::move(address), SessionNumber{number});
   return true;
 }

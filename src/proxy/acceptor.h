@@ -49,6 +49,7 @@ class Acceptor final : private net::ReadyHandler, private net::Timer {
   std::shared_ptr<const Fd> listener_;  // null: the limit was reached
   net::WatchToken token_;
   std::uint32_t random_ = 0x9e3779b9;
+  bool is_on_loopback_ = false;
   bool watching_ = false;
   bool waiting_for_capacity_ = false;
   event::Fanout::Places held_up_by_ = 0;  // rings of observers

@@ -8,7 +8,7 @@ namespace weir::proxy {
 template <Endpoint Source, Endpoint Sink>
 auto Pump<Source, Sink>::run(Leg<Source>& source, Leg<Sink>& sink, Context& context, const event::SessionEvents& events,
                              MonoTime now) -> PumpStep {
-  for (int turn = 0; turn < turns_per_run; ++turn) {  // mutant: unfair-pump
+  for (int turn = 0; turn < (splicing_ ? splicing_turns_per_run : turns_per_run); ++turn) {  // mutant: unfair-pump
     if (ended()) return PumpStep::waiting;
     if (sink.broken) {
       abort();
@@ -88,11 +88,23 @@ auto Pump<Source, Sink>::copy_in(Leg<Source>& source, Leg<Sink>& sink, Context& 
 }
 
 template <Endpoint Source, Endpoint Sink>
+auto Pump<Source, Sink>::fill_pipe(Leg<Source>& source) -> Filled {
+  // As much as the pipe holds: its slots run out long before this.
+  constexpr std::size_t most = 1024 * 1024 * 1024;
+  Filled filled;
+  for (int fill = 0; fill < fills_per_move && filled.last.status == IoStatus::ok; ++fill) {
+    filled.last = source.end.splice_in(*pipe_, most);
+    filled.bytes += filled.last.bytes;
+  }
+  return filled;
+}
+
+template <Endpoint Source, Endpoint Sink>
 auto Pump<Source, Sink>::splice_in(Leg<Source>& source, Context& context, const event::SessionEvents& events,
                                    MonoTime now) -> Took {
-  // Only into an empty pipe (deliver() saw to that), so that EAGAIN can only mean "socket drained".
-  // With bytes in the pipe it may as well mean "pipe full": slots run out long before bytes do.
-  constexpr std::size_t most = 1024 * 1024;
+  // Into an empty pipe (deliver() saw to that), so that EAGAIN of the first move can only mean "socket drained".
+  // With bytes in the pipe it may as well mean "pipe full": of the moves behind the first neither that nor an end says
+  // anything, and the next turn asks again.
   const bool observed = events.wants(event::EventKind::chunk_read, direction_);
   if (observed && !events.reserve(direction_, 2, 0)) return Took::parked;
   if (!pipe_) pipe_ = context.pipes.take();
@@ -100,37 +112,46 @@ auto Pump<Source, Sink>::splice_in(Leg<Source>& source, Context& context, const 
     splicing_ = false;
     return Took::bytes;  // none to be had: the next turn copies
   }
-  const IoResult moved = source.end.splice_in(*pipe_, most);
-  if (moved.status == IoStatus::broken && moved.error == EINVAL) {
+  const auto [bytes, last] = fill_pipe(source);
+  if (bytes > 0) {
+    note_spliced(bytes, context, events, now);
+    // An error is told once.
+    if (last.status == IoStatus::broken && last.error != EINVAL) source_stopped(source, last, now);
+    return Took::bytes;
+  }
+  if (last.status == IoStatus::broken && last.error == EINVAL) {
     splicing_ = false;
     never_splice_ = true;
     give_pipe(context);
     return Took::bytes;
   }
-  const bool undecided = moved.status == IoStatus::would_block && source.short_read_proves_nothing;
-  if (undecided || moved.status == IoStatus::end) {
+  const bool undecided = last.status == IoStatus::would_block && source.short_read_proves_nothing;
+  if (undecided || last.status == IoStatus::end) {
     // splice(2) never passes an urgent mark: it says EAGAIN there for ever and, when a FIN has come
     // behind the mark, 0 with bytes still unread (Linux 6.18). What a read says decides.
     splicing_ = false;
     give_pipe(context);
     return Took::bytes;
   }
-  if (moved.status != IoStatus::ok) {
-    give_pipe(context);  // a direction that waits owns no pipe
-    source_stopped(source, moved, now);
-    return Took::nothing;
-  }
-  note_read(moved.bytes, now);
-  if (observed) {
+  give_pipe(context);  // a direction that waits owns no pipe
+  source_stopped(source, last, now);
+  return Took::nothing;
+}
+
+template <Endpoint Source, Endpoint Sink>
+void Pump<Source, Sink>::note_spliced(std::size_t n, Context& context, const event::SessionEvents& events,
+                                      MonoTime now) {
+  note_read(n, now);
+  context.spliced += n;
+  if (events.wants(event::EventKind::chunk_read, direction_)) {
     events.push(context.clock.mono(), event::EventKind::chunk_read,
                 event::ChunkRead{.bytes = {},
-                                 .offset = bytes_ - moved.bytes,
+                                 .offset = bytes_ - n,
                                  .kernel_time = {},
                                  .direction = direction_,
-                                 .uncopied = static_cast<std::uint32_t>(moved.bytes)});
+                                 .uncopied = static_cast<std::uint32_t>(n)});
   }
-  small_moves_ = moved.bytes < small_move ? static_cast<std::uint8_t>(small_moves_ + 1) : std::uint8_t{0};
-  return Took::bytes;
+  small_moves_ = n < small_move ? static_cast<std::uint8_t>(small_moves_ + 1) : std::uint8_t{0};
 }
 
 template <Endpoint Source, Endpoint Sink>

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "base/address.h"
 #include "base/listen_address.h"
@@ -34,6 +35,7 @@ struct ProxyRules {
   std::optional<std::uint64_t> max_sessions;                     // live at a time, over all workers; none: no limit
   std::uint64_t fault_queue_limit = fault::default_queue_limit;  // bytes that faults may hold in one direction
   std::optional<std::uint64_t> keepalive_count;                  // TCP_KEEPCNT; none: the system's
+  std::string congestion{net::automatic_congestion_control};     // of both legs, see net/congestion.h
   bool diagnose = false;                                         // weir serve: say who loses time, and why
   Timeouts timeouts;
 
@@ -47,6 +49,7 @@ struct ProxyRules {
     options.keepalive_idle = timeouts[tcp_keepalive_idle];
     options.keepalive_interval = *timeouts[tcp_keepalive_interval];
     if (keepalive_count) options.keepalive_count = static_cast<int>(*keepalive_count);
+    options.congestion = congestion;
     return options;
   }
 };

@@ -70,6 +70,15 @@ auto own_settings() -> std::vector<SettingInfo> {
        .least = 1,
        .most = 127,
        .may_be_off = true},
+      {.name = "congestion",
+       .kind = name,
+       .takes_effect = new_sessions,
+       .place = &ProxyRules::congestion,
+       .doc = "The congestion control of its TCP legs (TCP_CONGESTION, tcp(7)): auto takes the system's, but reno to "
+              "and from peers on loopback where the system's paces what it sends (bbr); system never changes it",
+       .least = 1,
+       .most = net::longest_congestion_control,
+       .words = {net::automatic_congestion_control, net::system_congestion_control}},
       {"diagnose", flag, open_sessions, &ProxyRules::diagnose,
        "Whether weir serve says who loses the time of its exchanges, and why (docs/causes.md)"},
   };
@@ -157,6 +166,7 @@ auto describe_values(const SettingInfo& setting) -> std::string {
     case SettingKind::upstream: return "host:port or unix:/path, as a text";
     case SettingKind::flag: return "true or false";
     case SettingKind::word: return joined(setting.words);
+    case SettingKind::name: return joined(setting.words) + ", or a name that the kernel knows, such as cubic";
     case SettingKind::count: return fmt::format("a whole number from {} to {}{}", setting.least, setting.most, off);
     case SettingKind::size:
       return fmt::format("a number of bytes from {}KiB to {}GiB, such as 32MiB{}", setting.least >> 10,
@@ -173,6 +183,7 @@ auto to_string(SettingKind kind) -> std::string_view {
     case upstream: return "upstream";
     case flag: return "flag";
     case word: return "word";
+    case name: return "name";
     case count: return "count";
     case size: return "size";
     case duration: return "duration";
@@ -239,6 +250,9 @@ auto check(const ProxyRules& rules) -> std::optional<SettingProblem> {
       return SettingProblem{names_of_timeouts()[static_cast<std::size_t>(name)],
                             fmt::format("the kernel takes at most {} (tcp(7))", canonical_duration(most))};
     }
+  }
+  if (const auto there = net::may_have_congestion_control(rules.congestion); !there) {
+    return SettingProblem{"congestion", there.error().message};
   }
   if (!rules.keepalive_count) return std::nullopt;
   if (rules.timeouts[TimeoutName::tcp_user_timeout]) {

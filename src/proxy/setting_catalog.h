@@ -22,6 +22,7 @@ enum class SettingKind : std::uint8_t {
   upstream,  // an address to connect to; written host:port, unix:/path
   flag,      // true or false
   word,      // one of `words`
+  name,      // one of `words`, or a name that the kernel knows: at most `most` of a-z, 0-9, _ and -
   count,     // a whole number from `least` to `most`
   size,      // bytes from `least` to `most`; written 65536, 64KiB, 32MiB
   duration,  // written 250ms, 1.5s, 10m
@@ -35,9 +36,10 @@ enum class TakesEffect : std::uint8_t {
 };
 
 // Where its value stands in the rules: a field, or one of the timeouts.
-using SettingPlace = std::variant<ListenAddress ProxyRules::*, UpstreamAddress ProxyRules::*, bool ProxyRules::*,
-                                  OnConnectFailure ProxyRules::*, std::optional<std::uint64_t> ProxyRules::*,
-                                  std::uint64_t ProxyRules::*, const HandshakeInfo * ProxyRules::*, event::TimeoutName>;
+using SettingPlace =
+    std::variant<ListenAddress ProxyRules::*, UpstreamAddress ProxyRules::*, bool ProxyRules::*,
+                 OnConnectFailure ProxyRules::*, std::string ProxyRules::*, std::optional<std::uint64_t> ProxyRules::*,
+                 std::uint64_t ProxyRules::*, const HandshakeInfo * ProxyRules::*, event::TimeoutName>;
 
 struct SettingInfo {
   std::string_view name;  // "max_sessions"; "timeouts.idle": of a group, which is an object in JSON and TOML
@@ -45,7 +47,7 @@ struct SettingInfo {
   TakesEffect takes_effect;
   SettingPlace place;
   std::string_view doc;  // one line
-  // Of counts and sizes.
+  // Of counts and sizes; of names, how long they are.
   std::uint64_t least = 0;
   std::uint64_t most = std::numeric_limits<std::int64_t>::max();
   std::vector<std::string_view> words = {};

@@ -89,6 +89,19 @@ auto read(const SettingInfo& setting, const Written& value, const HandshakeInfo*
   return {};
 }
 
+auto read(const SettingInfo& setting, const Written& value, std::string& where) -> Result<void> {
+  constexpr auto may_be_in_a_name = [](char each) {
+    return (each >= 'a' && each <= 'z') || (each >= '0' && each <= '9') || each == '_' || each == '-';
+  };
+  const auto* text = std::get_if<std::string>(&value);
+  if (text == nullptr || text->size() < setting.least || text->size() > setting.most ||
+      !std::ranges::all_of(*text, may_be_in_a_name)) {
+    return instead_of(setting, value);
+  }
+  where = *text;
+  return {};
+}
+
 auto read(const SettingInfo& setting, const Written& value, std::optional<std::uint64_t>& where) -> Result<void> {
   if (setting.may_be_off && is_off(value)) {
     where.reset();
@@ -117,6 +130,7 @@ auto read(const SettingInfo& setting, const Written& value, std::uint64_t& where
 auto show(const SettingInfo&, const ListenAddress& value) -> Written { return value.text; }
 auto show(const SettingInfo&, const UpstreamAddress& value) -> Written { return value.text; }
 auto show(const SettingInfo&, bool value) -> Written { return value; }
+auto show(const SettingInfo&, const std::string& value) -> Written { return value; }
 auto show(const SettingInfo& setting, OnConnectFailure value) -> Written {
   return std::string(setting.words[static_cast<std::size_t>(value)]);
 }

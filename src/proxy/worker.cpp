@@ -48,8 +48,12 @@ Worker::Worker(net::EventLoop& loop, net::Resolver& resolver, std::uint32_t numb
       resolver_(resolver),
       number_(number),
       scratch_(std::make_unique<std::array<std::byte, scratch_size>>()),
-      context_{loop.clock(), *scratch_, blocks_, pipes_} {
-  loop_.set_end_of_turn([this] { publish_events(); });
+      context_{loop.clock(), *scratch_, blocks_, pipes_},
+      bulk_(loop, thread_) {
+  loop_.set_end_of_turn([this] {
+    publish_events();
+    bulk_.note(context_.spliced);
+  });
   loop_.set_on_nudge([this] { resume_parked(); });
 }
 

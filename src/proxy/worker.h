@@ -15,6 +15,7 @@
 #include "event/fanout.h"
 #include "net/event_loop.h"
 #include "net/resolver.h"
+#include "proxy/bulk_scheduling.h"
 #include "proxy/session.h"
 
 namespace weir::proxy {
@@ -163,6 +164,8 @@ class Worker {
   BlockPool blocks_;
   PipePool<KernelPipe> pipes_;
   SocketRelay::Context context_;
+  KernelThreadScheduling thread_;
+  BulkScheduling bulk_;
   WorkerCounters counters_;
   std::vector<std::shared_ptr<event::EventRing>> rings_;
   std::vector<std::shared_ptr<event::EventRing>> leaving_rings_;  // their last events wait for room

@@ -24,7 +24,7 @@ class ProxyMethod(Generic[Made]):
               handshake: Literal["none", "proxy_protocol"] = "none",
               on_connect_failure: Literal["reset", "close"] = "reset",
               max_sessions: Optional[int] = None, fault_queue_limit: Size = "32MiB",
-              keepalive_count: Optional[int] = None, diagnose: bool = False,
+              keepalive_count: Optional[int] = None, congestion: str = "auto", diagnose: bool = False,
               timeouts: Optional[Mapping[Timeout, Duration]] = None) -> Made:
         """A proxy of this client's. Nothing happens before the result is entered, or created.
 
@@ -41,6 +41,9 @@ class ProxyMethod(Generic[Made]):
             read.
         keepalive_count: Unanswered keepalive probes that end a session (TCP_KEEPCNT, tcp(7)); needs
             tcp.user_timeout=off; off: the system's.
+        congestion: The congestion control of its TCP legs (TCP_CONGESTION, tcp(7)): auto takes the system's, but
+            reno to and from peers on loopback where the system's paces what it sends (bbr); system never changes
+            it.
         diagnose: Whether weir serve says who loses the time of its exchanges, and why (docs/causes.md).
         timeouts: By name, such as {"connect": "500ms", "idle": "off"}.
         """
@@ -51,6 +54,7 @@ class ProxyMethod(Generic[Made]):
             "handshake": handshake,
             "on_connect_failure": on_connect_failure,
             "fault_queue_limit": fault_queue_limit,
+            "congestion": congestion,
             "diagnose": diagnose,
         }
         if max_sessions is not None:

@@ -197,6 +197,21 @@ TEST(ListenAddress, RefusesUnixPathsThatCannotBe) {
             "a Unix socket path cannot hold a NUL byte");
 }
 
+TEST(Address, KnowsLoopbackInEachOfItsForms) {
+  const auto of = [](const char* host) { return Address::parse_ip(host, 80).value(); };
+  for (const char* host : {"127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1"}) {
+    EXPECT_TRUE(of(host).is_loopback()) << host;
+    EXPECT_FALSE(of(host).is_unspecified()) << host;
+  }
+  for (const char* host : {"126.0.0.1", "128.0.0.1", "0.0.0.0", "::", "::2", "7f00::", "::ffff:10.0.0.1", "fe80::1"}) {
+    EXPECT_FALSE(of(host).is_loopback()) << host;
+  }
+  EXPECT_TRUE(of("0.0.0.0").is_unspecified());
+  EXPECT_TRUE(of("::").is_unspecified());
+  EXPECT_FALSE(Address(Address::Unix{}).is_loopback());
+  EXPECT_FALSE(Address(Address::Unix{}).is_unspecified());
+}
+
 TEST(UpstreamAddress, IsAnAddressIfItIsNumeric) {
   for (const auto& [text, expected] : {std::pair{"10.0.0.5:5432", ip("10.0.0.5", 5432)},
                                        {"[::1]:5432", ip("::1", 5432)},

@@ -77,10 +77,10 @@ TEST(Splice, TakesEagainWithAnEmptyPipeForAnEmptySocket) {
   world.client.sends_bulk(MiB);
   world.settles();
   EXPECT_TRUE(world.up().splicing());
-  EXPECT_EQ(world.client.calls.reads_of_nothing, 1u);
+  EXPECT_EQ(world.client.calls.reads_of_nothing, 2u) << "one with bytes in the pipe, which says nothing";
   world.client.sends_bulk(MiB);
   world.settles();
-  EXPECT_EQ(world.client.calls.reads_of_nothing, 2u);
+  EXPECT_EQ(world.client.calls.reads_of_nothing, 3u) << "now the pipe was full";
   EXPECT_EQ(world.server.received(), world.client.sent());
 }
 
@@ -290,6 +290,60 @@ TEST(Splice, KeepsNoMorePipesThanItSays) {
   for (int i = 0; i < 100; ++i) taken.push_back(pool.take());
   for (auto& pipe : taken) pool.give(std::move(pipe));
   EXPECT_EQ(ScriptedPipe::alive - alive, static_cast<int>(pool.most_idle));
+}
+
+TEST(Splice, FillsThePipeBeforeItMovesOut) {
+  World world;
+  world.starts();
+  world.client.sends_bulk(300 * KiB);
+  world.settles();
+  ASSERT_TRUE(world.up().splicing());
+  // Four segments come while it moves: each is there by the next move in.
+  int more = 3;
+  world.client.before_read = [&] {
+    if (more-- > 0) world.client.sends_bulk(64 * KiB);
+  };
+  const unsigned out = world.server.calls.splices_out;
+  const std::uint64_t chunks = world.up().chunks();
+  world.client.sends_bulk(64 * KiB);
+  world.settles();
+  world.client.before_read = nullptr;
+  EXPECT_EQ(world.server.calls.splices_out, out + 1);
+  EXPECT_EQ(world.up().chunks(), chunks + 1);
+  EXPECT_EQ(world.server.received(), world.client.sent());
+}
+
+// The kernel tells it once, to whichever call comes first.
+TEST(Splice, KeepsAResetThatALaterMoveInFinds) {
+  World world;
+  world.starts();
+  world.client.sends_bulk(300 * KiB);
+  world.settles();
+  ASSERT_TRUE(world.up().splicing());
+  int moves = 0;
+  world.client.before_read = [&] {
+    if (++moves == 2) world.client.resets();
+  };
+  world.client.sends_bulk(64 * KiB);
+  world.passes(milliseconds{1});
+  world.client.before_read = nullptr;
+  EXPECT_EQ(world.server.received(), world.client.sent()) << "what was in the pipe goes out first";
+  EXPECT_EQ(event::to_string(world.relay().cause()), "client.reset");
+  EXPECT_TRUE(world.server.saw_reset());
+  EXPECT_FALSE(world.server.saw_fin());
+}
+
+TEST(Splice, AFinThatALaterMoveInFindsIsFoundAgain) {
+  World world;
+  world.starts();
+  world.client.sends_bulk(300 * KiB);
+  world.settles();
+  ASSERT_TRUE(world.up().splicing());
+  world.client.sends_bulk(64 * KiB);
+  world.client.sends_fin();
+  world.settles();
+  EXPECT_EQ(world.server.received(), world.client.sent());
+  EXPECT_TRUE(world.server.saw_fin());
 }
 
 TEST(Splice, PassesOnAResetThatTheMoveInFinds) {

@@ -18,7 +18,8 @@ auto another(const SettingInfo& setting) -> std::string {
     case SettingKind::listen: return "8888";
     case SettingKind::upstream: return "db.test:5432";
     case SettingKind::flag: return format(setting, ProxyRules{}) == "true" ? "false" : "true";
-    case SettingKind::word: return std::string(setting.words.back());
+    case SettingKind::word:
+    case SettingKind::name: return std::string(setting.words.back());
     case SettingKind::count: return std::to_string(setting.least + 1);
     case SettingKind::size: return "1MiB";
     case SettingKind::duration: return "1234ms";
@@ -37,8 +38,8 @@ auto refused(std::string_view name, const Written& value) -> std::string {
 TEST(SettingCatalog, HasARowForEveryFieldOfTheRules) {
   // A new field does not compile here before it is named; then the catalog must have it.
   [[maybe_unused]] const auto& [listen, upstream, enabled, handshake, on_connect_failure, max_sessions,
-                                fault_queue_limit, keepalive_count, diagnose, timeouts] = ProxyRules{};
-  constexpr std::size_t fields = 9;
+                                fault_queue_limit, keepalive_count, congestion, diagnose, timeouts] = ProxyRules{};
+  constexpr std::size_t fields = 10;
   EXPECT_EQ(setting_catalog().size(), fields + event::timeout_count - 1) << "all timeouts but drain";
 }
 
@@ -94,6 +95,11 @@ TEST(SettingCatalog, RefusesWithWhatToWrite) {
   EXPECT_EQ(refused("enabled", std::int64_t{1}), "write true or false, not 1");
   EXPECT_EQ(refused("on_connect_failure", text), "write reset or close, not \"x\"");
   EXPECT_EQ(refused("on_connect_failure", {}), "write reset or close, not null");
+  for (const Written& wrong : {Written{}, Written{std::string()}, Written{std::string("Cubic")},
+                               Written{std::string("a_name_too_long_")}, Written{true}}) {
+    EXPECT_THAT(refused("congestion", wrong),
+                testing::StartsWith("write auto or system, or a name that the kernel knows, such as cubic, not "));
+  }
   EXPECT_EQ(refused("fault_queue_limit", std::string("1KiB")),
             "write a number of bytes from 64KiB to 1024GiB, such as 32MiB, not \"1KiB\"");
   EXPECT_EQ(refused("fault_queue_limit", std::int64_t{-5}),
