@@ -13,6 +13,7 @@
 #include "cli/log_options.h"
 #include "cli/ready_fd.h"
 #include "control/config.h"
+#include "engine/polling.h"
 #include "event/timeout_name.h"
 
 namespace weir::cli {
@@ -23,6 +24,7 @@ struct ServeArguments {
   std::string api;
   std::optional<std::uint64_t> seed;
   std::optional<unsigned> workers;
+  std::string poll;
   std::string drain;
   bool compat_open = false;
   LogArguments log;
@@ -43,6 +45,11 @@ auto run_serve(const ServeArguments& arguments) -> int {
     const auto drain = parse_duration_or_off(arguments.drain);
     if (!drain) return complain("--drain: " + drain.error().message, exit_usage);
     options.drain = *drain;
+  }
+  if (!arguments.poll.empty()) {
+    const auto poll = engine::parse_polling(arguments.poll);
+    if (!poll) return complain("--poll: " + poll.error().message, exit_usage);
+    options.poll = *poll;
   }
   options.config = arguments.config;
   // From the environment alone: a command line is readable by every user of the machine.
@@ -102,6 +109,13 @@ void add_serve(Command app, int& exit_code) {
   serve.add_option("--workers", arguments->workers, "Threads that relay (default: one per usable core)")
       .type_name("N")
       .range(1U, 256U);
+  const Option poll =
+      serve
+          .add_option("--poll", arguments->poll,
+                      "How long a worker asks for events before it sleeps: auto (50us), off or a duration; small "
+                      "answers come sooner, for more CPU (docs/configuration.md; default: off)")
+          .type_name("DURATION");
+  offer_choices(poll, {"auto", "off"});
   serve
       .add_option(
           "--drain", arguments->drain,

@@ -20,6 +20,7 @@
 #include "engine/engine.h"
 #include "engine/lifecycle.h"
 #include "engine/machine.h"
+#include "engine/polling.h"
 #include "net/socket.h"
 
 namespace weir::cli {
@@ -34,6 +35,7 @@ struct TapArguments {
   std::vector<std::string> faults;
   std::optional<std::uint64_t> seed;
   std::string workers = "1";
+  std::string poll = "off";
   LogArguments log;
   bool once = false;
   bool quiet = false;
@@ -48,6 +50,7 @@ struct TapPlan {
   ViewChoice view;
   syslog::LogSettings log;
   unsigned workers = 1;
+  Nanos poll{};
   std::uint64_t seed = 0;
 };
 
@@ -95,6 +98,9 @@ auto make_plan(const TapArguments& arguments) -> Result<TapPlan> {
   const auto workers = parse_workers(arguments.workers);
   if (!workers) return tl::make_unexpected(workers.error());
   plan.workers = *workers;
+  const auto poll = in_option("--poll", engine::parse_polling(arguments.poll));
+  if (!poll) return tl::make_unexpected(poll.error());
+  plan.poll = *poll;
   if (arguments.once) plan.proxy.accept_limit = 1;
   if (auto open = check_ready_fd(arguments.ready_fd); !open) return tl::make_unexpected(open.error());
   return plan;
@@ -185,7 +191,7 @@ auto run_tap(const TapArguments& arguments) -> int {
                                                                                       : event::FullPolicy::block);
   view::Output output(std::move(place->fd), plan->view.output);
 
-  auto engine = engine::Engine::create({.workers = plan->workers, .seed = plan->seed});
+  auto engine = engine::Engine::create({.workers = plan->workers, .seed = plan->seed, .poll = plan->poll});
   if (!engine) return complain(engine.error().message, exit_failure);
   if (shows) {
     auto attached = (*engine)->attach(view_spec(*plan, output, when_slow));
@@ -221,6 +227,7 @@ auto run_tap(const TapArguments& arguments) -> int {
 // The values that are words, for the completion.
 void offer_tap_choices(Command tap) {
   offer_choices(tap.option("--workers"), {"auto"});
+  offer_choices(tap.option("--poll"), {"auto", "off"});
   offer_choices(tap.option("--fault"), fault_types());
 }
 
@@ -232,6 +239,11 @@ void add_relay_options(Command tap, TapArguments& arguments) {
   tap.add_option("--seed", arguments.seed, "What the faults draw from: the same seed, the same faults").type_name("N");
   tap.add_option("--workers", arguments.workers, "Threads that relay; auto: one per usable core")
       .type_name("N")
+      .default_as_it_is();
+  tap.add_option("--poll", arguments.poll,
+                 "How long a worker asks for events before it sleeps: auto (50us), off or a duration; small answers "
+                 "come sooner, for more CPU (docs/configuration.md)")
+      .type_name("DURATION")
       .default_as_it_is();
   tap.add_flag("--once", arguments.once, "Accept one session, exit when it ends");
   add_log_options(tap, arguments.log, " (default: stderr); with a file, SIGHUP opens it again");

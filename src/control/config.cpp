@@ -25,6 +25,7 @@
 #include "base/duration.h"
 #include "control/file_text.h"
 #include "engine/machine.h"
+#include "engine/polling.h"
 
 namespace weir::control {
 namespace {
@@ -113,9 +114,11 @@ auto read_proxies(const Json& list, Config& config) -> std::optional<FieldError>
 }
 
 auto read_all(const Json& root, Config& config) -> std::optional<FieldError> {
-  StrictFields fields(root, "", {"seed", "workers", "api", "log", "timeouts", "limits", "observers", "proxies"});
+  StrictFields fields(root, "",
+                      {"seed", "workers", "poll", "api", "log", "timeouts", "limits", "observers", "proxies"});
   config.seed = fields.number("seed", 0, 9'007'199'254'740'991);
   if (const auto workers = fields.number("workers", 1, 256)) config.workers = static_cast<unsigned>(*workers);
+  const auto poll = fields.text("poll");
   const Json* api = fields.object("api");
   const Json* log = fields.object("log");
   const Json* timeouts = fields.object("timeouts");
@@ -123,6 +126,11 @@ auto read_all(const Json& root, Config& config) -> std::optional<FieldError> {
   const Json* observers = fields.list("observers");
   const Json* proxies = fields.list("proxies");
   if (fields.error()) return fields.error();
+  if (poll) {
+    const auto read = engine::parse_polling(*poll);
+    if (!read) return FieldError{"poll", read.error().message};
+    config.poll = *read;
+  }
   if (api != nullptr) {
     if (auto error = read_api(*api, config)) return error;
   }
@@ -225,6 +233,7 @@ auto effective_config(const Config& config) -> std::string {
             {"proxies", Json::array()}};
   if (config.seed) root["seed"] = *config.seed;
   if (config.workers) root["workers"] = *config.workers;
+  root["poll"] = config.poll.value_or(Nanos{}) == Nanos{} ? "off" : canonical_duration(*config.poll);
   root["limits"]["fault_bytes"] = fmt::format("{}", config.fault_bytes.value_or(engine::default_fault_bytes()));
   for (const ObserverRule& rule : config.observers) root["observers"].push_back(rule.effective);
   for (const ProxyDefinition& proxy : config.proxies) root["proxies"].push_back(definition_json(proxy));

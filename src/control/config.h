@@ -20,6 +20,7 @@ class Registry;
 struct Config {
   std::optional<std::uint64_t> seed;
   std::optional<unsigned> workers;
+  std::optional<Nanos> poll;  // see engine/polling.h
   std::optional<ListenAddress> api;
   std::optional<bool> compat_open;
   std::optional<std::uint64_t> fault_bytes;

@@ -86,13 +86,13 @@ void ConfigFile::on_done(ConfigChange& change, const syslog::LogSettings& log_be
   }
   Config config = change.take();
   const bool restart_needed = config.observers != now_.observers || config.seed != now_.seed ||
-                              config.workers != now_.workers || config.fault_bytes != now_.fault_bytes ||
-                              config.api != now_.api;
+                              config.workers != now_.workers || config.poll != now_.poll ||
+                              config.fault_bytes != now_.fault_bytes || config.api != now_.api;
   now_ = std::move(config);
   parts_.on_applied(now_);
   parts_.log.info(
       fmt::format("{}: read again{}", path_,
-                  restart_needed ? "; seed, workers, api, limits and observers change with the next start" : ""));
+                  restart_needed ? "; seed, workers, poll, api, limits and observers change with the next start" : ""));
 }
 
 void ConfigFile::finish() {

@@ -346,11 +346,13 @@ auto serve(const ServeOptions& options) -> Result<void> {
   }
   const auto workers = options.workers ? options.workers : config.workers;
   const auto seed = options.seed ? options.seed : config.seed;
+  const auto poll = options.poll ? options.poll : config.poll;
   auto loop = net::EventLoop::create(SystemClock::instance());
   if (!loop) return tl::make_unexpected(loop.error());
   auto engine = engine::Engine::create({.workers = workers.value_or(engine::usable_cores()),
                                         .seed = seed.value_or(random_seed()),
-                                        .fault_bytes = config.fault_bytes.value_or(engine::default_fault_bytes())});
+                                        .fault_bytes = config.fault_bytes.value_or(engine::default_fault_bytes()),
+                                        .poll = poll.value_or(Nanos{})});
   if (!engine) return tl::make_unexpected(engine.error());
   ProxyNames names;
   auto outputs = add_observers(config.observers, **engine, names,

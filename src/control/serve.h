@@ -51,6 +51,7 @@ struct ServeOptions {
   std::string config;                 // a TOML file, or empty
   std::optional<std::uint64_t> seed;  // none: the file's, or one drawn now
   std::optional<unsigned> workers;    // none: the file's, or one per usable core
+  std::optional<Nanos> poll;          // none: the file's, or off; see engine/polling.h
   // None: the file's (its timeout "drain"); a value without a value: no limit.
   std::optional<std::optional<Nanos>> drain;
   std::optional<int> exit_on_eof;                     // a descriptor whose end of file is taken as SIGTERM

@@ -29,6 +29,8 @@ auto Engine::create(const EngineOptions& options) -> Result<std::unique_ptr<Engi
   for (unsigned i = 0; i < options.workers; ++i) {
     auto loop = net::EventLoop::create(engine->clock_);
     if (!loop) return tl::make_unexpected(loop.error());
+    // On the only processor it would keep from running whom it waits for.
+    if (usable_cores() > 1) (*loop)->poll_before_sleep(options.poll);
     engine->loops_.push_back(loop->get());
     engine->workers_.push_back(std::make_unique<WorkerThread>(*std::move(loop), engine->resolver_, i));
   }

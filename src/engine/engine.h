@@ -31,6 +31,7 @@ struct EngineOptions {
   std::uint64_t seed = 0;                             // of all that faults draw
   std::uint64_t fault_bytes = default_fault_bytes();  // of memory, that all faults together may hold
   const Clock* clock = &SystemClock::instance();
+  Nanos poll{};  // how long a worker asks for events before it sleeps, at most; 0: never
 };
 
 struct ObserverSpec {

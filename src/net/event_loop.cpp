@@ -184,21 +184,37 @@ auto EventLoop::arm_timer(Nanos left) -> bool {
   return true;
 }
 
-auto EventLoop::wait_for(std::optional<Nanos> left, std::span<epoll_event> events) -> int {
+auto EventLoop::sleep(std::optional<Nanos> left, std::span<epoll_event> events) -> int {
   const auto most = static_cast<int>(events.size());
-  if (left && *left <= Nanos{0}) return ::epoll_wait(epoll_.get(), events.data(), most, 0);
   if (!left || arm_timer(*left)) return ::epoll_wait(epoll_.get(), events.data(), most, -1);
   const timespec timeout = to_timespec(*left);
   const int count = ::epoll_pwait2(epoll_.get(), events.data(), most, &timeout, nullptr);
   if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;
   // Too old a kernel (before 5.11), or a container's filter that does not know the call yet.
   no_pwait2_ = true;
-  return wait_for(left, events);
+  return sleep(left, events);
+}
+
+auto EventLoop::poll_then_sleep(std::optional<Nanos> left, std::span<epoll_event> events) -> int {
+  const MonoTime begin = clock_.mono();
+  const Nanos budget = left ? std::min(*left, poll_.budget()) : poll_.budget();
+  int count = 0;
+  for (MonoTime now = begin; count == 0 && now - begin < budget; now = clock_.mono()) {
+    count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
+  }
+  if (count == 0 && left) left = *left - budget;
+  if (count == 0 && (!left || *left > Nanos{0})) count = sleep(left, events);
+  poll_.waited(clock_.mono() - begin, static_cast<std::size_t>(std::max(count, 0)));
+  return count;
 }
 
 void EventLoop::wait(std::optional<Nanos> longest_wait) {
   std::array<epoll_event, batch> events;
-  const int count = wait_for(wait_time(longest_wait), events);
+  const auto left = wait_time(longest_wait);
+  const bool sleeps = !left || *left > Nanos{0};
+  const int count = !sleeps         ? ::epoll_wait(epoll_.get(), events.data(), batch, 0)
+                    : poll_.is_on() ? poll_then_sleep(left, events)
+                                    : sleep(left, events);
   now_ = clock_.mono();
   for (int i = 0; i < count; ++i) {
     const auto& event = events[static_cast<std::size_t>(i)];

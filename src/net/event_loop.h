@@ -17,6 +17,7 @@
 #include "base/home_thread.h"
 #include "base/result.h"
 #include "net/alarm_heap.h"
+#include "net/poll_before_sleep.h"
 #include "net/timer_wheel.h"
 
 struct epoll_event;
@@ -142,6 +143,8 @@ class EventLoop {
   void post(Prepared tasks) noexcept;
   // Any thread: runs what set_on_nudge() was given, soon; several nudges may become one. It needs no memory.
   void nudge() noexcept;
+  // Before the loop runs: asks for events so long, at most, before it sleeps (net/poll_before_sleep.h). 0: never.
+  void poll_before_sleep(Nanos most) { poll_ = PollBeforeSleep(most); }
   // Before the loop runs.
   void set_on_nudge(std::function<void()> on_nudge);
   // Any thread: run() returns after its turn.
@@ -163,7 +166,8 @@ class EventLoop {
   [[nodiscard]] auto wait_time(std::optional<Nanos> longest_wait) const -> std::optional<Nanos>;
   // False: it is not armed, and the wait needs a timeout of its own.
   [[nodiscard]] auto arm_timer(Nanos left) -> bool;
-  auto wait_for(std::optional<Nanos> left, std::span<epoll_event> events) -> int;
+  auto sleep(std::optional<Nanos> left, std::span<epoll_event> events) -> int;
+  auto poll_then_sleep(std::optional<Nanos> left, std::span<epoll_event> events) -> int;
   void wait(std::optional<Nanos> longest_wait);
   void rerun_due();
   void run_posts();
@@ -187,6 +191,7 @@ class EventLoop {
   std::function<void()> end_of_turn_;
   LoopCounters counters_;
   bool no_pwait2_ = false;
+  PollBeforeSleep poll_;
 
   std::atomic<bool> stopping_{false};
   std::atomic<bool> has_posts_{false};

@@ -104,6 +104,8 @@ class Pump {
   static constexpr std::size_t splice_from = 64 * 1024;
   // Moves into the pipe before the one out of it: the more goes out at once, the less each byte costs.
   static constexpr int fills_per_move = 4;
+  // A move of less has drained the source, or met a full pipe: another would mostly be in vain.
+  static constexpr std::size_t worth_another_fill = 128 * 1024;
   // This many moves in a row smaller than small_move end it.
   static constexpr int small_moves_to_leave = 8;
   static constexpr std::size_t small_move = 16 * 1024;

@@ -92,9 +92,10 @@ auto Pump<Source, Sink>::fill_pipe(Leg<Source>& source) -> Filled {
   // As much as the pipe holds: its slots run out long before this.
   constexpr std::size_t most = 1024 * 1024 * 1024;
   Filled filled;
-  for (int fill = 0; fill < fills_per_move && filled.last.status == IoStatus::ok; ++fill) {
+  for (int fill = 0; fill < fills_per_move; ++fill) {
     filled.last = source.end.splice_in(*pipe_, most);
     filled.bytes += filled.last.bytes;
+    if (filled.last.bytes < worth_another_fill) break;
   }
   return filled;
 }

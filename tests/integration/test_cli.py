@@ -235,8 +235,18 @@ def test_workers_share_the_sessions_and_number_them_once(scene, make_peer, worke
     assert {session.cause for session in sessions.values()} == {"client.fin"}
 
 
-def test_it_has_no_work_while_nobody_is_there(scene):
-    scene.open()
+@pytest.mark.parametrize("polls", ["off", "auto"])
+def test_it_has_no_work_while_nobody_is_there(scene, polls):
+    scene.open("--poll", polls)
+    stays_calm(scene.weir)
+
+
+def test_a_worker_that_polls_relays_the_same_and_is_calm_behind_it(scene, make_peer):
+    scene.open("--poll", "auto")
+    make_peer("server", "accept echo fin", listener=scene.listener)
+    script = "connect " + "send:64 read:64 " * 200 + "send:3M fin read"
+    assert make_peer("client", script, address=scene.weir.address).finish().felt == ["fin"]
+    wait_for_closed(scene.weir, 1)
     stays_calm(scene.weir)
 
 

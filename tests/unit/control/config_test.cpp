@@ -38,6 +38,8 @@ latency = "100ms"
 TEST(Config, ErrorsNameFileLineAndKey) {
   EXPECT_EQ(error("seed = 1\nworkrs = 2\n"), "f:2: workrs: there is no key \"workrs\" here; did you mean \"workers\"?");
   EXPECT_EQ(error("seed = -1"), "f:1: seed: write a whole number from 0 to 9007199254740991, not -1");
+  EXPECT_EQ(error("seed = 1\npoll = \"often\""),
+            "f:2: poll: write auto, off or a duration from 1us to 10ms, not \"often\"");
   EXPECT_EQ(error("\n[[proxies]]\nname = \"x\"\n"),
             "f:2: proxies[0].upstream: it is missing: write host:port or unix:/path, as a text");
   EXPECT_TRUE(error("[[proxies]]\nname=\"a\"\nupstream=\"x:1\"\n[[proxies]]\nname=\"a\"\nupstream=\"x:1\"")

@@ -452,6 +452,28 @@ TEST_P(Sleeping, EndsWhenSomethingComes) {
   EXPECT_EQ(handler.calls.size(), 1u);
 }
 
+TEST_P(Sleeping, EndsTheSameWhereItAsksForEventsFirst) {
+  const SystemClock& clock = SystemClock::instance();
+  const auto loop = EventLoop::create(clock).value();
+  loop->poll_before_sleep(1ms);
+  const Pair pair;
+  Handler handler;
+  ASSERT_TRUE(loop->watch(pair.ours.get(), handler, EPOLLIN | EPOLLET));
+  for (int i = 0; i < 20; ++i) {  // soon it asks
+    pair.send();
+    loop->run_once(std::nullopt);
+  }
+  EXPECT_EQ(handler.calls.size(), 20u);
+  for (const Nanos wait : {Nanos{100us}, Nanos{5ms}}) {  // within what it asks for, and behind it
+    Ring ring([] {});
+    const MonoTime when = clock.mono() + wait;
+    loop->alarms().set(ring, when);
+    for (int turns = 0; ring.is_set() && turns < 20; ++turns) loop->run_once(std::nullopt);
+    EXPECT_FALSE(ring.is_set());
+    EXPECT_GE(clock.mono(), when);
+  }
+}
+
 TEST_P(Sleeping, EndsAfterTheLongestWaitItWasGiven) {
   const auto loop = EventLoop::create(SystemClock::instance()).value();
   const MonoTime before = SystemClock::instance().mono();

@@ -294,6 +294,7 @@ TEST(Splice, KeepsNoMorePipesThanItSays) {
 
 TEST(Splice, FillsThePipeBeforeItMovesOut) {
   World world;
+  world.server.send_buffer = MiB;
   world.starts();
   world.client.sends_bulk(300 * KiB);
   world.settles();
@@ -301,11 +302,11 @@ TEST(Splice, FillsThePipeBeforeItMovesOut) {
   // Four segments come while it moves: each is there by the next move in.
   int more = 3;
   world.client.before_read = [&] {
-    if (more-- > 0) world.client.sends_bulk(64 * KiB);
+    if (more-- > 0) world.client.sends_bulk(128 * KiB);
   };
   const unsigned out = world.server.calls.splices_out;
   const std::uint64_t chunks = world.up().chunks();
-  world.client.sends_bulk(64 * KiB);
+  world.client.sends_bulk(128 * KiB);
   world.settles();
   world.client.before_read = nullptr;
   EXPECT_EQ(world.server.calls.splices_out, out + 1);
@@ -324,7 +325,7 @@ TEST(Splice, KeepsAResetThatALaterMoveInFinds) {
   world.client.before_read = [&] {
     if (++moves == 2) world.client.resets();
   };
-  world.client.sends_bulk(64 * KiB);
+  world.client.sends_bulk(128 * KiB);
   world.passes(milliseconds{1});
   world.client.before_read = nullptr;
   EXPECT_EQ(world.server.received(), world.client.sent()) << "what was in the pipe goes out first";
@@ -339,7 +340,7 @@ TEST(Splice, AFinThatALaterMoveInFindsIsFoundAgain) {
   world.client.sends_bulk(300 * KiB);
   world.settles();
   ASSERT_TRUE(world.up().splicing());
-  world.client.sends_bulk(64 * KiB);
+  world.client.sends_bulk(128 * KiB);
   world.client.sends_fin();
   world.settles();
   EXPECT_EQ(world.server.received(), world.client.sent());
