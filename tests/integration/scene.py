@@ -119,7 +119,7 @@ class Scene:
             count = self._skipped_sessions + self.closed_sessions
 
             def shown():
-                lines = CLOSED_LINE.findall(self.weir.output().decode())
+                lines = CLOSED_LINE.findall(self.weir.lines())
                 return lines if len(lines) >= count else None
             lines = wait_until(shown, f"the view shows {count} session(s) closed", 30.0)
             found = [(int(number), cause, message) for number, message, cause in lines]

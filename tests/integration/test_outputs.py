@@ -90,7 +90,7 @@ def test_rename_and_hangup_begin_a_new_file(tap, idle):
     assert weir.running()
     if not idle:
         assert weir.client.echo(b"after")
-        wait_until(lambda: "after" in weir.output().decode(), "what comes is in the new file")
+        wait_until(lambda: "after" in weir.lines(), "what comes is in the new file")
     assert [each["event"] for each in events_in(moved)] == ["opened", "chunk", "chunk"]
     weir.client.close()
     wait_until(lambda: "closed" in [each["event"] for each in weir.events()], "the end is in the new file")
@@ -219,7 +219,7 @@ def test_a_tap_outlives_a_full_disk_with_a_gap(tap):
     limit_files(weir.process, None)
     wait_until(lambda: "gap" in [each["event"] for each in weir.events()], "it came back by itself")
     assert weir.client.echo(b"after")
-    wait_until(lambda: "after" in weir.output().decode(), "what comes is written")
+    wait_until(lambda: "after" in weir.lines(), "what comes is written")
     weir.client.close()
     assert weir.stop() == 0
     events = events_in(weir.output_path)  # every line is whole

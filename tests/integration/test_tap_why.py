@@ -79,7 +79,7 @@ def test_no_byte_of_bulk_is_missing_in_the_view(start_weir, option):
 def test_text_has_a_line_for_it(start_weir, thinker):
     weir = start_weir(thinker, "--why", view="text")
     talk_to(weir, b"slow")
-    text = wait_until(lambda: " closed by " in (now := weir.output().decode()) and now, "the session is over")
+    text = wait_until(lambda: " closed by " in (now := weir.lines()) and now, "the session is over")
     assert re.search(r"^[\d:.]+ +#1 lost \d+\.?\d*ms to server \S+: think \(likely\): took its time to answer$", text, re.M), text
 
 

@@ -128,6 +128,11 @@ class Weir:
     def output(self):
         return self.output_path.read_bytes() if self.output_path.exists() else b""
 
+    def lines(self):
+        """The view so far as text, complete lines only: a write may end in the middle of a character."""
+        text = self.output()
+        return text[:text.rfind(b"\n") + 1].decode()
+
     def events(self):
         """The JSON view so far, complete lines only."""
         text = self.output()
