@@ -199,11 +199,16 @@ auto EventLoop::poll_then_sleep(std::optional<Nanos> left, std::span<epoll_event
   const MonoTime begin = clock_.mono();
   const Nanos budget = left ? std::min(*left, poll_.budget()) : poll_.budget();
   int count = 0;
-  for (MonoTime now = begin; count == 0 && now - begin < budget; now = clock_.mono()) {
+  MonoTime now = begin;
+  while (count == 0 && now - begin < budget) {
     count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
+    now = clock_.mono();
   }
-  if (count == 0 && left) left = *left - budget;
-  if (count == 0 && (!left || *left > Nanos{0})) count = sleep(left, events);
+  if (count == 0) {
+    now_ = now;  // what is left is left from here
+    if (left) left = *left - (now - begin);
+    if (!left || *left > Nanos{0}) count = sleep(left, events);
+  }
   poll_.waited(clock_.mono() - begin, static_cast<std::size_t>(std::max(count, 0)));
   return count;
 }
