@@ -169,12 +169,20 @@ def facts(root, weir):
         "machine": f"{len(models)} x {models[0] if models else platform.machine()}, {memory:.0f} GiB, "
                    f"{_hypervisor()}",
         "kernel": platform.release(),
+        "congestion control": _congestion_control(),
         "weir": _first_line([weir, "--version"]) if weir else "not measured",
         "HAProxy": _haproxy(),
         "nginx": _first_line([find("nginx") or "nginx", "-v"]).replace("nginx version: ", ""),
         "socat": _socat(),
         "PostgreSQL": _first_line([postgres / "postgres", "--version"]) if postgres else "not installed",
     }
+
+
+def _congestion_control():
+    try:
+        return Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text(encoding="ascii").strip()
+    except OSError:
+        return "unknown"
 
 
 def _hypervisor():

@@ -91,6 +91,7 @@ METRICS = {  # metric -> heading of a table of medians, in this order
     "rate": "per second",
     "cpu_us_per_request": "CPU us each",
     "cpu_us_per_mib": "CPU us per MiB",
+    "machine_us_per_mib": "machine's us per MiB",
     "proxy_cpu": "relay busy",
     "load_cpu": "client + server busy",
     "p50_us": "p50 us",

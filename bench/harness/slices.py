@@ -127,6 +127,8 @@ def values_of(told):
         if told.get("bytes"):
             values["cpu_us_per_mib"] = _short(proxy / 1000 / (told["bytes"] / 1048576))
         values["pss_kib"] = told["pss_kib"]["proxy"]
+    if told.get("bytes"):
+        values["machine_us_per_mib"] = _short(told["busy_ns"] / 1000 / (told["bytes"] / 1048576))
     load = told["cpu_ns"]["self"] + told["cpu_ns"].get("server", 0)
     values["load_cpu"] = _short(load / 1e9 / told["seconds"])
     return values

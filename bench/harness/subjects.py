@@ -120,14 +120,13 @@ class Naive(Weir):
 
 
 class HAProxy(Subject):
-    """One process in the foreground (-db), nbthread 1, mode tcp, Debian's defaults otherwise. splice:
-    "" none; "auto" `option splice-auto`, HAProxy decides; "always" `splice-request` and `splice-response`."""
+    """One process in the foreground (-db), nbthread 1, mode tcp, Debian's defaults otherwise. splice: both ways
+    (`splice-request`, `splice-response`), through pipes of that many bytes (`tune.pipesize`); 0: it copies.
+    Not `splice-auto`, with which 2.6 chooses to copy all of our bulk."""
 
-    options = {"": [], "auto": ["option splice-auto"], "always": ["option splice-request", "option splice-response"]}
-
-    def __init__(self, splice=""):
+    def __init__(self, splice=0):
         self.splice = splice
-        self.name = f"haproxy splice-{splice}" if splice else "haproxy"
+        self.name = f"haproxy, pipes of {splice // 1024} KiB" if splice else "haproxy"
 
     def missing(self):
         return "" if machine.find("haproxy") else "haproxy is not installed"
@@ -136,16 +135,18 @@ class HAProxy(Subject):
         port = free_port()
         # HAProxy refuses to start if maxconn needs more descriptors than there are; pipes count too.
         connections = 2000 if self.splice else min(12000, (place.descriptors - 100) // 2)
-        config = place.file(f"{self.name.replace(' ', '-')}.cfg", f"""
+        config = place.file(f"haproxy-{self.splice}.cfg", f"""
 global
   nbthread 1
   maxconn {connections}
+  {f"tune.pipesize {self.splice}" if self.splice else ""}
 defaults
   mode tcp
   timeout connect 5s
   timeout client 10m
   timeout server 10m
-  {os.linesep.join(self.options[self.splice])}
+  {"option splice-request" if self.splice else ""}
+  {"option splice-response" if self.splice else ""}
 listen relay
   bind 127.0.0.1:{port}
   server upstream {upstream}
