@@ -80,9 +80,7 @@ auto schema_of(const SettingInfo& setting, bool answered) -> Json {
       schema["enum"] = Json::array();
       for (const auto word : setting.words) schema["enum"].push_back(word);
       break;
-    case SettingKind::name:
-      schema["pattern"] = fmt::format("^[a-z0-9_-]{{{},{}}}$", setting.least, setting.most);
-      break;
+    case SettingKind::name: schema["pattern"] = fmt::format("^[a-z0-9_-]{{1,{}}}$", setting.most); break;
     case SettingKind::count:
       schema = {{"type", "integer"}, {"minimum", setting.least}, {"maximum", setting.most}};
       if (setting.may_be_off && !answered)

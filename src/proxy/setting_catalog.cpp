@@ -76,7 +76,6 @@ auto own_settings() -> std::vector<SettingInfo> {
        .place = &ProxyRules::congestion,
        .doc = "The congestion control of its TCP legs (TCP_CONGESTION, tcp(7)): auto takes the system's, but reno to "
               "and from peers on loopback where the system's paces what it sends (bbr); system never changes it",
-       .least = 1,
        .most = net::longest_congestion_control,
        .words = {net::automatic_congestion_control, net::system_congestion_control}},
       {"diagnose", flag, open_sessions, &ProxyRules::diagnose,

@@ -47,7 +47,7 @@ struct SettingInfo {
   TakesEffect takes_effect;
   SettingPlace place;
   std::string_view doc;  // one line
-  // Of counts and sizes; of names, how long they are.
+  // Of counts and sizes; `most` of names: how long they are.
   std::uint64_t least = 0;
   std::uint64_t most = std::numeric_limits<std::int64_t>::max();
   std::vector<std::string_view> words = {};

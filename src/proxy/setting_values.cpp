@@ -94,7 +94,7 @@ auto read(const SettingInfo& setting, const Written& value, std::string& where) 
     return (each >= 'a' && each <= 'z') || (each >= '0' && each <= '9') || each == '_' || each == '-';
   };
   const auto* text = std::get_if<std::string>(&value);
-  if (text == nullptr || text->size() < setting.least || text->size() > setting.most ||
+  if (text == nullptr || text->empty() || text->size() > setting.most ||
       !std::ranges::all_of(*text, may_be_in_a_name)) {
     return instead_of(setting, value);
   }
