@@ -173,7 +173,7 @@ TEST_F(SocketTest, OnePortCanServeBothFamilies) {
   EXPECT_TRUE(sockets_.listen(Address::parse_ip("0.0.0.0", port).value(), {}));
 }
 
-constexpr StreamOptions all_options{
+const StreamOptions all_options{
     .user_timeout = 12'345'678us, .keepalive_idle = 61'500ms, .keepalive_interval = 14s, .keepalive_count = 3};
 
 void expect_all_options(const Fd& fd) {
